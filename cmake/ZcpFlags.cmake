@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# How everything is compiled: language, warnings, visibility, sanitizers.
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+# The same objects go into the shared library, the archive and zcpd.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+add_compile_definitions(_GNU_SOURCE)
+add_compile_options(
+	-Wall -Wextra -Wpedantic -Wshadow -Wconversion
+	"$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes;-Wvla>"
+	# nobody interposes the library's own functions: let it inline them
+	-fno-semantic-interposition)
+if(ZCP_WERROR)
+	add_compile_options(-Werror)
+endif()
+
+if(ZCP_SANITIZE STREQUAL "address")
+	add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
+		-fno-omit-frame-pointer -O1)
+	add_link_options(-fsanitize=address,undefined)
+elseif(ZCP_SANITIZE STREQUAL "thread")
+	add_compile_options(-fsanitize=thread -fno-omit-frame-pointer -O1)
+	add_link_options(-fsanitize=thread)
+	# The detector can follow neither a compiler-only fence nor membarrier.
+	add_compile_definitions(ZCP_FENCES_SYMMETRIC)
+elseif(NOT ZCP_SANITIZE STREQUAL "")
+	message(FATAL_ERROR "ZCP_SANITIZE is '${ZCP_SANITIZE}'; it can be empty, address or thread")
+endif()

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node: a thread's door to a domain. It has one connection to the domain's runtime
+ * (zcpd) and one signal through which it is woken; publishers and subscribers hang off it.
+ */
+#ifndef ZCP_NODE_H
+#define ZCP_NODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zcp/export.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* As a timeout: wait without a limit. */
+#define ZCP_FOREVER INT64_C(-1)
+
+/* Longest names in bytes, without the terminating zero. */
+#define ZCP_NODE_NAME_MAX 63
+#define ZCP_DOMAIN_NAME_MAX 63
+#define ZCP_TOPIC_NAME_MAX 255
+#define ZCP_TYPE_NAME_MAX 127
+
+struct zcp_node;
+
+/* Whether zcp_node_open() starts a runtime where none answers. */
+enum zcp_auto_start {
+	/* yes, unless the environment says ZCP_AUTO_START=0 */
+	ZCP_AUTO_START_DEFAULT = 0,
+	ZCP_AUTO_START_ON = 1,
+	ZCP_AUTO_START_OFF = 2,
+};
+
+struct zcp_node_options {
+	/* sizeof(struct zcp_node_options); set by ZCP_NODE_OPTIONS_INIT */
+	size_t struct_size;
+	/* shown by `zcp info` and in messages; NULL: the program's name */
+	const char *name;
+	/* which runtime; NULL: $ZCP_DOMAIN, else "default"; letters, digits, '.', '_', '-' */
+	const char *domain;
+	/*
+	 * directory that holds one directory per domain; NULL: $ZCP_RUNTIME_DIR, else
+	 * $XDG_RUNTIME_DIR/zcp, else /run/zcp for root, else /tmp/zcp-<uid>
+	 */
+	const char *runtime_dir;
+	/*
+	 * the runtime's program, should it be started; NULL: $ZCP_ZCPD, else zcpd beside
+	 * this program, else where zcp was installed, else $PATH
+	 */
+	const char *zcpd;
+	/* the longest that a call may wait for the runtime's answer; 0: 5 s */
+	uint64_t timeout_ns;
+	/* enum zcp_auto_start */
+	uint32_t auto_start;
+	uint32_t reserved;
+};
+
+#define ZCP_NODE_OPTIONS_INIT                                                                     \
+	{ sizeof(struct zcp_node_options), NULL, NULL, NULL, NULL, 0, 0, 0 }
+
+/**
+ * Opens a node: connects to the domain's runtime, and starts one where there is none.
+ *
+ * @param node     receives the node; the caller's, until zcp_node_close()
+ * @param options  NULL for all defaults; not kept
+ *
+ * Blocks, at most options->timeout_ns. Any thread.
+ *
+ * @return 0, or
+ *   -EINVAL        a name is malformed, or a reserved field is not 0
+ *   -E2BIG         the options have a field this library does not know
+ *   -ENAMETOOLONG  a name, or the socket's path (107 bytes), is too long
+ *   -ECONNREFUSED  no runtime answers and none was to be started: start zcpd
+ *   -ENOENT        the runtime's program was not found: install it, or set ZCP_ZCPD
+ *   -EPERM         the runtime directory is not ours alone: make it so, or choose another
+ *   -EACCES        the runtime directory or the runtime does not let this user in
+ *   -EPROTO        another protocol version or memory layout: bring both to one version
+ *   -ENOTSUP       the kernel or a sandbox refuses membarrier and the runtime counts on
+ *                  it: set fences = "symmetric" in its configuration
+ *   -EUSERS        the runtime has max_nodes nodes
+ *   -ETIMEDOUT     no answer within the timeout
+ *   -EMFILE -ENFILE -ENOMEM -EIO and what connect(2), mmap(2) and posix_spawn(3) give
+ * The sentence that goes with it: zcp_node_error(NULL) in the same thread.
+ */
+ZCP_API ZCP_MUST_USE int zcp_node_open(struct zcp_node **node,
+				       const struct zcp_node_options *options);
+
+/**
+ * Closes a node with all its publishers and subscribers; their handles, loans and samples
+ * are invalid then. Blocks until the runtime has taken note, at most the node's timeout.
+ * NULL is allowed, and so is a node inherited over fork(): the parent's is not touched.
+ *
+ * @return NULL
+ */
+ZCP_API struct zcp_node *zcp_node_close(struct zcp_node *node);
+
+/**
+ * The whole sentence about the last call on this node, or on one of its publishers and
+ * subscribers, that failed: what, on what, and what to do about it. With NULL: about the
+ * last zcp_node_open() of this thread that failed. "" if there was none. Errors of the data
+ * path that are part of a normal day (-EAGAIN, -ETIMEDOUT, -EINTR) leave no sentence.
+ *
+ * @return text that is valid until the next call on the node (NULL: of zcp_node_open() in
+ *         this thread)
+ */
+ZCP_API const char *zcp_node_error(const struct zcp_node *node);
+
+/**
+ * Waits until a subscriber of this node has something to take.
+ *
+ * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
+ *
+ * The thread sleeps on a futex; the first sleep of a subscriber costs one membarrier(2).
+ *
+ * @return 0: take from your subscribers; -ETIMEDOUT; -EINTR: a signal handler ran or
+ *   zcp_node_interrupt() was called; -EINVAL: the node has no subscriber and the timeout is
+ *   ZCP_FOREVER; -EOWNERDEAD: the handle was inherited over fork()
+ */
+ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns);
+
+/**
+ * Waits like zcp_node_wait(), then calls back for what there is to take (at most one
+ * queue's length for each subscriber, so that a fast publisher cannot keep the call for
+ * ever). Samples are released after their callback has returned. Subscribers without a
+ * callback are passed over. A callback may loan and publish, and may close any subscriber
+ * but its own.
+ *
+ * @return 0: at least one callback ran; else as zcp_node_wait(), -EINVAL where the node
+ *   has no subscriber with a callback and the timeout is ZCP_FOREVER
+ */
+ZCP_API ZCP_MUST_USE int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns);
+
+/**
+ * Makes the current zcp_node_wait() or zcp_node_dispatch() of this node, or if there is
+ * none the next one, return -EINTR. Any thread, and async-signal-safe: the way out of the
+ * loop for a signal handler. Does not block.
+ */
+ZCP_API void zcp_node_interrupt(struct zcp_node *node);
+
+/** The node's name; valid as long as the node. */
+ZCP_API const char *zcp_node_name(const struct zcp_node *node);
+
+/**
+ * What an error code means in zcp, for example zcp_strerror(-ENOBUFS): "no chunk is free".
+ * Codes without a meaning of their own get the C library's text. Takes the code as it was
+ * returned (negative) or as errno (positive). Static text; any thread, never fails.
+ */
+ZCP_API const char *zcp_strerror(int error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A publisher: loans chunks of a topic's pool, and publishes what was written into them.
+ */
+#ifndef ZCP_PUBLISHER_H
+#define ZCP_PUBLISHER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zcp/export.h>
+#include <zcp/node.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct zcp_publisher;
+
+struct zcp_publisher_options {
+	/* sizeof(struct zcp_publisher_options); set by ZCP_PUBLISHER_OPTIONS_INIT */
+	size_t struct_size;
+	/* what the payload is, for example "sensor/Image"; NULL or "": matches any type */
+	const char *type;
+	/* largest payload in bytes; 0: what the topic's configuration or pool says */
+	size_t max_payload;
+	/* chunks loaned at the same time; 0: the topic's setting, 2 if it has none */
+	uint32_t loans;
+	uint32_t reserved;
+};
+
+#define ZCP_PUBLISHER_OPTIONS_INIT                                                                \
+	{ sizeof(struct zcp_publisher_options), NULL, 0, 0, 0 }
+
+/*
+ * A chunk that is being written. Filled in by zcp_publisher_loan(); `data` is the
+ * caller's to write until the loan is published or discarded.
+ */
+struct zcp_loan {
+	/* the payload: write here; aligned to 64 bytes; holds whatever was there before */
+	void *data;
+	/* bytes to publish: what was asked for; may be set lower, or up to `capacity` */
+	size_t size;
+	/* bytes that fit */
+	size_t capacity;
+	/* the library's */
+	uint64_t reserved[5];
+};
+
+#define ZCP_LOAN_INIT                                                                             \
+	{ NULL, 0, 0, { 0, 0, 0, 0, 0 } }
+
+/**
+ * Opens a publisher on a topic; the topic comes into being with its first endpoint.
+ *
+ * @param publisher  receives the publisher; the caller's, until zcp_publisher_close() or
+ *                   its node's end
+ * @param node       stays the caller's
+ * @param topic      1 to 255 bytes of UTF-8 without control characters and without '*'
+ * @param options    NULL for all defaults; not kept
+ *
+ * Blocks until the runtime answers, at most the node's timeout. The node's thread.
+ *
+ * @return 0, or
+ *   -EINVAL        the topic's name or an option is malformed, or no payload size is known
+ *                  from the options, the configuration or another publisher
+ *   -E2BIG         the options have a field this library does not know
+ *   -ENAMETOOLONG  the topic's or the type's name is too long
+ *   -EPROTOTYPE    the topic has another type (both are named in the sentence)
+ *   -EMSGSIZE      max_payload is more than the topic's pool holds
+ *   -EUSERS        the topic has max_publishers publishers
+ *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
+ *                  sentence has the sum
+ *   -ENOTCONN      the runtime is gone
+ *   -ETIMEDOUT     no answer within the node's timeout
+ *   -EOWNERDEAD    the node was inherited over fork()
+ *   -EMFILE -ENFILE -ENOMEM -EPROTO
+ * zcp_node_error(node) has the sentence.
+ */
+ZCP_API ZCP_MUST_USE int zcp_publisher_open(struct zcp_publisher **publisher,
+					    struct zcp_node *node, const char *topic,
+					    const struct zcp_publisher_options *options);
+
+/**
+ * Closes a publisher; its loans are discarded, what it published stays with those who
+ * have it. Blocks until the runtime has taken note, at most the node's timeout. NULL is
+ * allowed.
+ *
+ * @return NULL
+ */
+ZCP_API struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publisher);
+
+/**
+ * Loans a chunk to write a message of `size` bytes into. The smallest size class that
+ * fits is tried first, then the larger ones.
+ *
+ * @param size  bytes; 0 is allowed
+ * @param loan  receives the chunk; publish it or discard it
+ *
+ * Wait-free: one bounded look round the pool, no system call.
+ *
+ * @return 0, or
+ *   -EMSGSIZE    larger than the largest chunk: raise max_payload
+ *   -EMFILE      as many loans are out as the publisher declared: publish or discard one,
+ *                or raise `loans`
+ *   -ENOBUFS     every chunk that fits is in use. Within the declared limits that does not
+ *                happen; somebody holds more than he declared
+ *   -EOWNERDEAD  inherited over fork(): open a node in the child
+ */
+ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size,
+					    struct zcp_loan *loan);
+
+/**
+ * Publishes a loan to all subscribers of the topic and clears *loan; the payload must not
+ * be touched any more. A subscriber whose queue is full loses its oldest message, or, if it
+ * asked for ZCP_ON_FULL_BLOCK, makes this call wait until it has taken one or is gone.
+ *
+ * @param loan  from zcp_publisher_loan() of this publisher; `size` says how many bytes
+ *
+ * Wait-free over the number of subscribers as long as none of them blocks; a system call
+ * only for those that sleep.
+ *
+ * @return 0, or
+ *   -EINVAL      not a loan of this publisher, or already published
+ *   -EMSGSIZE    loan->size is more than loan->capacity; the loan stays the caller's
+ *   -EINTR       a signal handler ran while it waited; the loan stays the caller's
+ *   -EOWNERDEAD  inherited over fork()
+ */
+ZCP_API ZCP_MUST_USE int zcp_publisher_publish(struct zcp_publisher *publisher,
+					       struct zcp_loan *loan);
+
+/**
+ * Publishes like zcp_publisher_publish(), and waits for room at most `timeout_ns`
+ * nanoseconds (0: not at all). All subscribers get the message or none does.
+ *
+ * @return as zcp_publisher_publish(), or
+ *   -EAGAIN  a blocking subscriber's queue stayed full; the loan stays the caller's: try
+ *            again, or discard it
+ */
+ZCP_API ZCP_MUST_USE int zcp_publisher_publish_timed(struct zcp_publisher *publisher,
+						     struct zcp_loan *loan, int64_t timeout_ns);
+
+/**
+ * Gives a loan back unpublished and clears *loan. Wait-free.
+ *
+ * @return 0, -EINVAL (not a loan of this publisher), -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_publisher_discard(struct zcp_publisher *publisher,
+					       struct zcp_loan *loan);
+
+/**
+ * Copies `size` bytes into a loan and publishes it, for small messages and for payloads
+ * that cannot be written in place.
+ *
+ * @return 0, or the errors of zcp_publisher_loan()
+ */
+ZCP_API ZCP_MUST_USE int zcp_publisher_send(struct zcp_publisher *publisher, const void *data,
+					    size_t size);
+
+/** How many subscribers the topic has now. Wait-free; 0 for a handle inherited over fork(). */
+ZCP_API unsigned int zcp_publisher_n_subscribers(const struct zcp_publisher *publisher);
+
+/**
+ * Waits until the topic has at least `n` subscribers.
+ *
+ * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
+ *
+ * @return 0, -ETIMEDOUT, -EINTR (a signal handler ran), -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher,
+							unsigned int n, int64_t timeout_ns);
+
+/**
+ * The publisher's id, unique in the domain as long as its runtime runs; a sample's
+ * `publisher_id` says whose it is.
+ */
+ZCP_API uint64_t zcp_publisher_id(const struct zcp_publisher *publisher);
+
+/** The largest payload in bytes that zcp_publisher_loan() accepts. */
+ZCP_API size_t zcp_publisher_max_payload(const struct zcp_publisher *publisher);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

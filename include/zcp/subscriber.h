@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A subscriber: takes the messages of a topic, in place, in the order each publisher
+ * sent them, or has a function called for each.
+ */
+#ifndef ZCP_SUBSCRIBER_H
+#define ZCP_SUBSCRIBER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <zcp/export.h>
+#include <zcp/node.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct zcp_subscriber;
+
+/* What a publisher does that finds a subscriber's queue full. */
+enum zcp_on_full {
+	/* drop-oldest */
+	ZCP_ON_FULL_DEFAULT = 0,
+	/* the subscriber loses its oldest message and learns how many it lost */
+	ZCP_ON_FULL_DROP_OLDEST = 1,
+	/* the publisher waits: nothing is lost, and a slow subscriber slows it down */
+	ZCP_ON_FULL_BLOCK = 2,
+};
+
+struct zcp_subscriber_options {
+	/* sizeof(struct zcp_subscriber_options); set by ZCP_SUBSCRIBER_OPTIONS_INIT */
+	size_t struct_size;
+	/* what the payload must be; NULL or "": any type */
+	const char *type;
+	/*
+	 * messages of each publisher that are kept until they are taken; rounded up to a
+	 * power of two; 0: the topic's setting, 16 if it has none
+	 */
+	uint32_t depth;
+	/* samples held (taken and not released) at the same time; 0: the topic's, or 4 */
+	uint32_t held;
+	/* enum zcp_on_full */
+	uint32_t on_full;
+	uint32_t reserved;
+};
+
+#define ZCP_SUBSCRIBER_OPTIONS_INIT                                                               \
+	{ sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0 }
+
+/* A message that was taken: read-only, unchanged until it is released. */
+struct zcp_sample {
+	/* the payload; aligned to 64 bytes; the memory is mapped read-only */
+	const void *data;
+	/* bytes */
+	size_t size;
+	/* the publisher's number of this message: grows by one with each */
+	uint64_t sequence;
+	/* CLOCK_MONOTONIC at publish, ns; 0 where the topic has timestamps = false */
+	uint64_t publish_time_ns;
+	/* who sent it; see zcp_publisher_id() */
+	uint64_t publisher_id;
+	/* messages of this publisher that were lost right before this one */
+	uint64_t lost;
+	/* the library's */
+	uint64_t reserved[6];
+};
+
+#define ZCP_SAMPLE_INIT                                                                           \
+	{ NULL, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 } }
+
+/* Called by zcp_node_dispatch() for each message; the sample is released when it returns. */
+typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
+
+/**
+ * Opens a subscriber on a topic; the topic comes into being with its first endpoint. It
+ * gets every message whose publish begins after this call has returned.
+ *
+ * @param subscriber  receives the subscriber; the caller's, until zcp_subscriber_close()
+ *                    or its node's end
+ * @param node        stays the caller's
+ * @param topic       1 to 255 bytes of UTF-8 without control characters and without '*'
+ * @param options     NULL for all defaults; not kept
+ *
+ * Blocks until the runtime answers, at most the node's timeout. The node's thread.
+ *
+ * @return 0, or
+ *   -EINVAL        the topic's name or an option is malformed
+ *   -E2BIG         the options have a field this library does not know
+ *   -ENAMETOOLONG  the topic's or the type's name is too long
+ *   -EPROTOTYPE    the topic has another type (both are named in the sentence)
+ *   -ERANGE        depth is more than the topic's max_depth, or held more than 4096
+ *   -EUSERS        the topic has max_subscribers subscribers, or its pool 256
+ *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
+ *                  sentence has the sum
+ *   -ENOTCONN      the runtime is gone
+ *   -ETIMEDOUT     no answer within the node's timeout
+ *   -EOWNERDEAD    the node was inherited over fork()
+ *   -EMFILE -ENFILE -ENOMEM -EPROTO
+ * zcp_node_error(node) has the sentence.
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,
+					     struct zcp_node *node, const char *topic,
+					     const struct zcp_subscriber_options *options);
+
+/**
+ * Closes a subscriber; what is queued or held is given back, samples are invalid. Blocks
+ * until the runtime has taken note, at most the node's timeout. NULL is allowed.
+ *
+ * @return NULL
+ */
+ZCP_API struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber);
+
+/**
+ * Takes the next message. Publishers are served in turn; the messages of one come in the
+ * order of their publishing.
+ *
+ * @param sample  receives the message; give it back with zcp_sample_release()
+ *
+ * Lock-free, does not block, no system call.
+ *
+ * @return 0, or
+ *   -EAGAIN      nothing is there
+ *   -EMFILE      as many samples are held as the subscriber declared: release one, or
+ *                raise `held`
+ *   -EOWNERDEAD  inherited over fork(): open a node in the child
+ *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM  the message lies in memory that was added to
+ *                the pool just now and could not be mapped; it is counted as lost
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_take(struct zcp_subscriber *subscriber,
+					     struct zcp_sample *sample);
+
+/**
+ * Gives a sample back and clears *sample. In any order; from any thread of the process,
+ * as long as the subscriber is open. Wait-free.
+ *
+ * @return 0, -EINVAL (not a sample that is held), -EOWNERDEAD
+ */
+ZCP_API int zcp_sample_release(struct zcp_sample *sample);
+
+/**
+ * Has `on_sample` called by zcp_node_dispatch() for each message; NULL ends that. A
+ * sample that must outlive its callback is taken with zcp_subscriber_take() instead.
+ */
+ZCP_API void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber,
+				      zcp_on_sample_fn on_sample, void *user);
+
+/** How many publishers the topic has now. Wait-free; 0 for a handle inherited over fork(). */
+ZCP_API unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber);
+
+/** Messages taken, and messages lost since the subscriber was opened. Wait-free. */
+ZCP_API void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken,
+				   uint64_t *lost);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zcp: publish/subscribe between the processes of one Linux machine without copying.
+ *
+ *   node         a thread's door to a domain           zcp/node.h
+ *   publisher    loan, write in place, publish         zcp/publisher.h
+ *   subscriber   take or be called back, release       zcp/subscriber.h
+ *
+ * Rules for all of it
+ *
+ * - Functions return 0 or a negative errno; each declaration lists them. A call that
+ *   fails leaves its out-parameters as they were. zcp_strerror() gives a short text,
+ *   zcp_node_error() the whole sentence with names, numbers and the remedy.
+ * - A handle (node, publisher, subscriber) belongs to one thread at a time. Threads that
+ *   work at the same time open a node each; that costs a socket and a few kilobytes.
+ * - The data path (loan, publish, discard, take, release) makes no system call unless a
+ *   subscriber sleeps, allocates nothing, takes no lock and does not need the runtime.
+ * - After fork() the child's inherited handles answer -EOWNERDEAD; the child opens its
+ *   own node.
+ * - Times are nanoseconds of CLOCK_MONOTONIC. A timeout of 0 does not wait, one of
+ *   ZCP_FOREVER (or any negative one) waits without a limit.
+ * - Option structs begin with their size. Initialise them with their _INIT macro; a field
+ *   that is left 0 means its default. A field this library does not know and that is not
+ *   0 is -E2BIG: the program was built for a newer libzcp.
+ */
+#ifndef ZCP_ZCP_H
+#define ZCP_ZCP_H
+
+#include <zcp/export.h>
+#include <zcp/node.h>
+#include <zcp/publisher.h>
+#include <zcp/subscriber.h>
+#include <zcp/version.h>
+
+#endif
