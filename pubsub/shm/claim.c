@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a publisher looks for a free chunk, and in what order.
+ */
+#include "pubsub/shm/claim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Published chunks that a publisher remembers at most; others are found by the round. */
+#define PUBLISHED_MAX 4096
+/* Remembered chunks that are looked at before the round. */
+#define TRIES 4
+
+void zcp_claim_init(struct zcp_claim *claim, uint32_t owner)
+{
+	*claim = (struct zcp_claim){ .owner = owner };
+}
+
+void zcp_claim_deinit(struct zcp_claim *claim)
+{
+	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
+		free(claim->classes[i].published);
+	*claim = (struct zcp_claim){ .owner = 0 };
+}
+
+int zcp_claim_add_class(struct zcp_claim *claim, const struct zcp_pool *pool, uint32_t class_index)
+{
+	struct zcp_claim_class *mine = &claim->classes[class_index];
+	uint32_t n = 2;
+
+	if (mine->published)
+		return 0;
+	while (n < pool->classes[class_index].n_chunks && n < PUBLISHED_MAX)
+		n *= 2;
+	mine->published = calloc(n, sizeof(mine->published[0]));
+	if (!mine->published)
+		return -ENOMEM;
+	mine->published_mask = n - 1;
+	return 0;
+}
+
+static bool is_free(const struct zcp_chunk_shm *chunk, uint64_t state)
+{
+	return !(state & ZCP_CHUNK_FLAGS) && !zcp_chunk_has_holders(chunk);
+}
+
+static bool try_claim(struct zcp_chunk_shm *chunk, uint32_t owner)
+{
+	/* CHUNK-A1 pairs with CHUNK-R1 in zcp_publisher_publish() of the previous owner. */
+	uint64_t state = atomic_load_explicit(&chunk->state, memory_order_acquire);
+
+	if (!is_free(chunk, state))
+		return false;
+	/* Relaxed: the two acquire loads of is_free() have ordered all that went before. */
+	return atomic_compare_exchange_strong_explicit(
+		&chunk->state, &state,
+		zcp_state(zcp_state_generation(state) + 1, owner, ZCP_CHUNK_LOANED),
+		memory_order_relaxed, memory_order_relaxed);
+}
+
+static bool from_hints(struct zcp_claim_class *mine, const struct zcp_class *class,
+		       uint32_t owner, uint32_t *index)
+{
+	while (mine->n_hints > 0) {
+		uint32_t i = mine->hints[--mine->n_hints];
+
+		if (try_claim(&class->chunks[i], owner)) {
+			*index = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint64_t *published_at(const struct zcp_claim_class *mine, uint32_t position)
+{
+	return &mine->published[position & mine->published_mask];
+}
+
+/* Whether the chunk is free and still the one we published. */
+static bool still_ours_and_free(const struct zcp_class *class, uint64_t entry, bool *ours)
+{
+	const struct zcp_chunk_shm *chunk = &class->chunks[(uint32_t)entry];
+	/* CHUNK-A1, as in try_claim(), which looks again. */
+	uint64_t state = atomic_load_explicit(&chunk->state, memory_order_acquire);
+
+	*ours = zcp_state_generation(state) == entry >> 32;
+	return *ours && is_free(chunk, state);
+}
+
+static bool from_published(struct zcp_claim_class *mine, const struct zcp_class *class,
+			   uint32_t owner, uint32_t *index)
+{
+	for (int tries = 0; tries < TRIES && mine->head != mine->tail; tries++) {
+		uint64_t entry = *published_at(mine, mine->head++);
+		bool ours;
+
+		if (still_ours_and_free(class, entry, &ours) &&
+		    try_claim(&class->chunks[(uint32_t)entry], owner)) {
+			/* The next two are free as well: fewer chunks will do. */
+			if (mine->tail - mine->head >= 2 &&
+			    still_ours_and_free(class, *published_at(mine, mine->head), &ours) &&
+			    still_ours_and_free(class, *published_at(mine, mine->head + 1), &ours))
+				mine->head++;
+			*index = (uint32_t)entry;
+			return true;
+		}
+		if (ours)
+			*published_at(mine, mine->tail++) = entry;
+	}
+	return false;
+}
+
+static bool from_round(struct zcp_claim_class *mine, const struct zcp_class *class,
+		       uint32_t owner, uint32_t *index)
+{
+	uint32_t i = mine->cursor;
+
+	for (uint32_t n = 0; n < class->n_chunks; n++) {
+		if (i >= class->n_chunks)
+			i = 0;
+		if (try_claim(&class->chunks[i], owner)) {
+			mine->cursor = i + 1;
+			*index = i;
+			return true;
+		}
+		i++;
+	}
+	return false;
+}
+
+int zcp_claim_take(struct zcp_claim *claim, const struct zcp_class *class, uint32_t class_index,
+		   uint32_t *index)
+{
+	struct zcp_claim_class *mine = &claim->classes[class_index];
+
+	if (from_hints(mine, class, claim->owner, index) ||
+	    from_published(mine, class, claim->owner, index) ||
+	    from_round(mine, class, claim->owner, index))
+		return 0;
+	return ZCP_CLAIM_E_EXHAUSTED;
+}
+
+void zcp_claim_published(struct zcp_claim *claim, const struct zcp_class *class,
+			 uint32_t class_index, uint32_t index)
+{
+	struct zcp_claim_class *mine = &claim->classes[class_index];
+	/* Relaxed: we wrote the generation ourselves, when we claimed the chunk. */
+	uint64_t state = atomic_load_explicit(&class->chunks[index].state, memory_order_relaxed);
+
+	if (!mine->published)
+		return;
+	if (mine->tail - mine->head > mine->published_mask)
+		mine->head++;
+	*published_at(mine, mine->tail++) = (uint64_t)zcp_state_generation(state) << 32 | index;
+}
+
+void zcp_claim_dropped(struct zcp_claim *claim, uint32_t class_index, uint32_t index)
+{
+	struct zcp_claim_class *mine = &claim->classes[class_index];
+
+	if (mine->n_hints < ZCP_CLAIM_HINTS)
+		mine->hints[mine->n_hints++] = index;
+}
+
+void zcp_claim_prefetch(const struct zcp_claim *claim, const struct zcp_class *class,
+			uint32_t class_index)
+{
+	const struct zcp_claim_class *mine = &claim->classes[class_index];
+	uint32_t index;
+
+	if (mine->head == mine->tail)
+		return;
+	index = (uint32_t)*published_at(mine, mine->head);
+	__builtin_prefetch(&class->chunks[index], 1);
+	__builtin_prefetch(zcp_class_header(class, index), 1);
+	__builtin_prefetch(zcp_class_header(class, index) + 1, 1);
+}

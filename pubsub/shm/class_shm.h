@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One size class of a pool: two regions, so that subscribers can be given the chunks
+ * read-only and a pool can grow by a class while it is in use.
+ *
+ * Management region (ZCP_REGION_CHUNKS)
+ *   0    region header    64
+ *   64   geometry         64   below; checked at attach, never read again
+ *   128  descriptors      64 × n_chunks   chunk_shm.h
+ *
+ * Data region (ZCP_REGION_DATA)
+ *   0    region header    64
+ *   4096 chunks           stride × n_chunks, each: header 64, payload
+ *
+ * region_id of both: pool id << 8 | class index.
+ */
+#ifndef ZCP_CLASS_SHM_H
+#define ZCP_CLASS_SHM_H
+
+#include "pubsub/shm/chunk_shm.h"
+#include "pubsub/shm/region_shm.h"
+
+/* Size classes of a pool, and chunks of a class: what a ref's 6 and 24 bits can name. */
+#define ZCP_CLASSES_MAX 64
+#define ZCP_CLASS_CHUNKS_MAX ((UINT32_C(1) << 24) - 1)
+
+#define ZCP_CLASS_DATA_OFFSET 4096
+
+struct zcp_class_shm {
+	struct zcp_region_shm region;
+	/* written by: the creator; read by: everyone, once, at attach */
+	uint32_t class_index;
+	uint32_t n_chunks;
+	/* largest payload of a chunk, bytes */
+	uint64_t payload_size;
+	/* from one chunk to the next in the data region, bytes */
+	uint64_t stride;
+	/* of the first chunk's payload in the data region, bytes; its header is right before */
+	uint64_t payload_offset;
+	uint32_t reserved[8];
+	struct zcp_chunk_shm chunks[];
+};
+
+static_assert(sizeof(struct zcp_class_shm) == 128, "two cache lines before the descriptors");
+static_assert(offsetof(struct zcp_class_shm, class_index) == 64, "layout");
+static_assert(offsetof(struct zcp_class_shm, n_chunks) == 68, "layout");
+static_assert(offsetof(struct zcp_class_shm, payload_size) == 72, "layout");
+static_assert(offsetof(struct zcp_class_shm, stride) == 80, "layout");
+static_assert(offsetof(struct zcp_class_shm, payload_offset) == 88, "layout");
+static_assert(offsetof(struct zcp_class_shm, chunks) == 128, "layout");
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a publisher and a subscriber do with the lane between them.
+ *
+ * Message n goes to slot n mod capacity, so that both sides know where to look without
+ * sharing a head or a tail. The publisher never waits: a slot whose message has not been
+ * taken is overwritten, and the subscriber sees from the number that it lost some.
+ *
+ * Orders (checked with GenMC): the store or CAS that fills a slot is a release, the load
+ * that finds it an acquire; both CASes are decided by the word alone.
+ */
+#ifndef ZCP_SHM_LANE_H
+#define ZCP_SHM_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pubsub/shm/lane_shm.h"
+#include "pubsub/shm/pool.h"
+
+struct zcp_lane {
+	struct zcp_lane_slot_shm *slots;
+	/* capacity - 1 */
+	uint32_t mask;
+	/* capacity as a power of two */
+	uint32_t log2;
+};
+
+/* Expected outcomes of zcp_lane_take(). */
+enum {
+	ZCP_LANE_E_EMPTY = 1,
+};
+
+/* Where a subscriber is in a lane; private to it. */
+struct zcp_lane_cursor {
+	/* number of the next message */
+	uint64_t seq;
+	/* messages lost since the last one that was taken */
+	uint64_t n_lost;
+};
+
+static inline uint64_t zcp_slot(uint64_t seq, uint64_t flags, uint32_t ref)
+{
+	return seq << ZCP_SLOT_SEQ_SHIFT | flags | ref;
+}
+
+static inline uint32_t zcp_slot_seq(uint64_t word)
+{
+	return (uint32_t)(word >> ZCP_SLOT_SEQ_SHIFT);
+}
+
+static inline uint32_t zcp_slot_ref(uint64_t word)
+{
+	return (uint32_t)(word & ZCP_SLOT_REF_MASK);
+}
+
+/* How far `word`'s message is ahead of number `seq`; negative: behind. Wrap is harmless. */
+static inline int32_t zcp_slot_ahead(uint64_t word, uint64_t seq)
+{
+	return (int32_t)(zcp_slot_seq(word) - (uint32_t)seq);
+}
+
+/* The slot of message `seq`: neighbours are a cache line apart. */
+static inline struct zcp_lane_slot_shm *zcp_lane_slot(const struct zcp_lane *lane, uint64_t seq)
+{
+	uint32_t i = (uint32_t)seq & lane->mask;
+
+	if (lane->log2 > 3) {
+		uint32_t lines_log2 = lane->log2 - 3;
+
+		i = (i & ((UINT32_C(1) << lines_log2) - 1)) << 3 | i >> lines_log2;
+	}
+	return &lane->slots[i];
+}
+
+/*
+ * Publisher: puts message `seq` into the lane. True where a message was pushed out;
+ * *dropped is its ref, and the caller clears the subscriber's bit on that chunk. Wait-free.
+ */
+static inline bool zcp_lane_push(const struct zcp_lane *lane, uint64_t seq, uint32_t ref,
+				 uint32_t *dropped)
+{
+	struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, seq);
+	/* Relaxed: only this side makes a slot live, and the CAS checks it again. */
+	uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+	/* LANE-R1 pairs with LANE-A1 in zcp_lane_take(): the payload is there first. */
+	if ((word & ZCP_SLOT_LIVE) &&
+	    atomic_compare_exchange_strong_explicit(
+		    &slot->word, &word, zcp_slot(seq, ZCP_SLOT_LIVE | ZCP_SLOT_DROPPED, ref),
+		    memory_order_release, memory_order_relaxed)) {
+		*dropped = zcp_slot_ref(word);
+		return true;
+	}
+	/* Not live, or taken this moment: nobody but us writes the slot now. */
+	atomic_store_explicit(&slot->word, zcp_slot(seq, ZCP_SLOT_LIVE, ref),
+			      memory_order_release);
+	return false;
+}
+
+/*
+ * Subscriber: takes the message at the cursor or the oldest after it, and moves the cursor
+ * on; its number is then cursor->seq - 1, or equal to that in the low 32 bits where the
+ * subscriber had fallen further behind. What was lost on the way is added to
+ * cursor->n_lost. The chunk is fetched from `pool` into the cache on the way. Returns 0 with *ref, or ZCP_LANE_E_EMPTY. Wait-free: looks at no more
+ * than two laps of slots, whatever the publisher does meanwhile.
+ */
+int zcp_lane_take_slow(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
+		       const struct zcp_pool *pool, uint32_t *ref);
+
+static inline int zcp_lane_take(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
+				const struct zcp_pool *pool, uint32_t *ref)
+{
+	/* Relaxed: a look that decides only whether to look closely. */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, cursor->seq)->word,
+					     memory_order_relaxed);
+
+	if (zcp_slot_ahead(word, cursor->seq) < 0)
+		return ZCP_LANE_E_EMPTY;
+	return zcp_lane_take_slow(lane, cursor, pool, ref);
+}
+
+/* Subscriber: whether zcp_lane_take() would not say empty. Wait-free. */
+static inline bool zcp_lane_is_ready(const struct zcp_lane *lane, uint64_t cursor)
+{
+	/* Relaxed: decides only whether to sleep, after a full fence. */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, cursor)->word,
+					     memory_order_relaxed);
+
+	return zcp_slot_ahead(word, cursor) >= 0;
+}
+
+/*
+ * Publisher: whether message `seq` would push nothing out. Wait-free.
+ */
+static inline bool zcp_lane_has_room(const struct zcp_lane *lane, uint64_t seq)
+{
+	/*
+	 * Relaxed: nothing is read that the taker wrote; the chunk it took is claimed again
+	 * only through CHUNK-A2.
+	 */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, seq)->word,
+					     memory_order_relaxed);
+
+	return !(word & ZCP_SLOT_LIVE);
+}
+
+/*
+ * Subscriber: the first look at a lane whose publisher's next number is `next_seq`:
+ * where to begin. Messages before were not sent to this subscriber.
+ */
+uint64_t zcp_lane_first(const struct zcp_lane *lane, uint64_t next_seq);
+
+/* Runtime: every slot "not live, older than anything", before the subscriber joins. */
+void zcp_lane_reset(const struct zcp_lane *lane, uint64_t next_seq);
+
+#endif

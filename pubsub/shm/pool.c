@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Geometry of size classes: how they are constructed, and what is checked at attach.
+ */
+#include "pubsub/shm/pool.h"
+
+#include <errno.h>
+
+#define PAGE 4096
+#define LINE_PAIR 128
+
+uint64_t zcp_class_stride(uint64_t payload_size)
+{
+	uint64_t chunk = sizeof(struct zcp_chunk_header_shm) + payload_size;
+	/*
+	 * Small chunks begin at pairs of lines, which processors fetch together: header and
+	 * the payload's first line. Large ones have their pages to themselves.
+	 */
+	uint64_t unit = payload_size < PAGE ? LINE_PAIR : PAGE;
+
+	return (chunk + unit - 1) / unit * unit;
+}
+
+int zcp_class_sizes(const struct zcp_class_geometry *geometry, size_t *chunks_size,
+		    size_t *data_size)
+{
+	uint64_t chunks, data;
+
+	if (geometry->n_chunks == 0 || geometry->n_chunks > ZCP_CLASS_CHUNKS_MAX ||
+	    geometry->class_index >= ZCP_CLASSES_MAX ||
+	    geometry->payload_size > UINT64_C(1) << 46)
+		return -EINVAL;
+	chunks = sizeof(struct zcp_class_shm) +
+		 (uint64_t)geometry->n_chunks * sizeof(struct zcp_chunk_shm);
+	if (__builtin_mul_overflow((uint64_t)geometry->n_chunks,
+				   zcp_class_stride(geometry->payload_size), &data) ||
+	    data > UINT64_C(1) << 46)
+		return -EINVAL;
+	*chunks_size = chunks;
+	*data_size = data + ZCP_CLASS_DATA_OFFSET;
+	return 0;
+}
+
+void zcp_class_construct(struct zcp_region *chunks, struct zcp_region *data,
+			 const struct zcp_class_geometry *geometry, uint64_t domain_id,
+			 uint64_t pool_id)
+{
+	struct zcp_class_shm *class = chunks->base;
+	uint64_t region_id = pool_id << 8 | geometry->class_index;
+
+	class->class_index = geometry->class_index;
+	class->n_chunks = geometry->n_chunks;
+	class->payload_size = geometry->payload_size;
+	class->stride = zcp_class_stride(geometry->payload_size);
+	class->payload_offset = ZCP_CLASS_DATA_OFFSET + sizeof(struct zcp_chunk_header_shm);
+	/* Descriptors are all zero: generation 0, no owner, no flag, no holder. */
+	zcp_region_publish(data, ZCP_REGION_DATA, domain_id, region_id);
+	zcp_region_publish(chunks, ZCP_REGION_CHUNKS, domain_id, region_id);
+}
+
+/* Copies the geometry out of shared memory and checks the copy against both regions. */
+static const char *check_geometry(struct zcp_class *class, uint32_t *class_index)
+{
+	const struct zcp_class_shm *shm = class->chunks_region.base;
+	const struct zcp_region_shm *data = class->data_region.base;
+	uint64_t n_chunks = shm->n_chunks, payload_size = shm->payload_size;
+	uint64_t stride = shm->stride, payload_offset = shm->payload_offset, end;
+
+	*class_index = shm->class_index;
+	if (*class_index >= ZCP_CLASSES_MAX || n_chunks == 0 || n_chunks > ZCP_CLASS_CHUNKS_MAX)
+		return "the size class has impossible numbers";
+	if (data->region_id != shm->region.region_id)
+		return "the descriptors and the chunks are not of one size class";
+	if ((class->chunks_region.size - sizeof(*shm)) / sizeof(struct zcp_chunk_shm) < n_chunks)
+		return "the size class has more descriptors than fit its region";
+	if (payload_offset < sizeof(struct zcp_region_shm) + sizeof(struct zcp_chunk_header_shm) ||
+	    payload_offset % 64 != 0 || stride % 64 != 0 ||
+	    stride < sizeof(struct zcp_chunk_header_shm) ||
+	    payload_size > stride - sizeof(struct zcp_chunk_header_shm))
+		return "the size class has chunks that overlap";
+	if (__builtin_mul_overflow(n_chunks - 1, stride, &end) ||
+	    __builtin_add_overflow(end, payload_offset, &end) ||
+	    __builtin_add_overflow(end, payload_size, &end) || end > class->data_region.size)
+		return "the size class has more chunks than fit its region";
+	class->n_chunks = (uint32_t)n_chunks;
+	class->payload_size = payload_size;
+	class->stride = stride;
+	class->payloads = (char *)class->data_region.base + payload_offset;
+	class->chunks = ((struct zcp_class_shm *)class->chunks_region.base)->chunks;
+	return NULL;
+}
+
+static void class_deinit(struct zcp_class *class)
+{
+	zcp_region_deinit(&class->chunks_region);
+	zcp_region_deinit(&class->data_region);
+	*class = (struct zcp_class){ .n_chunks = 0 };
+}
+
+int zcp_pool_attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t domain_id,
+		    bool writable, const char **why)
+{
+	struct zcp_region_expect expect = {
+		.kind = ZCP_REGION_CHUNKS,
+		.domain_id = domain_id,
+		.min_size = sizeof(struct zcp_class_shm),
+		.writable = true,
+	};
+	struct zcp_class class = { .n_chunks = 0 };
+	const char *wrong;
+	uint32_t index;
+	int r;
+
+	r = zcp_region_attach(&class.chunks_region, chunks_fd, &expect, why);
+	if (r < 0)
+		return r;
+	expect.kind = ZCP_REGION_DATA;
+	expect.min_size = ZCP_CLASS_DATA_OFFSET;
+	expect.writable = writable;
+	r = zcp_region_attach(&class.data_region, data_fd, &expect, why);
+	if (r < 0) {
+		class_deinit(&class);
+		return r;
+	}
+	wrong = check_geometry(&class, &index);
+	if (wrong) {
+		class_deinit(&class);
+		*why = wrong;
+		return -EPROTO;
+	}
+	if (pool->classes[index].chunks) {
+		class_deinit(&class);
+		return 0;
+	}
+	pool->classes[index] = class;
+	if (pool->n_classes <= index)
+		pool->n_classes = index + 1;
+	return 0;
+}
+
+void zcp_pool_deinit(struct zcp_pool *pool)
+{
+	for (uint32_t i = 0; i < pool->n_classes; i++)
+		class_deinit(&pool->classes[i]);
+	pool->n_classes = 0;
+}

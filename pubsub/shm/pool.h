@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pool as one process sees it: the size classes it has mapped, and what can be done with
+ * a ref. Claiming a free chunk is in claim.h.
+ */
+#ifndef ZCP_SHM_POOL_H
+#define ZCP_SHM_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pubsub/shm/class_shm.h"
+#include "pubsub/shm/lane_shm.h"
+#include "pubsub/shm/region.h"
+
+/* One size class; `chunks` is NULL where the class is not mapped. */
+struct zcp_class {
+	struct zcp_chunk_shm *chunks;
+	/* the first chunk's payload */
+	char *payloads;
+	uint64_t payload_size;
+	uint64_t stride;
+	uint32_t n_chunks;
+	struct zcp_region chunks_region;
+	struct zcp_region data_region;
+};
+
+struct zcp_pool {
+	struct zcp_class classes[ZCP_CLASSES_MAX];
+	uint32_t n_classes;
+};
+
+/* What a class is made from. */
+struct zcp_class_geometry {
+	uint64_t payload_size;
+	uint32_t n_chunks;
+	uint32_t class_index;
+};
+
+/* A chunk that a ref names, found and checked. */
+struct zcp_chunk {
+	struct zcp_chunk_shm *descriptor;
+	struct zcp_chunk_header_shm *header;
+	void *payload;
+	uint64_t payload_size;
+};
+
+static inline uint32_t zcp_ref(uint32_t class_index, uint32_t chunk)
+{
+	return class_index << ZCP_REF_CLASS_SHIFT | chunk;
+}
+
+static inline uint32_t zcp_ref_class(uint32_t ref)
+{
+	return ref >> ZCP_REF_CLASS_SHIFT;
+}
+
+static inline uint32_t zcp_ref_index(uint32_t ref)
+{
+	return ref & ZCP_REF_INDEX_MASK;
+}
+
+static inline struct zcp_chunk_header_shm *zcp_class_header(const struct zcp_class *class,
+							    uint32_t index)
+{
+	char *payload = class->payloads + (uint64_t)index * class->stride;
+
+	return (struct zcp_chunk_header_shm *)(void *)payload - 1;
+}
+
+/*
+ * Finds the chunk that `ref` names; false where this process has no such chunk. Every ref
+ * that comes out of shared memory goes through here.
+ */
+static inline bool zcp_pool_chunk(const struct zcp_pool *pool, uint32_t ref,
+				  struct zcp_chunk *chunk)
+{
+	const struct zcp_class *class;
+	uint32_t index = zcp_ref_index(ref);
+
+	if (zcp_ref_class(ref) >= ZCP_CLASSES_MAX)
+		return false;
+	class = &pool->classes[zcp_ref_class(ref)];
+	if (index >= class->n_chunks)
+		return false;
+	chunk->descriptor = &class->chunks[index];
+	chunk->header = zcp_class_header(class, index);
+	chunk->payload = chunk->header + 1;
+	chunk->payload_size = class->payload_size;
+	return true;
+}
+
+/* Brings a chunk's descriptor (for writing), header and first line into the cache. */
+static inline void zcp_pool_prefetch(const struct zcp_pool *pool, uint32_t ref)
+{
+	struct zcp_chunk chunk;
+
+	if (!zcp_pool_chunk(pool, ref, &chunk))
+		return;
+	__builtin_prefetch(chunk.header);
+	__builtin_prefetch(chunk.payload);
+	__builtin_prefetch(chunk.descriptor, 1);
+}
+
+/* Clears one holder's bit; the last one frees the chunk. Wait-free; harmless twice. */
+static inline void zcp_chunk_release(struct zcp_chunk_shm *chunk, uint32_t holder)
+{
+	/*
+	 * CHUNK-R2 pairs with CHUNK-A2 in zcp_chunk_is_free(): the holder's reads are over
+	 * before anybody writes the chunk again.
+	 */
+	(void)atomic_fetch_and_explicit(&chunk->holders[holder / 64],
+					~(UINT64_C(1) << (holder % 64)), memory_order_release);
+}
+
+static inline bool zcp_chunk_has_holder(const struct zcp_chunk_shm *chunk, uint32_t holder)
+{
+	/* Relaxed: whoever asks has been given the chunk by an acquire, or only counts. */
+	return atomic_load_explicit(&chunk->holders[holder / 64], memory_order_relaxed) >>
+		       (holder % 64) &
+	       1;
+}
+
+static inline bool zcp_chunk_has_holders(const struct zcp_chunk_shm *chunk)
+{
+	uint64_t any = 0;
+
+	/* CHUNK-A2 pairs with CHUNK-R2 in zcp_chunk_release(), the last holder's. */
+	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
+		any |= atomic_load_explicit(&chunk->holders[i], memory_order_acquire);
+	return any != 0;
+}
+
+static inline uint32_t zcp_state_owner(uint64_t state)
+{
+	return (uint32_t)(state >> ZCP_CHUNK_OWNER_SHIFT) & 0xffff;
+}
+
+static inline uint32_t zcp_state_generation(uint64_t state)
+{
+	return (uint32_t)(state >> ZCP_CHUNK_GENERATION_SHIFT);
+}
+
+static inline uint64_t zcp_state(uint32_t generation, uint32_t owner, uint64_t flags)
+{
+	return (uint64_t)generation << ZCP_CHUNK_GENERATION_SHIFT |
+	       (uint64_t)owner << ZCP_CHUNK_OWNER_SHIFT | flags;
+}
+
+/* From one chunk of `payload_size` bytes to the next. */
+uint64_t zcp_class_stride(uint64_t payload_size);
+
+/* Bytes of the two regions of a class; -EINVAL where they would not fit an address space. */
+__attribute__((warn_unused_result)) int
+zcp_class_sizes(const struct zcp_class_geometry *geometry, size_t *chunks_size,
+		size_t *data_size);
+
+/* Fills in the two regions, both mapped for writing and zero, and publishes them. */
+void zcp_class_construct(struct zcp_region *chunks, struct zcp_region *data,
+			 const struct zcp_class_geometry *geometry, uint64_t domain_id,
+			 uint64_t pool_id);
+
+/*
+ * Maps a class of the pool from its two descriptors (borrowed). The chunks themselves are
+ * mapped read-only unless `writable`.
+ * Returns 0 also where the class is mapped already; -EPROTO with *why, or as
+ * zcp_region_attach().
+ */
+__attribute__((warn_unused_result)) int zcp_pool_attach(struct zcp_pool *pool, int chunks_fd,
+							int data_fd, uint64_t domain_id,
+							bool writable, const char **why);
+
+void zcp_pool_deinit(struct zcp_pool *pool);
+
+#endif

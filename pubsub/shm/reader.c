@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking from many lanes in turn, and checking what comes out of shared memory.
+ */
+#include "pubsub/shm/reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "pubsub/shm/fence.h"
+#include "pubsub/shm/signal.h"
+
+/* Empty looks in a row after which a polling subscriber compares itself with next_seq. */
+#define RESYNC_LOOKS 1024
+
+/* The first look at a lane, and any later one that begins anew. */
+static void look(struct zcp_reader *reader, uint32_t publisher)
+{
+	/* SEQ-A1 pairs with SEQ-R1 in zcp_writer_publish(). */
+	uint64_t next_seq = atomic_load_explicit(&reader->topic->publishers[publisher].next_seq,
+						 memory_order_acquire);
+
+	reader->cursors[publisher].seq = zcp_lane_first(&reader->lanes[publisher], next_seq);
+}
+
+int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
+		    const struct zcp_pool *pool, const struct zcp_reader_options *options)
+{
+	uint32_t n = topic->geometry.max_publishers;
+
+	*reader = (struct zcp_reader){
+		.topic = topic,
+		.pool = pool,
+		.slot = &topic->subscribers[options->slot],
+		.options = *options,
+	};
+	reader->lanes = calloc(n, sizeof(reader->lanes[0]));
+	reader->cursors = calloc(n, sizeof(reader->cursors[0]));
+	if (!reader->lanes || !reader->cursors) {
+		zcp_reader_deinit(reader);
+		return -ENOMEM;
+	}
+	for (uint32_t p = 0; p < n; p++) {
+		reader->lanes[p] = zcp_topic_lane(topic, p, options->slot, options->depth_log2);
+		if (p < options->n_starts)
+			reader->cursors[p].seq =
+				zcp_lane_first(&reader->lanes[p], options->starts[p]);
+		else
+			look(reader, p);
+	}
+	reader->options.starts = NULL;
+	return 0;
+}
+
+void zcp_reader_deinit(struct zcp_reader *reader)
+{
+	free(reader->lanes);
+	free(reader->cursors);
+	*reader = (struct zcp_reader){ .topic = NULL };
+}
+
+static uint32_t n_lanes(const struct zcp_reader *reader)
+{
+	/*
+	 * Relaxed: a lane is looked at by its slots; this only says how many can have
+	 * something. The runtime sets the bit before it answers the publisher.
+	 */
+	uint64_t used = atomic_load_explicit(&reader->topic->shm->used, memory_order_relaxed);
+	uint32_t n = used ? 64 - (uint32_t)__builtin_clzll(used) : 0;
+
+	return n < reader->topic->geometry.max_publishers ? n :
+							     reader->topic->geometry.max_publishers;
+}
+
+/* A publisher that has gone on without us: begin anew at what is there. */
+static void resync(struct zcp_reader *reader, uint32_t publisher)
+{
+	struct zcp_lane_cursor *cursor = &reader->cursors[publisher];
+	/* SEQ-A1: all messages before next_seq that we get are in the lane. */
+	uint64_t next_seq = atomic_load_explicit(&reader->topic->publishers[publisher].next_seq,
+						 memory_order_acquire);
+	uint64_t before = cursor->seq;
+
+	if ((int64_t)(next_seq - before) <= 0 ||
+	    zcp_lane_is_ready(&reader->lanes[publisher], before))
+		return;
+	look(reader, publisher);
+	/*
+	 * Only a lag of 2^31 messages, where numbers that are ahead look as if behind, or a
+	 * publisher that was stopped in the middle of a publish when we joined comes here.
+	 */
+	if (cursor->seq > before)
+		cursor->n_lost += cursor->seq - before;
+	else
+		cursor->seq = before;
+}
+
+/* Relaxed stores: counts that only we write and the runtime reads. */
+static void count(struct zcp_reader *reader, uint64_t n_taken, uint64_t n_lost)
+{
+	reader->n_taken += n_taken;
+	reader->n_lost += n_lost;
+	atomic_store_explicit(&reader->slot->n_taken, reader->n_taken, memory_order_relaxed);
+	if (n_lost > 0)
+		atomic_store_explicit(&reader->slot->n_lost, reader->n_lost,
+				      memory_order_relaxed);
+}
+
+/* After a take on a blocking lane: the publisher may wait for the room. */
+static void make_room(struct zcp_reader *reader, uint32_t publisher)
+{
+	struct zcp_publisher_slot_shm *slot = &reader->topic->publishers[publisher];
+
+	/* Full: our CAS on the slot before our look at `waiting`. */
+	zcp_fence_full();
+	if (atomic_load_explicit(&slot->waiting, memory_order_relaxed)) {
+		(void)atomic_fetch_add_explicit(&slot->room, 1, memory_order_relaxed);
+		zcp_futex_wake_all(&slot->room);
+	}
+}
+
+void zcp_reader_lose_message(struct zcp_reader *reader, const struct zcp_reader_message *message)
+{
+	reader->cursors[message->publisher].n_lost++;
+	/* Relaxed: a count. */
+	(void)atomic_fetch_sub_explicit(&reader->n_held, 1, memory_order_relaxed);
+}
+
+/*
+ * Everything that a slot or a header says is checked here. What does not hold is counted
+ * as lost: the publisher is broken, or somebody has written where he should not.
+ */
+int zcp_reader_open_message(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	struct zcp_lane_cursor *cursor = &reader->cursors[message->publisher];
+	struct zcp_chunk *chunk = &message->chunk;
+	const struct zcp_chunk_header_shm *header;
+	uint64_t seq;
+
+	if (!zcp_pool_chunk(reader->pool, message->ref, chunk))
+		goto corrupt;
+	header = chunk->header;
+	/* Relaxed, all of it: LANE-A1 has ordered it after the publisher's writes. */
+	seq = atomic_load_explicit(&chunk->descriptor->seq, memory_order_relaxed);
+	message->size = atomic_load_explicit(&header->payload_size, memory_order_relaxed);
+	if (message->size > chunk->payload_size || (uint32_t)seq != (uint32_t)message->seq ||
+	    !zcp_chunk_has_holder(chunk->descriptor, reader->options.holder))
+		goto corrupt;
+	if (__builtin_expect(seq != message->seq, 0)) {
+		/* More than 2^32 behind: the slot's 32 bits did not tell. */
+		if (seq < message->seq)
+			goto corrupt;
+		cursor->n_lost += seq - message->seq;
+		cursor->seq = seq + 1;
+		message->seq = seq;
+	}
+	message->publish_time_ns =
+		atomic_load_explicit(&header->publish_time_ns, memory_order_relaxed);
+	message->publisher_id = atomic_load_explicit(&header->publisher_id, memory_order_relaxed);
+	message->n_lost = cursor->n_lost;
+	cursor->n_lost = 0;
+	count(reader, 1, message->n_lost);
+	return 0;
+corrupt:
+	zcp_reader_lose_message(reader, message);
+	return ZCP_READER_E_EMPTY;
+}
+
+static int take_lane(struct zcp_reader *reader, uint32_t publisher,
+		     struct zcp_reader_message *message)
+{
+	struct zcp_lane_cursor *cursor = &reader->cursors[publisher];
+	uint32_t class_index;
+	int r;
+
+	r = zcp_lane_take(&reader->lanes[publisher], cursor, reader->pool, &message->ref);
+	if (r != 0)
+		return r;
+	/* Relaxed: a count; releases by other threads only lower it. */
+	(void)atomic_fetch_add_explicit(&reader->n_held, 1, memory_order_relaxed);
+	message->publisher = publisher;
+	message->seq = cursor->seq - 1;
+	if (reader->options.blocks)
+		make_room(reader, publisher);
+	class_index = zcp_ref_class(message->ref);
+	if (class_index < ZCP_CLASSES_MAX && !reader->pool->classes[class_index].chunks)
+		return ZCP_READER_E_UNMAPPED;
+	return zcp_reader_open_message(reader, message);
+}
+
+int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	uint32_t n = n_lanes(reader), publisher = reader->next;
+
+	/* Relaxed: a count. */
+	if (atomic_load_explicit(&reader->n_held, memory_order_relaxed) >=
+	    reader->options.max_held)
+		return ZCP_READER_E_HELD;
+	for (uint32_t i = 0; i < n; i++, publisher++) {
+		int r;
+
+		if (publisher >= n)
+			publisher = 0;
+		r = take_lane(reader, publisher, message);
+		if (r == ZCP_READER_E_EMPTY)
+			continue;
+		reader->next = publisher + 1;
+		reader->n_empty = 0;
+		return r;
+	}
+	if (++reader->n_empty % RESYNC_LOOKS == 0)
+		for (publisher = 0; publisher < n; publisher++)
+			resync(reader, publisher);
+	return ZCP_READER_E_EMPTY;
+}
+
+void zcp_reader_release(struct zcp_reader *reader, struct zcp_chunk_shm *descriptor)
+{
+	zcp_chunk_release(descriptor, reader->options.holder);
+	/* Relaxed: a count; the take that it allows reads other chunks. */
+	(void)atomic_fetch_sub_explicit(&reader->n_held, 1, memory_order_relaxed);
+}
+
+void zcp_reader_arm(struct zcp_reader *reader)
+{
+	uint32_t s = reader->options.slot;
+
+	if (reader->sleeps)
+		return;
+	/* Relaxed: the heavy fence orders it against the publishers' light one. */
+	(void)atomic_fetch_or_explicit(&reader->topic->shm->sleepers[s / 64],
+				       UINT64_C(1) << (s % 64), memory_order_relaxed);
+	zcp_fence_heavy(reader->options.symmetric);
+	reader->sleeps = true;
+}
+
+bool zcp_reader_is_ready(struct zcp_reader *reader)
+{
+	uint32_t n = n_lanes(reader);
+
+	for (uint32_t p = 0; p < n; p++) {
+		if (zcp_lane_is_ready(&reader->lanes[p], reader->cursors[p].seq))
+			return true;
+		resync(reader, p);
+		if (zcp_lane_is_ready(&reader->lanes[p], reader->cursors[p].seq))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A subscriber's end of the data plane: its lanes, one from each publisher slot, and what
+ * it holds.
+ *
+ * One thread takes at a time; samples may be released by any thread of the process.
+ * Needs no runtime, allocates only in zcp_reader_init().
+ */
+#ifndef ZCP_SHM_READER_H
+#define ZCP_SHM_READER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pubsub/shm/lane.h"
+#include "pubsub/shm/pool.h"
+#include "pubsub/shm/topic.h"
+
+/* Expected outcomes. */
+enum {
+	ZCP_READER_E_EMPTY = 1,	   /* nothing to take */
+	ZCP_READER_E_HELD = 2,	   /* as many samples are held as were declared */
+	ZCP_READER_E_UNMAPPED = 3, /* the message lies in a size class that is not mapped */
+};
+
+struct zcp_reader_options {
+	/* slot in the topic, and bit in the pool */
+	uint32_t slot;
+	uint32_t holder;
+	uint32_t depth_log2;
+	uint32_t max_held;
+	bool blocks;
+	bool symmetric;
+	/*
+	 * for the first n_starts publisher slots the first number that is sent to us for
+	 * certain; only read by zcp_reader_init(); for the others the slot's next_seq
+	 */
+	const uint64_t *starts;
+	uint32_t n_starts;
+};
+
+struct zcp_reader {
+	const struct zcp_topic *topic;
+	const struct zcp_pool *pool;
+	struct zcp_subscriber_slot_shm *slot;
+	struct zcp_reader_options options;
+	/* one for each publisher slot */
+	struct zcp_lane *lanes;
+	struct zcp_lane_cursor *cursors;
+	/* the lane to look at first, so that all have their turn */
+	uint32_t next;
+	/* looks in a row that found nothing */
+	uint32_t n_empty;
+	uint64_t n_taken;
+	uint64_t n_lost;
+	/* our bit is set in the topic's sleepers */
+	bool sleeps;
+	/* changed by whoever releases */
+	_Atomic uint32_t n_held;
+};
+
+/* A message that was taken. */
+struct zcp_reader_message {
+	struct zcp_chunk chunk;
+	uint64_t size;
+	uint64_t seq;
+	uint64_t publish_time_ns;
+	uint64_t publisher_id;
+	uint64_t n_lost;
+	/* publisher slot and ref: what zcp_reader_open_message() needs */
+	uint32_t publisher;
+	uint32_t ref;
+};
+
+/*
+ * The views stay the caller's and must outlive the reader. Looks at every lane, so that
+ * all that is sent from now on is either taken or counted as lost. Returns 0 or -ENOMEM.
+ */
+__attribute__((warn_unused_result)) int zcp_reader_init(struct zcp_reader *reader,
+							const struct zcp_topic *topic,
+							const struct zcp_pool *pool,
+							const struct zcp_reader_options *options);
+void zcp_reader_deinit(struct zcp_reader *reader);
+
+/*
+ * Takes the next message of any publisher, in turn. Returns 0 with *message, or
+ * ZCP_READER_E_EMPTY, _HELD; or _UNMAPPED: attach the class of message->ref and call
+ * zcp_reader_open_message(), or zcp_reader_lose_message(). Wait-free over the publishers.
+ */
+__attribute__((warn_unused_result)) int zcp_reader_take(struct zcp_reader *reader,
+							struct zcp_reader_message *message);
+
+/* After ZCP_READER_E_UNMAPPED: 0, or ZCP_READER_E_EMPTY where the ref was not to be had. */
+__attribute__((warn_unused_result)) int
+zcp_reader_open_message(struct zcp_reader *reader, struct zcp_reader_message *message);
+void zcp_reader_lose_message(struct zcp_reader *reader, const struct zcp_reader_message *message);
+
+/* Gives a message back. Any thread. Wait-free. */
+void zcp_reader_release(struct zcp_reader *reader, struct zcp_chunk_shm *descriptor);
+
+/*
+ * Makes sure that publishers look at our signal before they leave a publish: the first
+ * time one heavy fence, afterwards nothing.
+ */
+void zcp_reader_arm(struct zcp_reader *reader);
+
+/*
+ * Whether a take may find something; for the second look before a sleep, after a full
+ * fence. Also finds a lane again whose publisher has gone on without us.
+ */
+bool zcp_reader_is_ready(struct zcp_reader *reader);
+
+#endif

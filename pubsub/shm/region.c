@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Creating, sealing, attaching and checking regions.
+ */
+#include "pubsub/shm/region.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pubsub/shm/class_shm.h"
+#include "pubsub/shm/signal_shm.h"
+#include "pubsub/shm/topic_shm.h"
+#include "pubsub/util.h"
+
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+
+uint64_t zcp_layout_fingerprint(void)
+{
+	/* What static_assert pins down in one build may still differ between two. */
+	static const uint64_t facts[] = {
+		ZCP_SHM_VERSION,
+		sizeof(struct zcp_region_shm),
+		sizeof(struct zcp_chunk_shm),
+		offsetof(struct zcp_chunk_shm, holders),
+		sizeof(struct zcp_chunk_header_shm),
+		offsetof(struct zcp_chunk_header_shm, payload_size),
+		sizeof(struct zcp_class_shm),
+		ZCP_CLASS_DATA_OFFSET,
+		sizeof(struct zcp_lane_slot_shm),
+		ZCP_SLOT_LIVE,
+		ZCP_SLOT_REF_MASK,
+		ZCP_REF_CLASS_SHIFT,
+		sizeof(struct zcp_signal_shm),
+		offsetof(struct zcp_signal_shm, events),
+		sizeof(struct zcp_topic_shm),
+		offsetof(struct zcp_topic_shm, version),
+		offsetof(struct zcp_topic_shm, active),
+		sizeof(struct zcp_publisher_slot_shm),
+		offsetof(struct zcp_publisher_slot_shm, room),
+		sizeof(struct zcp_subscriber_slot_shm),
+		offsetof(struct zcp_subscriber_slot_shm, n_taken),
+	};
+	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		hash ^= facts[i];
+		hash *= UINT64_C(0x100000001b3);
+	}
+	return hash;
+}
+
+static size_t round_to_pages(size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (size + page - 1) / page * page;
+}
+
+static int map(struct zcp_region *region, int fd, size_t size, bool writable)
+{
+	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	void *base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+	if (base == MAP_FAILED)
+		return zcp_errno();
+	*region = (struct zcp_region){ .base = base, .size = size };
+	return 0;
+}
+
+int zcp_region_create(struct zcp_region *region, int *fdp, const char *name, size_t size)
+{
+	struct zcp_region mapped = ZCP_REGION_NULL;
+	int fd, r;
+
+	if (size > (size_t)INT64_MAX - (1 << 20))
+		return -ENOMEM;
+	size = round_to_pages(size);
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return zcp_errno();
+	if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
+		r = zcp_errno();
+		close(fd);
+		return r;
+	}
+	r = map(&mapped, fd, size, true);
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	*region = mapped;
+	*fdp = fd;
+	return 0;
+}
+
+void zcp_region_publish(struct zcp_region *region, uint32_t kind, uint64_t domain_id,
+			uint64_t region_id)
+{
+	struct zcp_region_shm *header = region->base;
+
+	header->magic = ZCP_REGION_MAGIC;
+	header->version = ZCP_SHM_VERSION;
+	header->kind = kind;
+	header->fingerprint = zcp_layout_fingerprint();
+	header->size = region->size;
+	header->domain_id = domain_id;
+	header->region_id = region_id;
+	/* REGION-R1 pairs with REGION-A1 in check(): a region that is ready is complete. */
+	atomic_store_explicit(&header->state, ZCP_REGION_READY, memory_order_release);
+}
+
+static const char *check(const struct zcp_region_shm *header, size_t size,
+			 const struct zcp_region_expect *expect)
+{
+	/* REGION-A1 pairs with REGION-R1 in zcp_region_publish(). */
+	if (atomic_load_explicit(&header->state, memory_order_acquire) != ZCP_REGION_READY)
+		return "the region is not complete";
+	if (header->magic != ZCP_REGION_MAGIC)
+		return "the region is not one of zcp's (bad magic)";
+	if (header->version != ZCP_SHM_VERSION)
+		return "the region has another layout version: bring zcpd and libzcp to one version";
+	if (header->fingerprint != zcp_layout_fingerprint())
+		return "the region has another layout: bring zcpd and libzcp to one build";
+	if (header->kind != expect->kind)
+		return "the region is of another kind";
+	if (header->domain_id != expect->domain_id)
+		return "the region belongs to another domain";
+	if (header->size != size)
+		return "the region has not the size that its header says";
+	return NULL;
+}
+
+static const char *check_file(int fd, size_t min_size, size_t *size)
+{
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || fstat(fd, &st) < 0)
+		return "the descriptor is not a memfd";
+	if ((seals & SEALS) != SEALS)
+		return "the region is not sealed against shrinking and growing";
+	if (st.st_size < 0 || (uint64_t)st.st_size < sizeof(struct zcp_region_shm) ||
+	    (uint64_t)st.st_size < min_size)
+		return "the region is too short";
+	*size = (size_t)st.st_size;
+	return NULL;
+}
+
+int zcp_region_attach(struct zcp_region *region, int fd, const struct zcp_region_expect *expect,
+		      const char **why)
+{
+	struct zcp_region mapped = ZCP_REGION_NULL;
+	const char *wrong;
+	size_t size;
+	int r;
+
+	wrong = check_file(fd, expect->min_size, &size);
+	if (wrong) {
+		*why = wrong;
+		return -EPROTO;
+	}
+	r = map(&mapped, fd, size, expect->writable);
+	if (r < 0) {
+		*why = "the region could not be mapped";
+		return r;
+	}
+	wrong = check(mapped.base, mapped.size, expect);
+	if (wrong) {
+		zcp_region_deinit(&mapped);
+		*why = wrong;
+		return -EPROTO;
+	}
+	*region = mapped;
+	return 0;
+}
+
+int zcp_region_open_readonly(int fd)
+{
+	char path[64];
+	int readonly;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	readonly = open(path, O_RDONLY | O_CLOEXEC);
+	return readonly < 0 ? zcp_errno() : readonly;
+}
+
+void zcp_region_deinit(struct zcp_region *region)
+{
+	if (region->base)
+		(void)munmap(region->base, region->size);
+	*region = (struct zcp_region)ZCP_REGION_NULL;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The header of every region. A region is one memfd, sealed against shrinking and
+ * growing; the runtime constructs it once and everybody else attaches.
+ *
+ *   0    magic          8   "zcpregn1", little-endian
+ *   8    version        4   ZCP_SHM_VERSION of the creator
+ *   12   kind           4   enum zcp_region_kind
+ *   16   fingerprint    8   zcp_layout_fingerprint() of the creator
+ *   24   size           8   bytes of the whole region
+ *   32   domain_id      8   which domain it belongs to
+ *   40   region_id      8   which region of its kind it is
+ *   48   state          4   0 under construction, then ZCP_REGION_READY, stored last
+ *   52   reserved      12
+ *
+ * A creator that dies leaves state 0 in a region that nobody has been given. Nothing here
+ * changes afterwards.
+ */
+#ifndef ZCP_REGION_SHM_H
+#define ZCP_REGION_SHM_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ZCP_REGION_MAGIC UINT64_C(0x316e67657270637a)
+/* Grows with every change of any *_shm.h. */
+#define ZCP_SHM_VERSION 1
+
+enum zcp_region_kind {
+	ZCP_REGION_SIGNALS = 1,
+	ZCP_REGION_TOPIC = 2,
+	ZCP_REGION_CHUNKS = 3, /* descriptors of one size class */
+	ZCP_REGION_DATA = 4,   /* its chunks */
+};
+
+#define ZCP_REGION_READY 1
+
+struct zcp_region_shm {
+	/* written by: the creator, before state; read by: everyone, once, at attach */
+	uint64_t magic;
+	uint32_t version;
+	uint32_t kind;
+	uint64_t fingerprint;
+	uint64_t size;
+	uint64_t domain_id;
+	uint64_t region_id;
+	_Atomic uint32_t state;
+	uint32_t reserved[3];
+};
+
+static_assert(sizeof(struct zcp_region_shm) == 64, "one cache line");
+static_assert(offsetof(struct zcp_region_shm, magic) == 0, "layout");
+static_assert(offsetof(struct zcp_region_shm, version) == 8, "layout");
+static_assert(offsetof(struct zcp_region_shm, kind) == 12, "layout");
+static_assert(offsetof(struct zcp_region_shm, fingerprint) == 16, "layout");
+static_assert(offsetof(struct zcp_region_shm, size) == 24, "layout");
+static_assert(offsetof(struct zcp_region_shm, domain_id) == 32, "layout");
+static_assert(offsetof(struct zcp_region_shm, region_id) == 40, "layout");
+static_assert(offsetof(struct zcp_region_shm, state) == 48, "layout");
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signals over futexes that are shared between processes.
+ */
+#include "pubsub/shm/signal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pubsub/shm/fence.h"
+#include "pubsub/util.h"
+
+size_t zcp_signals_size(uint32_t n_signals)
+{
+	return sizeof(struct zcp_signals_shm) + (size_t)n_signals * sizeof(struct zcp_signal_shm);
+}
+
+void zcp_signals_construct(struct zcp_region *region, uint32_t n_signals, uint64_t domain_id)
+{
+	struct zcp_signals_shm *shm = region->base;
+
+	shm->n_signals = n_signals;
+	zcp_region_publish(region, ZCP_REGION_SIGNALS, domain_id, 0);
+}
+
+int zcp_signals_attach(struct zcp_signals *signals, int fd, uint64_t domain_id, const char **why)
+{
+	const struct zcp_region_expect expect = {
+		.kind = ZCP_REGION_SIGNALS,
+		.domain_id = domain_id,
+		.min_size = sizeof(struct zcp_signals_shm),
+		.writable = true,
+	};
+	struct zcp_region region = ZCP_REGION_NULL;
+	struct zcp_signals_shm *shm;
+	uint32_t n_signals;
+	int r;
+
+	r = zcp_region_attach(&region, fd, &expect, why);
+	if (r < 0)
+		return r;
+	shm = region.base;
+	n_signals = shm->n_signals;
+	if (n_signals == 0 || n_signals > ZCP_SIGNALS_MAX ||
+	    zcp_signals_size(n_signals) > region.size) {
+		zcp_region_deinit(&region);
+		*why = "the signal region has more signals than fit it";
+		return -EPROTO;
+	}
+	*signals = (struct zcp_signals){
+		.signals = shm->signals,
+		.n_signals = n_signals,
+		.region = region,
+	};
+	return 0;
+}
+
+void zcp_signals_deinit(struct zcp_signals *signals)
+{
+	zcp_region_deinit(&signals->region);
+	*signals = (struct zcp_signals){ .n_signals = 0 };
+}
+
+int zcp_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
+{
+	struct timespec ts, *timeout = NULL;
+
+	if (timeout_ns >= 0) {
+		ts.tv_sec = timeout_ns / 1000000000;
+		ts.tv_nsec = timeout_ns % 1000000000;
+		timeout = &ts;
+	}
+	if (syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout, NULL, 0) < 0 &&
+	    errno != EAGAIN)
+		return zcp_errno();
+	return 0;
+}
+
+void zcp_futex_wake_all(_Atomic uint32_t *word)
+{
+	(void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+void zcp_signal_reset(struct zcp_signal_shm *signal)
+{
+	/* Relaxed: only the sleeper writes the word; the one before us is gone. */
+	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_relaxed);
+
+	atomic_store_explicit(&signal->epoch, epoch + (epoch & 1), memory_order_relaxed);
+	atomic_store_explicit(&signal->mode, ZCP_SIGNAL_FUTEX, memory_order_relaxed);
+}
+
+uint32_t zcp_signal_announce(struct zcp_signal_shm *signal)
+{
+	/*
+	 * Acquire, so that it stays before the store: a bump that comes after this load makes
+	 * the futex refuse to sleep. The load of the epoch reads our own word.
+	 */
+	uint32_t events = atomic_load_explicit(&signal->events, memory_order_acquire);
+	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_relaxed);
+
+	/* Relaxed: the fence orders it before the second look. */
+	atomic_store_explicit(&signal->epoch, epoch + 1 + (epoch & 1), memory_order_relaxed);
+	zcp_fence_full();
+	return events;
+}
+
+int zcp_signal_sleep(struct zcp_signal_shm *signal, uint32_t announced, int64_t timeout_ns)
+{
+	return zcp_futex_wait(&signal->events, announced, timeout_ns);
+}
+
+void zcp_signal_awake(struct zcp_signal_shm *signal)
+{
+	/* Relaxed: a waker that still sees us asleep wakes once too often. */
+	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_relaxed);
+
+	atomic_store_explicit(&signal->epoch, epoch + (epoch & 1), memory_order_relaxed);
+}
+
+void zcp_signal_wake(struct zcp_signal_shm *signal)
+{
+	/* Release, so that it does not move before what was published. */
+	(void)atomic_fetch_add_explicit(&signal->events, 1, memory_order_release);
+	zcp_futex_wake_all(&signal->events);
+}
+
+void zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken)
+{
+	/* Relaxed: the caller's fence has ordered it after the publish. */
+	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_relaxed);
+
+	if ((epoch & 1) && epoch != *woken) {
+		zcp_signal_wake(signal);
+		*woken = epoch;
+	}
+}

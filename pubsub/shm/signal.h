@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sleeping and waking. The sleeper says that it is about to sleep, looks again, and
+ * sleeps; a waker that has published looks whether somebody sleeps. With a full fence
+ * between the two steps on each side, one of them sees the other.
+ *
+ * A waker never clears what the sleeper set, and each waker wakes a sleep once.
+ */
+#ifndef ZCP_SHM_SIGNAL_H
+#define ZCP_SHM_SIGNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pubsub/shm/region.h"
+#include "pubsub/shm/signal_shm.h"
+
+/* The domain's signals as one process sees them. */
+struct zcp_signals {
+	struct zcp_signal_shm *signals;
+	uint32_t n_signals;
+	struct zcp_region region;
+};
+
+size_t zcp_signals_size(uint32_t n_signals);
+void zcp_signals_construct(struct zcp_region *region, uint32_t n_signals, uint64_t domain_id);
+
+/* Maps the domain's signals from `fd` (borrowed). Errors as zcp_region_attach(). */
+__attribute__((warn_unused_result)) int zcp_signals_attach(struct zcp_signals *signals, int fd,
+							   uint64_t domain_id, const char **why);
+void zcp_signals_deinit(struct zcp_signals *signals);
+
+/* Sleeper: makes a signal ready for its new node; the last one may have died asleep. */
+void zcp_signal_reset(struct zcp_signal_shm *signal);
+
+/*
+ * Sleeper: announces the sleep. Look again at all that may have come, then call
+ * zcp_signal_sleep() with what this returned, or only zcp_signal_awake(). Full fence
+ * included. Wait-free.
+ */
+uint32_t zcp_signal_announce(struct zcp_signal_shm *signal);
+
+/*
+ * Sleeper: sleeps until somebody wakes, unless somebody has since zcp_signal_announce().
+ * timeout_ns < 0: without a limit. May wake for no reason.
+ * Returns 0, -ETIMEDOUT, or -EINTR where a signal handler ran.
+ */
+int zcp_signal_sleep(struct zcp_signal_shm *signal, uint32_t announced, int64_t timeout_ns);
+
+/* Sleeper: no longer asleep. Wait-free. */
+void zcp_signal_awake(struct zcp_signal_shm *signal);
+
+/*
+ * Waker: wakes the sleeper if it is asleep, and was not woken from this sleep by us;
+ * *woken is the waker's private memory of that, 0 at first. After a full fence.
+ * At most one system call; async-signal-safe.
+ */
+void zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken);
+
+/* Waker: bumps the word and wakes, whether or not anybody is asleep. */
+void zcp_signal_wake(struct zcp_signal_shm *signal);
+
+/* A futex word in shared memory. As futex(2); timeout_ns < 0: without a limit. */
+int zcp_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);
+void zcp_futex_wake_all(_Atomic uint32_t *word);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signals: how sleeping nodes are woken. One region for the domain, one signal for each
+ * node.
+ *
+ *   0    region header   64
+ *   64   geometry        64   n_signals
+ *   128  signals        128 × n_signals
+ *
+ * A signal:
+ *   0    epoch   8   odd: asleep or about to; the next number for each sleep
+ *   8    mode    4   how to wake: enum zcp_signal_mode
+ *   64   events  4   grows with each wake; the futex word
+ *
+ * A waker never changes what the sleeper has set, so one that is killed or stopped on its
+ * way swallows nobody's wake-up. A sleeper that dies leaves `epoch` odd: publishers then
+ * wake nobody once each. The next node that gets the signal makes it even.
+ */
+#ifndef ZCP_SIGNAL_SHM_H
+#define ZCP_SIGNAL_SHM_H
+
+#include "pubsub/shm/region_shm.h"
+
+#define ZCP_SIGNALS_MAX 65536
+
+enum zcp_signal_mode {
+	ZCP_SIGNAL_FUTEX = 0,
+	ZCP_SIGNAL_FD = 1,
+};
+
+struct zcp_signal_shm {
+	/* written by: the sleeper; read by: wakers */
+	_Atomic uint64_t epoch;
+	_Atomic uint32_t mode;
+	uint32_t reserved[13];
+	/* written by: wakers, with fetch_add; read by: the sleeper and the kernel */
+	_Atomic uint32_t events;
+	uint32_t reserved_events[15];
+};
+
+static_assert(sizeof(struct zcp_signal_shm) == 128, "two cache lines");
+static_assert(offsetof(struct zcp_signal_shm, epoch) == 0, "layout");
+static_assert(offsetof(struct zcp_signal_shm, mode) == 8, "layout");
+static_assert(offsetof(struct zcp_signal_shm, events) == 64, "layout");
+
+struct zcp_signals_shm {
+	struct zcp_region_shm region;
+	/* written by: the creator; read by: everyone, once, at attach */
+	uint32_t n_signals;
+	uint32_t reserved[15];
+	struct zcp_signal_shm signals[];
+};
+
+static_assert(sizeof(struct zcp_signals_shm) == 128, "layout");
+static_assert(offsetof(struct zcp_signals_shm, n_signals) == 64, "layout");
+static_assert(offsetof(struct zcp_signals_shm, signals) == 128, "layout");
+
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A topic: who publishes, who subscribes, and the lanes between them.
+ *
+ *   0      region header     64
+ *   64     geometry          64   checked at attach, never read again
+ *   128    membership       128   two lines
+ *   256    identity         448   name, type, pool: for the runtime that comes after
+ *   704    publisher slots  192 × max_publishers
+ *   ...    subscriber slots 128 × max_subscribers
+ *   ...    lanes            lane_stride × max_publishers × max_subscribers
+ *
+ * The lane from publisher p to subscriber s is number s × max_publishers + p: a subscriber
+ * walks neighbouring lanes.
+ *
+ * What a crash can leave: an odd `op` (the runtime recovers the publisher), a membership
+ * change of the runtime half done (it goes through with it when it is back; every step
+ * may be repeated), a subscriber's slot with lanes not reset (it is not in `active` and is
+ * not given away before they are).
+ */
+#ifndef ZCP_TOPIC_SHM_H
+#define ZCP_TOPIC_SHM_H
+
+#include "pubsub/shm/chunk_shm.h"
+#include "pubsub/shm/lane_shm.h"
+#include "pubsub/shm/region_shm.h"
+
+#define ZCP_TOPIC_PUBLISHERS_MAX 64
+#define ZCP_TOPIC_SUBSCRIBERS_MAX 256
+#define ZCP_TOPIC_SUBSCRIBER_WORDS 4
+
+struct zcp_publisher_slot_shm {
+	/* written by: the publisher; the runtime once it is dead. Read by: the runtime */
+	/* odd: inside a publish */
+	_Atomic uint64_t op;
+	/* number of the next message; goes on when the slot gets a new publisher; from 1 */
+	_Atomic uint64_t next_seq;
+	/* loans that were refused because no chunk was free */
+	_Atomic uint64_t n_exhausted;
+	uint64_t reserved_op[5];
+	/* `waiting` is written by: the publisher; read by: subscribers of blocking lanes */
+	_Atomic uint32_t waiting;
+	/* written by: those who make room, with fetch_add; the futex word of a blocked publish */
+	_Atomic uint32_t room;
+	uint32_t reserved_room[14];
+	/* written by: the runtime when the slot is given; read by: the runtime */
+	_Atomic uint64_t publisher_id;
+	_Atomic uint32_t owner;
+	_Atomic uint32_t pid;
+	_Atomic uint32_t signal;
+	uint32_t reserved_id[11];
+};
+
+static_assert(sizeof(struct zcp_publisher_slot_shm) == 192, "three cache lines");
+static_assert(offsetof(struct zcp_publisher_slot_shm, op) == 0, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, next_seq) == 8, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, n_exhausted) == 16, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, waiting) == 64, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, room) == 68, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, publisher_id) == 128, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, owner) == 136, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, pid) == 140, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, signal) == 144, "layout");
+
+struct zcp_subscriber_slot_shm {
+	/*
+	 * written by: the runtime, before the slot becomes active; read by: publishers when
+	 * the membership has changed
+	 */
+	_Atomic uint64_t subscriber_id;
+	/* lane capacity as a power of two */
+	_Atomic uint32_t depth_log2;
+	/* enum zcp_on_full */
+	_Atomic uint32_t on_full;
+	/* the bit in every descriptor's `holders`; the node's signal */
+	_Atomic uint32_t holder;
+	_Atomic uint32_t signal;
+	_Atomic uint32_t pid;
+	uint32_t reserved_id[9];
+	/* written by: the subscriber; read by: the runtime, for `zcp info` */
+	_Atomic uint64_t n_taken;
+	_Atomic uint64_t n_lost;
+	uint64_t reserved_counts[6];
+};
+
+static_assert(sizeof(struct zcp_subscriber_slot_shm) == 128, "two cache lines");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, subscriber_id) == 0, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, depth_log2) == 8, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, on_full) == 12, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, holder) == 16, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, signal) == 20, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, pid) == 24, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, n_taken) == 64, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, n_lost) == 72, "layout");
+
+struct zcp_topic_shm {
+	struct zcp_region_shm region;
+	/* written by: the creator; read by: everyone, once, at attach */
+	uint32_t max_publishers;
+	uint32_t max_subscribers;
+	/* largest lane capacity as a power of two */
+	uint32_t max_depth_log2;
+	uint32_t reserved_geometry;
+	uint64_t publishers_offset;
+	uint64_t subscribers_offset;
+	uint64_t lanes_offset;
+	uint64_t lane_stride;
+	uint64_t reserved_stride[2];
+	/*
+	 * Read by publishers at every publish, and by subscribers at every take.
+	 * `version` is written by the runtime: grows with each change of `active`;
+	 * `used` is written by the runtime: publisher slots that were ever given away;
+	 * `changes` is written by the runtime: a futex word for those who wait for members;
+	 * `sleepers` is written by subscribers: each sets its own bit once, before its first
+	 * sleep, with fetch_or; the runtime clears it when the slot is free again.
+	 */
+	_Atomic uint64_t version;
+	_Atomic uint64_t used;
+	_Atomic uint64_t sleepers[ZCP_TOPIC_SUBSCRIBER_WORDS];
+	_Atomic uint32_t changes;
+	uint32_t reserved_version[3];
+	/* written by: the runtime; read by: publishers when `version` has changed */
+	_Atomic uint64_t active[ZCP_TOPIC_SUBSCRIBER_WORDS];
+	/* publisher slots that have a publisher */
+	_Atomic uint64_t publishers;
+	uint64_t reserved_active[3];
+	/* written by: the runtime; read by: the runtime, when it finds itself restarted */
+	char name[256];
+	char type[128];
+	uint64_t pool_id;
+	uint64_t type_size;
+	uint64_t reserved_identity[6];
+};
+
+static_assert(sizeof(struct zcp_topic_shm) == 704, "eleven cache lines");
+static_assert(offsetof(struct zcp_topic_shm, max_publishers) == 64, "layout");
+static_assert(offsetof(struct zcp_topic_shm, max_subscribers) == 68, "layout");
+static_assert(offsetof(struct zcp_topic_shm, max_depth_log2) == 72, "layout");
+static_assert(offsetof(struct zcp_topic_shm, publishers_offset) == 80, "layout");
+static_assert(offsetof(struct zcp_topic_shm, subscribers_offset) == 88, "layout");
+static_assert(offsetof(struct zcp_topic_shm, lanes_offset) == 96, "layout");
+static_assert(offsetof(struct zcp_topic_shm, lane_stride) == 104, "layout");
+static_assert(offsetof(struct zcp_topic_shm, version) == 128, "layout");
+static_assert(offsetof(struct zcp_topic_shm, used) == 136, "layout");
+static_assert(offsetof(struct zcp_topic_shm, sleepers) == 144, "layout");
+static_assert(offsetof(struct zcp_topic_shm, changes) == 176, "layout");
+static_assert(offsetof(struct zcp_topic_shm, active) == 192, "layout");
+static_assert(offsetof(struct zcp_topic_shm, publishers) == 224, "layout");
+static_assert(offsetof(struct zcp_topic_shm, name) == 256, "layout");
+static_assert(offsetof(struct zcp_topic_shm, type) == 512, "layout");
+static_assert(offsetof(struct zcp_topic_shm, pool_id) == 640, "layout");
+static_assert(offsetof(struct zcp_topic_shm, type_size) == 648, "layout");
+
+#endif

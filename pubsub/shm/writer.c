@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loan and publish, step by step.
+ */
+#include "pubsub/shm/writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <zcp/subscriber.h>
+
+#include "pubsub/shm/fence.h"
+#include "pubsub/util.h"
+
+/* Looks at a full lane before sleeping: a reader that runs makes room within these. */
+#define ROOM_SPINS 2000
+/* Lanes whose next slot is fetched ahead; more would only push each other out. */
+#define PREFETCH_LANES 8
+
+int zcp_writer_init(struct zcp_writer *writer, const struct zcp_topic *topic,
+		    const struct zcp_pool *pool, const struct zcp_signals *signals,
+		    const struct zcp_writer_options *options)
+{
+	struct zcp_publisher_slot_shm *slot = &topic->publishers[options->slot];
+
+	*writer = (struct zcp_writer){
+		.topic = topic,
+		.pool = pool,
+		.signals = signals,
+		.slot = slot,
+		.options = *options,
+		/* Relaxed: the runtime's answer came after it had settled the slot. */
+		.op = atomic_load_explicit(&slot->op, memory_order_relaxed),
+		.next_seq = atomic_load_explicit(&slot->next_seq, memory_order_relaxed),
+		.version = UINT64_MAX,
+	};
+	writer->op += writer->op & 1;
+	zcp_claim_init(&writer->claim, options->owner);
+	writer->lanes = calloc(topic->geometry.max_subscribers, sizeof(writer->lanes[0]));
+	if (!writer->lanes)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < pool->n_classes; i++) {
+		int r = zcp_writer_add_class(writer, i);
+
+		if (r < 0) {
+			zcp_writer_deinit(writer);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void zcp_writer_deinit(struct zcp_writer *writer)
+{
+	zcp_claim_deinit(&writer->claim);
+	free(writer->lanes);
+	*writer = (struct zcp_writer){ .topic = NULL };
+}
+
+int zcp_writer_add_class(struct zcp_writer *writer, uint32_t class_index)
+{
+	if (!writer->pool->classes[class_index].chunks)
+		return 0;
+	return zcp_claim_add_class(&writer->claim, writer->pool, class_index);
+}
+
+/* The next class, from the smallest up, that is at least `size` and larger than `last`. */
+static const struct zcp_class *next_class(const struct zcp_pool *pool, uint64_t size,
+					  const struct zcp_class *last)
+{
+	const struct zcp_class *best = NULL;
+
+	for (uint32_t i = 0; i < pool->n_classes; i++) {
+		const struct zcp_class *class = &pool->classes[i];
+
+		if (!class->chunks || class->payload_size < size ||
+		    (last && class->payload_size <= last->payload_size))
+			continue;
+		if (!best || class->payload_size < best->payload_size)
+			best = class;
+	}
+	return best;
+}
+
+int zcp_writer_loan(struct zcp_writer *writer, uint64_t size, uint32_t *ref)
+{
+	const struct zcp_pool *pool = writer->pool;
+	const struct zcp_class *class = next_class(pool, size, NULL);
+
+	if (!class || (writer->options.max_payload && size > writer->options.max_payload))
+		return ZCP_WRITER_E_TOO_LARGE;
+	if (writer->n_loaned >= writer->options.max_loans)
+		return ZCP_WRITER_E_LOANS;
+	for (; class; class = next_class(pool, size, class)) {
+		uint32_t class_index = (uint32_t)(class - pool->classes), index;
+
+		if (zcp_claim_take(&writer->claim, class, class_index, &index) == 0) {
+			writer->n_loaned++;
+			*ref = zcp_ref(class_index, index);
+			return 0;
+		}
+	}
+	/* Relaxed: a count, and ours alone. */
+	atomic_store_explicit(
+		&writer->slot->n_exhausted,
+		atomic_load_explicit(&writer->slot->n_exhausted, memory_order_relaxed) + 1,
+		memory_order_relaxed);
+	return ZCP_WRITER_E_EXHAUSTED;
+}
+
+bool zcp_writer_owns(const struct zcp_writer *writer, uint32_t ref)
+{
+	struct zcp_chunk chunk;
+	uint64_t state;
+
+	if (!zcp_pool_chunk(writer->pool, ref, &chunk))
+		return false;
+	/* Relaxed: if it is ours, we wrote it. */
+	state = atomic_load_explicit(&chunk.descriptor->state, memory_order_relaxed);
+	return (state & ZCP_CHUNK_LOANED) && zcp_state_owner(state) == writer->options.owner;
+}
+
+uint32_t zcp_writer_generation(const struct zcp_writer *writer, uint32_t ref)
+{
+	struct zcp_chunk chunk;
+
+	if (!zcp_pool_chunk(writer->pool, ref, &chunk))
+		return 0;
+	/* Relaxed: if it is ours, we wrote it. */
+	return zcp_state_generation(
+		atomic_load_explicit(&chunk.descriptor->state, memory_order_relaxed));
+}
+
+/* Takes LOANED off; the release makes the chunk's content the next owner's past. */
+static void unloan(struct zcp_writer *writer, struct zcp_chunk_shm *chunk)
+{
+	/* Relaxed: ours since the claim. */
+	uint64_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
+
+	/* CHUNK-R1 pairs with CHUNK-A1 in try_claim() and with the holders' CHUNK-A2. */
+	atomic_store_explicit(&chunk->state,
+			      zcp_state(zcp_state_generation(state), writer->options.owner, 0),
+			      memory_order_release);
+	writer->n_loaned--;
+}
+
+void zcp_writer_discard(struct zcp_writer *writer, uint32_t ref)
+{
+	struct zcp_chunk chunk;
+
+	if (!zcp_pool_chunk(writer->pool, ref, &chunk))
+		return;
+	unloan(writer, chunk.descriptor);
+	zcp_claim_dropped(&writer->claim, zcp_ref_class(ref), zcp_ref_index(ref));
+}
+
+static void add_member(struct zcp_writer *writer, uint32_t subscriber)
+{
+	const struct zcp_subscriber_slot_shm *slot = &writer->topic->subscribers[subscriber];
+	/* Relaxed: written before `active`, which was acquired. */
+	uint32_t holder = atomic_load_explicit(&slot->holder, memory_order_relaxed);
+	uint32_t signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
+	struct zcp_writer_lane *lane = &writer->lanes[writer->n_lanes];
+
+	if (holder >= ZCP_HOLDERS_MAX)
+		return;
+	*lane = (struct zcp_writer_lane){
+		.lane = zcp_topic_lane(
+			writer->topic, writer->options.slot, subscriber,
+			atomic_load_explicit(&slot->depth_log2, memory_order_relaxed)),
+		.subscriber = subscriber,
+		.holder = holder,
+		.blocks = atomic_load_explicit(&slot->on_full, memory_order_relaxed) ==
+			  ZCP_ON_FULL_BLOCK,
+	};
+	if (signal < writer->signals->n_signals)
+		lane->signal = &writer->signals->signals[signal];
+	if (lane->blocks)
+		writer->n_blocking++;
+	writer->members[subscriber / 64] |= UINT64_C(1) << (subscriber % 64);
+	writer->holders[holder / 64] |= UINT64_C(1) << (holder % 64);
+	writer->n_lanes++;
+}
+
+/* Reads the membership anew. Inside op, so that no slot read here is reused meanwhile. */
+__attribute__((noinline)) static void refresh(struct zcp_writer *writer, uint64_t version)
+{
+	struct zcp_topic_shm *shm = writer->topic->shm;
+
+	writer->n_lanes = 0;
+	writer->n_blocking = 0;
+	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
+		writer->holders[i] = 0;
+	for (uint32_t w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++) {
+		/* TOPIC-A1 pairs with TOPIC-R1 in zcpd_members_join(): its slot is complete. */
+		uint64_t active = atomic_load_explicit(&shm->active[w], memory_order_acquire);
+
+		writer->members[w] = 0;
+		for (; active; active &= active - 1) {
+			uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(active);
+
+			if (s < writer->topic->geometry.max_subscribers)
+				add_member(writer, s);
+		}
+	}
+	writer->version = version;
+}
+
+static void enter(struct zcp_writer *writer)
+{
+	uint64_t version;
+
+	/*
+	 * Relaxed, and ordered before the load of the membership by the light fence against
+	 * the runtime's heavy one.
+	 */
+	atomic_store_explicit(&writer->slot->op, ++writer->op, memory_order_relaxed);
+	zcp_fence_light(writer->options.symmetric);
+	/* TOPIC-A2 pairs with TOPIC-R2 in the runtime: `active` is at least as new. */
+	version = atomic_load_explicit(&writer->topic->shm->version, memory_order_acquire);
+	if (__builtin_expect(version != writer->version, 0))
+		refresh(writer, version);
+}
+
+static void leave(struct zcp_writer *writer)
+{
+	/* OP-R1 pairs with OP-A1 in the runtime's grace period: our pushes are over. */
+	atomic_store_explicit(&writer->slot->op, ++writer->op, memory_order_release);
+}
+
+static bool has_room(const struct zcp_writer *writer)
+{
+	for (uint32_t i = 0; i < writer->n_lanes; i++)
+		if (writer->lanes[i].blocks &&
+		    !zcp_lane_has_room(&writer->lanes[i].lane, writer->next_seq))
+			return false;
+	return true;
+}
+
+/* Outside op: sleeps until a subscriber has made room, left, or joined. */
+static int wait_room(struct zcp_writer *writer, int64_t timeout_ns)
+{
+	struct zcp_publisher_slot_shm *slot = writer->slot;
+	/* Acquire, so that it stays before the second look. */
+	uint32_t room = atomic_load_explicit(&slot->room, memory_order_acquire);
+	int r = 0;
+
+	/* Relaxed: the full fence orders it against the taker's look at `waiting`. */
+	atomic_store_explicit(&slot->waiting, 1, memory_order_relaxed);
+	zcp_fence_full();
+	if (!has_room(writer) &&
+	    atomic_load_explicit(&writer->topic->shm->version, memory_order_relaxed) ==
+		    writer->version)
+		r = zcp_futex_wait(&slot->room, room, timeout_ns);
+	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
+	return r;
+}
+
+/* Step 2. On return 0 we are inside op and every blocking lane has room. */
+__attribute__((noinline)) static int block(struct zcp_writer *writer, int64_t timeout_ns)
+{
+	uint64_t deadline = timeout_ns > 0 ? zcp_now_ns() + (uint64_t)timeout_ns : 0;
+
+	for (uint32_t spins = 0; !has_room(writer); spins++) {
+		int64_t left = timeout_ns;
+		int r;
+
+		leave(writer);
+		if (timeout_ns == 0)
+			return ZCP_WRITER_E_FULL;
+		if (spins >= ROOM_SPINS) {
+			if (timeout_ns > 0) {
+				uint64_t now = zcp_now_ns();
+
+				if (now >= deadline)
+					return ZCP_WRITER_E_FULL;
+				left = (int64_t)(deadline - now);
+			}
+			r = wait_room(writer, left);
+			if (r == -EINTR)
+				return r;
+		} else {
+			zcp_cpu_relax();
+		}
+		enter(writer);
+	}
+	return 0;
+}
+
+/* Step 5: the lanes, and what falls out of them. */
+static void push(struct zcp_writer *writer, uint32_t ref)
+{
+	for (uint32_t i = 0; i < writer->n_lanes; i++) {
+		struct zcp_writer_lane *lane = &writer->lanes[i];
+		struct zcp_chunk old;
+		uint32_t dropped;
+
+		if (!zcp_lane_push(&lane->lane, writer->next_seq, ref, &dropped))
+			continue;
+		if (!zcp_pool_chunk(writer->pool, dropped, &old))
+			continue;
+		zcp_chunk_release(old.descriptor, lane->holder);
+		zcp_claim_dropped(&writer->claim, zcp_ref_class(dropped), zcp_ref_index(dropped));
+	}
+}
+
+/* Step 8, after op is even: those that sleep. */
+static void wake(struct zcp_writer *writer)
+{
+	const struct zcp_topic_shm *shm = writer->topic->shm;
+	uint64_t sleepers[ZCP_TOPIC_SUBSCRIBER_WORDS], any = 0;
+
+	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++) {
+		/* Relaxed: the light fence against the sleeper's first, heavy one. */
+		sleepers[w] = atomic_load_explicit(&shm->sleepers[w], memory_order_relaxed) &
+			      writer->members[w];
+		any |= sleepers[w];
+	}
+	if (__builtin_expect(!any, 1))
+		return;
+	zcp_fence_full();
+	for (uint32_t i = 0; i < writer->n_lanes; i++) {
+		struct zcp_writer_lane *lane = &writer->lanes[i];
+
+		if (lane->signal && sleepers[lane->subscriber / 64] >> (lane->subscriber % 64) & 1)
+			zcp_signal_wake_sleeper(lane->signal, &lane->woken);
+	}
+}
+
+/* What the next publish will touch is in the subscribers' caches: fetch it meanwhile. */
+static void prefetch(struct zcp_writer *writer, uint32_t ref)
+{
+	uint32_t n = writer->n_lanes < PREFETCH_LANES ? writer->n_lanes : PREFETCH_LANES;
+
+	for (uint32_t i = 0; i < n; i++)
+		__builtin_prefetch(zcp_lane_slot(&writer->lanes[i].lane, writer->next_seq), 1);
+	zcp_claim_prefetch(&writer->claim, &writer->pool->classes[zcp_ref_class(ref)],
+			   zcp_ref_class(ref));
+}
+
+int zcp_writer_publish(struct zcp_writer *writer, uint32_t ref, uint64_t size, int64_t timeout_ns)
+{
+	uint64_t n = writer->next_seq;
+	struct zcp_chunk chunk;
+	uint64_t time_ns = 0;
+	int r;
+
+	if (!zcp_pool_chunk(writer->pool, ref, &chunk))
+		return -EINVAL;
+	enter(writer);
+	if (__builtin_expect(writer->n_blocking > 0, 0)) {
+		r = block(writer, timeout_ns);
+		if (r != 0)
+			return r;
+	}
+	if (writer->options.timestamps)
+		time_ns = zcp_now_ns();
+	/* Relaxed, all of it: LANE-R1 publishes it to each subscriber. */
+	atomic_store_explicit(&chunk.header->seq, n, memory_order_relaxed);
+	atomic_store_explicit(&chunk.header->publish_time_ns, time_ns, memory_order_relaxed);
+	atomic_store_explicit(&chunk.header->payload_size, size, memory_order_relaxed);
+	atomic_store_explicit(&chunk.header->publisher_id, writer->options.publisher_id,
+			      memory_order_relaxed);
+	atomic_store_explicit(&chunk.header->user_header_size, 0, memory_order_relaxed);
+	atomic_store_explicit(&chunk.descriptor->seq, n, memory_order_relaxed);
+	/*
+	 * HOLDERS-R1 pairs with HOLDERS-A1 in the runtime's recovery: a bit says that seq is
+	 * this message's. For the subscribers LANE-R1 orders it.
+	 */
+	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
+		atomic_store_explicit(&chunk.descriptor->holders[i], writer->holders[i],
+				      memory_order_release);
+	push(writer, ref);
+	writer->next_seq = n + 1;
+	/* SEQ-R1 pairs with SEQ-A1 in zcp_reader: n was pushed to all that get it. */
+	atomic_store_explicit(&writer->slot->next_seq, n + 1, memory_order_release);
+	unloan(writer, chunk.descriptor);
+	leave(writer);
+	zcp_fence_light(writer->options.symmetric);
+	wake(writer);
+	zcp_claim_published(&writer->claim, &writer->pool->classes[zcp_ref_class(ref)],
+			    zcp_ref_class(ref), zcp_ref_index(ref));
+	prefetch(writer, ref);
+	return 0;
+}

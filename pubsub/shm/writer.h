@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A publisher's end of the data plane: loan, publish, discard on a topic and its pool.
+ *
+ * The steps of a publish and what the runtime does when the publisher dies between two of
+ * them:
+ *
+ *   1   op odd; light fence; who subscribes       op even
+ *   2   blocking lanes have room, or wait         op even
+ *   3   header; descriptor seq := n               frees the chunk
+ *   4   holders := the subscribers' bits          pushes to the lanes that lack n
+ *   5   push to each lane                         the same
+ *   5'  slot replaced, old chunk's bit not clear  clears it
+ *   6   next_seq := n + 1                         takes LOANED off
+ *   7   LOANED off                                nothing is left to do
+ *   8   op even; light fence; wake sleepers       wakes them
+ *
+ * One thread at a time. Needs no runtime, allocates only in zcp_writer_init() and
+ * zcp_writer_add_class().
+ */
+#ifndef ZCP_SHM_WRITER_H
+#define ZCP_SHM_WRITER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pubsub/shm/claim.h"
+#include "pubsub/shm/pool.h"
+#include "pubsub/shm/signal.h"
+#include "pubsub/shm/topic.h"
+
+/* Expected outcomes. */
+enum {
+	ZCP_WRITER_E_EXHAUSTED = 1, /* no chunk that fits is free */
+	ZCP_WRITER_E_TOO_LARGE = 2, /* no chunk is that large */
+	ZCP_WRITER_E_LOANS = 3,	    /* as many loans are out as were declared */
+	ZCP_WRITER_E_FULL = 4,	    /* a blocking subscriber's queue is full */
+};
+
+/* What is known of one subscriber while the membership does not change. */
+struct zcp_writer_lane {
+	struct zcp_lane lane;
+	struct zcp_signal_shm *signal;
+	/* epoch of the sleep that we have ended */
+	uint64_t woken;
+	uint32_t subscriber;
+	uint32_t holder;
+	bool blocks;
+};
+
+struct zcp_writer_options {
+	/* slot in the topic, and number in the pool */
+	uint32_t slot;
+	uint32_t owner;
+	uint32_t max_loans;
+	/* bytes; 0: as large as the largest chunk */
+	uint64_t max_payload;
+	uint64_t publisher_id;
+	bool symmetric;
+	bool timestamps;
+};
+
+struct zcp_writer {
+	const struct zcp_topic *topic;
+	const struct zcp_pool *pool;
+	const struct zcp_signals *signals;
+	struct zcp_publisher_slot_shm *slot;
+	struct zcp_writer_options options;
+	/* our own words, as we last wrote them */
+	uint64_t op;
+	uint64_t next_seq;
+	/* the membership as of `version` */
+	uint64_t version;
+	uint64_t members[ZCP_TOPIC_SUBSCRIBER_WORDS];
+	uint64_t holders[ZCP_HOLDER_WORDS];
+	struct zcp_writer_lane *lanes;
+	uint32_t n_lanes;
+	uint32_t n_blocking;
+	uint32_t n_loaned;
+	struct zcp_claim claim;
+};
+
+/*
+ * The views stay the caller's and must outlive the writer. Returns 0 or -ENOMEM.
+ */
+__attribute__((warn_unused_result)) int zcp_writer_init(struct zcp_writer *writer,
+							const struct zcp_topic *topic,
+							const struct zcp_pool *pool,
+							const struct zcp_signals *signals,
+							const struct zcp_writer_options *options);
+void zcp_writer_deinit(struct zcp_writer *writer);
+
+/* After a size class was attached to the pool. Returns 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int zcp_writer_add_class(struct zcp_writer *writer,
+							     uint32_t class_index);
+
+/*
+ * Claims a chunk for `size` bytes: the smallest class that fits, then the larger ones.
+ * Returns 0 with *ref, or ZCP_WRITER_E_EXHAUSTED, _TOO_LARGE, _LOANS. Wait-free.
+ */
+__attribute__((warn_unused_result)) int zcp_writer_loan(struct zcp_writer *writer,
+							uint64_t size, uint32_t *ref);
+
+/* Whether `ref` is a chunk that is on loan to this writer. */
+bool zcp_writer_owns(const struct zcp_writer *writer, uint32_t ref);
+
+/* The generation of a chunk that is on loan to this writer: tells one loan from another. */
+uint32_t zcp_writer_generation(const struct zcp_writer *writer, uint32_t ref);
+
+/*
+ * Publishes a loan of this writer. Where a blocking subscriber's queue is full, waits for
+ * timeout_ns (< 0: without a limit). Returns 0, ZCP_WRITER_E_FULL with the loan as it was,
+ * or -EINTR likewise. Wait-free over the subscribers where none blocks.
+ */
+__attribute__((warn_unused_result)) int zcp_writer_publish(struct zcp_writer *writer,
+							   uint32_t ref, uint64_t size,
+							   int64_t timeout_ns);
+
+/* Gives a loan of this writer back. Wait-free. */
+void zcp_writer_discard(struct zcp_writer *writer, uint32_t ref);
+
+#endif
