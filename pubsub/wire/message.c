@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables: one line for each field of each message.
+ */
+#include "pubsub/wire/message.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BOOL(type, member) \
+	{ ZCP_FIELD_BOOL, #member, offsetof(struct type, member), 0, 0, 0, NULL }
+#define U32(type, member) \
+	{ ZCP_FIELD_U32, #member, offsetof(struct type, member), 0, 0, 0, NULL }
+#define U64(type, member) \
+	{ ZCP_FIELD_U64, #member, offsetof(struct type, member), 0, 0, 0, NULL }
+#define STRING(type, member)                                                                      \
+	{                                                                                         \
+		ZCP_FIELD_STRING, #member, offsetof(struct type, member),                         \
+			sizeof(((struct type *)NULL)->member), 0, 0, NULL                         \
+	}
+#define LIST(type, member, max, element)                                                          \
+	{                                                                                         \
+		ZCP_FIELD_LIST, #member, offsetof(struct type, member), sizeof(struct element),   \
+			offsetof(struct type, n_##member), max, element##_fields                  \
+	}
+#define END                                                                                       \
+	{                                                                                         \
+		ZCP_FIELD_END, NULL, 0, 0, 0, 0, NULL                                             \
+	}
+
+static const struct zcp_field zcp_hello_fields[] = {
+	U64(zcp_hello, fingerprint),
+	STRING(zcp_hello, name),
+	STRING(zcp_hello, program),
+	BOOL(zcp_hello, membarrier),
+	END,
+};
+
+static const struct zcp_field zcp_welcome_fields[] = {
+	U64(zcp_welcome, domain_id), U64(zcp_welcome, fingerprint), U32(zcp_welcome, signal),
+	BOOL(zcp_welcome, symmetric), STRING(zcp_welcome, version), END,
+};
+
+static const struct zcp_field zcp_open_publisher_fields[] = {
+	STRING(zcp_open_publisher, topic),
+	STRING(zcp_open_publisher, type),
+	U64(zcp_open_publisher, max_payload),
+	U32(zcp_open_publisher, loans),
+	END,
+};
+
+static const struct zcp_field zcp_open_subscriber_fields[] = {
+	STRING(zcp_open_subscriber, topic),
+	STRING(zcp_open_subscriber, type),
+	U32(zcp_open_subscriber, depth),
+	U32(zcp_open_subscriber, held),
+	U32(zcp_open_subscriber, on_full),
+	END,
+};
+
+static const struct zcp_field zcp_start_fields[] = {
+	U64(zcp_start, seq),
+	END,
+};
+
+static const struct zcp_field zcp_opened_fields[] = {
+	U64(zcp_opened, endpoint),
+	U32(zcp_opened, slot),
+	U32(zcp_opened, owner),
+	U32(zcp_opened, holder),
+	U32(zcp_opened, loans),
+	U32(zcp_opened, depth_log2),
+	U32(zcp_opened, held),
+	U32(zcp_opened, on_full),
+	BOOL(zcp_opened, timestamps),
+	U64(zcp_opened, max_payload),
+	LIST(zcp_opened, starts, 64, zcp_start),
+	END,
+};
+
+static const struct zcp_field zcp_close_fields[] = {
+	U64(zcp_close, endpoint),
+	END,
+};
+
+static const struct zcp_field zcp_pool_get_fields[] = {
+	U64(zcp_pool_get, endpoint),
+	END,
+};
+
+static const struct zcp_field zcp_pool_classes_fields[] = {
+	U64(zcp_pool_classes, endpoint),
+	END,
+};
+
+static const struct zcp_field zcp_ok_fields[] = {
+	END,
+};
+
+static const struct zcp_field zcp_error_fields[] = {
+	U32(zcp_error, code),
+	STRING(zcp_error, text),
+	END,
+};
+
+static const struct zcp_field zcp_list_fields[] = {
+	STRING(zcp_list, after),
+	END,
+};
+
+static const struct zcp_field zcp_topic_line_fields[] = {
+	STRING(zcp_topic_line, name),	    STRING(zcp_topic_line, type),
+	U32(zcp_topic_line, n_publishers),  U32(zcp_topic_line, n_subscribers),
+	U64(zcp_topic_line, n_messages),    END,
+};
+
+static const struct zcp_field zcp_topics_fields[] = {
+	LIST(zcp_topics, topics, 65536, zcp_topic_line),
+	BOOL(zcp_topics, more),
+	END,
+};
+
+static const struct zcp_field zcp_info_fields[] = {
+	STRING(zcp_info, topic),
+	END,
+};
+
+static const struct zcp_field zcp_publisher_info_fields[] = {
+	U64(zcp_publisher_info, id),
+	STRING(zcp_publisher_info, node),
+	U32(zcp_publisher_info, pid),
+	U32(zcp_publisher_info, slot),
+	U32(zcp_publisher_info, loans),
+	U64(zcp_publisher_info, max_payload),
+	U64(zcp_publisher_info, n_messages),
+	U64(zcp_publisher_info, n_exhausted),
+	END,
+};
+
+static const struct zcp_field zcp_subscriber_info_fields[] = {
+	U64(zcp_subscriber_info, id),
+	STRING(zcp_subscriber_info, node),
+	U32(zcp_subscriber_info, pid),
+	U32(zcp_subscriber_info, slot),
+	U32(zcp_subscriber_info, depth),
+	U32(zcp_subscriber_info, held),
+	U32(zcp_subscriber_info, on_full),
+	U64(zcp_subscriber_info, n_taken),
+	U64(zcp_subscriber_info, n_lost),
+	U64(zcp_subscriber_info, n_queued),
+	END,
+};
+
+static const struct zcp_field zcp_class_info_fields[] = {
+	U64(zcp_class_info, payload_size),
+	U32(zcp_class_info, n_chunks),
+	U32(zcp_class_info, n_free),
+	U32(zcp_class_info, n_loaned),
+	U32(zcp_class_info, n_held),
+	U32(zcp_class_info, n_used),
+	END,
+};
+
+static const struct zcp_field zcp_topic_info_fields[] = {
+	STRING(zcp_topic_info, name),
+	STRING(zcp_topic_info, type),
+	STRING(zcp_topic_info, pool),
+	U32(zcp_topic_info, max_publishers),
+	U32(zcp_topic_info, max_subscribers),
+	U32(zcp_topic_info, depth),
+	U32(zcp_topic_info, max_depth),
+	BOOL(zcp_topic_info, timestamps),
+	U64(zcp_topic_info, n_messages),
+	U64(zcp_topic_info, n_lost),
+	LIST(zcp_topic_info, publishers, 64, zcp_publisher_info),
+	LIST(zcp_topic_info, subscribers, 256, zcp_subscriber_info),
+	LIST(zcp_topic_info, classes, 64, zcp_class_info),
+	END,
+};
+
+const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
+{
+	static const struct zcp_message_table tables[ZCP_MESSAGE_N_TYPES] = {
+		[ZCP_MESSAGE_HELLO] = { "hello", zcp_hello_fields },
+		[ZCP_MESSAGE_WELCOME] = { "welcome", zcp_welcome_fields },
+		[ZCP_MESSAGE_OPEN_PUBLISHER] = { "open_publisher", zcp_open_publisher_fields },
+		[ZCP_MESSAGE_OPEN_SUBSCRIBER] = { "open_subscriber", zcp_open_subscriber_fields },
+		[ZCP_MESSAGE_OPENED] = { "opened", zcp_opened_fields },
+		[ZCP_MESSAGE_CLOSE] = { "close", zcp_close_fields },
+		[ZCP_MESSAGE_POOL_GET] = { "pool_get", zcp_pool_get_fields },
+		[ZCP_MESSAGE_POOL_CLASSES] = { "pool_classes", zcp_pool_classes_fields },
+		[ZCP_MESSAGE_OK] = { "ok", zcp_ok_fields },
+		[ZCP_MESSAGE_ERROR] = { "error", zcp_error_fields },
+		[ZCP_MESSAGE_LIST] = { "list", zcp_list_fields },
+		[ZCP_MESSAGE_TOPICS] = { "topics", zcp_topics_fields },
+		[ZCP_MESSAGE_INFO] = { "info", zcp_info_fields },
+		[ZCP_MESSAGE_TOPIC_INFO] = { "topic_info", zcp_topic_info_fields },
+	};
+
+	return &tables[type];
+}
+
+void zcp_message_deinit(struct zcp_message *message)
+{
+	/* Lists hold no lists. */
+	if (message->type != ZCP_MESSAGE_NONE) {
+		const struct zcp_field *field = zcp_message_table(message->type)->fields;
+
+		for (; field->kind != ZCP_FIELD_END; field++)
+			if (field->kind == ZCP_FIELD_LIST)
+				free(*(void **)(void *)((char *)&message->u + field->offset));
+	}
+	memset(message, 0, sizeof(*message));
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What nodes and the runtime say to each other, as structs, and for each struct the table
+ * from which the codec packs and unpacks it.
+ *
+ * Every message is one msgpack map in one SOCK_SEQPACKET packet. Keys that are not known
+ * are passed over and keys that are missing are 0 or "", so that either side may be a
+ * little older; what a message must have is checked by whoever acts on it. `v` is the
+ * protocol's version and `t` the message's name; `id` ties an answer to its request (0: an
+ * event that nobody asked for). Descriptors travel beside the packet, in the order that is
+ * noted here.
+ */
+#ifndef ZCP_WIRE_MESSAGE_H
+#define ZCP_WIRE_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ZCP_PROTOCOL_VERSION 1
+
+/* Largest packet, bytes; lists that do not fit come in pages. */
+#define ZCP_PACKET_SIZE_MAX 65536
+/* Descriptors beside one packet: a topic, and two for each size class; the kernel's limit
+ * (SCM_MAX_FD) is 253. */
+#define ZCP_PACKET_FDS_MAX 132
+
+#define ZCP_NAME_SIZE 64
+#define ZCP_TOPIC_SIZE 256
+#define ZCP_TYPE_SIZE 128
+#define ZCP_TEXT_SIZE 512
+
+enum zcp_message_type {
+	ZCP_MESSAGE_NONE = 0,
+	ZCP_MESSAGE_HELLO,
+	ZCP_MESSAGE_WELCOME,
+	ZCP_MESSAGE_OPEN_PUBLISHER,
+	ZCP_MESSAGE_OPEN_SUBSCRIBER,
+	ZCP_MESSAGE_OPENED,
+	ZCP_MESSAGE_CLOSE,
+	ZCP_MESSAGE_POOL_GET,
+	ZCP_MESSAGE_POOL_CLASSES,
+	ZCP_MESSAGE_OK,
+	ZCP_MESSAGE_ERROR,
+	ZCP_MESSAGE_LIST,
+	ZCP_MESSAGE_TOPICS,
+	ZCP_MESSAGE_INFO,
+	ZCP_MESSAGE_TOPIC_INFO,
+	ZCP_MESSAGE_N_TYPES,
+};
+
+/* Node: the first message of a connection. Answer: welcome. */
+struct zcp_hello {
+	uint64_t fingerprint; /* zcp_layout_fingerprint() */
+	char name[ZCP_NAME_SIZE];
+	char program[ZCP_NAME_SIZE];
+	bool membarrier; /* the process is registered for it */
+};
+
+/* Runtime. Descriptors: the signal region. */
+struct zcp_welcome {
+	uint64_t domain_id;
+	uint64_t fingerprint;
+	uint32_t signal; /* the node's */
+	bool symmetric;	 /* fences */
+	char version[ZCP_NAME_SIZE];
+};
+
+/* Node. Answer: opened. */
+struct zcp_open_publisher {
+	char topic[ZCP_TOPIC_SIZE];
+	char type[ZCP_TYPE_SIZE];
+	uint64_t max_payload;
+	uint32_t loans;
+};
+
+/* Node. Answer: opened. */
+struct zcp_open_subscriber {
+	char topic[ZCP_TOPIC_SIZE];
+	char type[ZCP_TYPE_SIZE];
+	uint32_t depth;
+	uint32_t held;
+	uint32_t on_full; /* enum zcp_on_full */
+};
+
+/* Where a subscriber begins in the lane of one publisher slot. */
+struct zcp_start {
+	uint64_t seq;
+};
+
+/*
+ * Runtime: an endpoint is open. Descriptors: the topic region, then for each of the pool's
+ * size classes its descriptors and its chunks (for subscribers read-only).
+ */
+struct zcp_opened {
+	uint64_t endpoint; /* id in the domain */
+	uint32_t slot;
+	uint32_t owner;	 /* publishers */
+	uint32_t holder; /* subscribers */
+	uint32_t loans;
+	uint32_t depth_log2;
+	uint32_t held;
+	uint32_t on_full;
+	bool timestamps;
+	uint64_t max_payload;
+	/* subscribers: for each publisher slot the first number that is sent for certain */
+	struct zcp_start *starts;
+	uint32_t n_starts;
+};
+
+/* Node: closes an endpoint. Answer: ok, when the runtime has settled it. */
+struct zcp_close {
+	uint64_t endpoint;
+};
+
+/*
+ * Node: a ref names a size class that is not mapped; answer: pool_classes. The runtime also
+ * sends pool_classes as an event to each endpoint of a pool that has grown. Descriptors:
+ * for each class its descriptors and its chunks.
+ */
+struct zcp_pool_get {
+	uint64_t endpoint;
+};
+
+struct zcp_pool_classes {
+	uint64_t endpoint;
+};
+
+/* Runtime: why a request was refused. */
+struct zcp_error {
+	uint32_t code; /* an errno, positive */
+	char text[ZCP_TEXT_SIZE];
+};
+
+/* Anybody: the names of all topics, in order, after `after`. Answer: topics. */
+struct zcp_list {
+	char after[ZCP_TOPIC_SIZE];
+};
+
+struct zcp_topic_line {
+	char name[ZCP_TOPIC_SIZE];
+	char type[ZCP_TYPE_SIZE];
+	uint32_t n_publishers;
+	uint32_t n_subscribers;
+	uint64_t n_messages;
+};
+
+struct zcp_topics {
+	struct zcp_topic_line *topics;
+	uint32_t n_topics;
+	bool more; /* ask again after the last name */
+};
+
+/* Anybody: all about one topic. Answer: topic_info. */
+struct zcp_info {
+	char topic[ZCP_TOPIC_SIZE];
+};
+
+struct zcp_publisher_info {
+	uint64_t id;
+	char node[ZCP_NAME_SIZE];
+	uint32_t pid;
+	uint32_t slot;
+	uint32_t loans;
+	uint64_t max_payload;
+	uint64_t n_messages;
+	uint64_t n_exhausted;
+};
+
+struct zcp_subscriber_info {
+	uint64_t id;
+	char node[ZCP_NAME_SIZE];
+	uint32_t pid;
+	uint32_t slot;
+	uint32_t depth;
+	uint32_t held;
+	uint32_t on_full;
+	uint64_t n_taken;
+	uint64_t n_lost;
+	uint64_t n_queued;
+};
+
+struct zcp_class_info {
+	uint64_t payload_size;
+	uint32_t n_chunks;
+	uint32_t n_free;
+	uint32_t n_loaned;
+	uint32_t n_held; /* queued at or held by subscribers */
+	uint32_t n_used; /* highest use: chunks that were ever in use */
+};
+
+struct zcp_topic_info {
+	char name[ZCP_TOPIC_SIZE];
+	char type[ZCP_TYPE_SIZE];
+	char pool[ZCP_TOPIC_SIZE];
+	uint32_t max_publishers;
+	uint32_t max_subscribers;
+	uint32_t depth;
+	uint32_t max_depth;
+	bool timestamps;
+	uint64_t n_messages;
+	uint64_t n_lost;
+	struct zcp_publisher_info *publishers;
+	uint32_t n_publishers;
+	struct zcp_subscriber_info *subscribers;
+	uint32_t n_subscribers;
+	struct zcp_class_info *classes;
+	uint32_t n_classes;
+};
+
+struct zcp_message {
+	uint32_t version;
+	enum zcp_message_type type;
+	uint64_t id;
+	union {
+		struct zcp_hello hello;
+		struct zcp_welcome welcome;
+		struct zcp_open_publisher open_publisher;
+		struct zcp_open_subscriber open_subscriber;
+		struct zcp_opened opened;
+		struct zcp_close close;
+		struct zcp_pool_get pool_get;
+		struct zcp_pool_classes pool_classes;
+		struct zcp_error error;
+		struct zcp_list list;
+		struct zcp_topics topics;
+		struct zcp_info info;
+		struct zcp_topic_info topic_info;
+	} u;
+};
+
+/* Frees the lists of a message that was unpacked, or whose lists were allocated. */
+void zcp_message_deinit(struct zcp_message *message);
+
+/* --- tables for the codec --- */
+
+enum zcp_field_kind {
+	ZCP_FIELD_END = 0,
+	ZCP_FIELD_BOOL,
+	ZCP_FIELD_U32,
+	ZCP_FIELD_U64,
+	ZCP_FIELD_STRING, /* char[size] */
+	ZCP_FIELD_LIST,	  /* pointer to structs of `size` bytes; the count is at count_offset */
+};
+
+struct zcp_field {
+	enum zcp_field_kind kind;
+	const char *key;
+	size_t offset;
+	size_t size;
+	size_t count_offset;
+	uint32_t max_count;
+	const struct zcp_field *fields; /* of a list's structs */
+};
+
+struct zcp_message_table {
+	const char *name;
+	const struct zcp_field *fields;
+};
+
+/* The table of a type below ZCP_MESSAGE_N_TYPES and not NONE. */
+const struct zcp_message_table *zcp_message_table(enum zcp_message_type type);
+
+#endif

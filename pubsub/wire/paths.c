@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The search for the runtime directory, and the checks on it.
+ */
+#include "pubsub/wire/paths.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "pubsub/util.h"
+#include "pubsub/wire/message.h"
+
+#define SOCKET_NAME "zcpd.sock"
+
+static bool is_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n == 0 || n >= ZCP_NAME_SIZE || name[0] == '.')
+		return 0;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+	       n;
+}
+
+static int find_directory(struct zcp_paths *paths, const char *directory)
+{
+	const char *runtime = getenv("ZCP_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
+	size_t size = sizeof(paths->directory);
+	int n;
+
+	if (!directory && runtime && runtime[0])
+		directory = runtime;
+	if (directory)
+		n = snprintf(paths->directory, size, "%s", directory);
+	else if (xdg && xdg[0] == '/')
+		n = snprintf(paths->directory, size, "%s/zcp", xdg);
+	else if (geteuid() == 0)
+		n = snprintf(paths->directory, size, "/run/zcp");
+	else
+		n = snprintf(paths->directory, size, "/tmp/zcp-%u", (unsigned int)geteuid());
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+int zcp_paths_init(struct zcp_paths *paths, const char *directory, const char *domain, char *text,
+		   size_t text_size)
+{
+	size_t size = sizeof(paths->socket.sun_path);
+	int n;
+
+	if (!is_name(domain)) {
+		(void)snprintf(text, text_size,
+			       "domain name '%.80s' is malformed: use 1 to 63 letters, digits, "
+			       "'.', '_' or '-', and no '.' in front",
+			       domain);
+		return -EINVAL;
+	}
+	memset(paths, 0, sizeof(*paths));
+	paths->socket.sun_family = AF_UNIX;
+	if (find_directory(paths, directory) < 0)
+		goto too_long;
+	n = snprintf(paths->domain, sizeof(paths->domain), "%s/%s", paths->directory, domain);
+	if (n < 0 || (size_t)n >= sizeof(paths->domain))
+		goto too_long;
+	n = snprintf(paths->socket.sun_path, size, "%s/" SOCKET_NAME, paths->domain);
+	if (n < 0 || (size_t)n >= size)
+		goto too_long;
+	return 0;
+too_long:
+	(void)snprintf(text, text_size,
+		       "the socket's path %.200s/%s/" SOCKET_NAME
+		       " is longer than the %zu bytes a Unix socket may have: set ZCP_RUNTIME_DIR "
+		       "to a shorter directory",
+		       paths->directory, domain, size - 1);
+	return -ENAMETOOLONG;
+}
+
+static int check_directory(const char *path, bool create, char *text, size_t text_size)
+{
+	struct stat st;
+	int r;
+
+	if (create && mkdir(path, 0700) < 0 && errno != EEXIST) {
+		r = zcp_errno();
+		(void)snprintf(text, text_size,
+			       "cannot make the runtime directory %s: %s: make it, or set "
+			       "ZCP_RUNTIME_DIR to one that you can write to",
+			       path, strerror(-r));
+		return r;
+	}
+	if (lstat(path, &st) < 0) {
+		r = zcp_errno();
+		(void)snprintf(text, text_size, "runtime directory %s: %s", path, strerror(-r));
+		return r;
+	}
+	if (!S_ISDIR(st.st_mode)) {
+		(void)snprintf(text, text_size,
+			       "runtime directory %s is not a directory: remove it, or set "
+			       "ZCP_RUNTIME_DIR to another",
+			       path);
+		return -EPERM;
+	}
+	if (st.st_uid != geteuid()) {
+		(void)snprintf(text, text_size,
+			       "runtime directory %s belongs to user %u and we are user %u: set "
+			       "ZCP_RUNTIME_DIR to a directory of our own",
+			       path, (unsigned int)st.st_uid, (unsigned int)geteuid());
+		return -EPERM;
+	}
+	if (st.st_mode & 077) {
+		(void)snprintf(text, text_size,
+			       "runtime directory %s is open to others (mode %04o): chmod 0700 it",
+			       path, (unsigned int)(st.st_mode & 07777));
+		return -EPERM;
+	}
+	return 0;
+}
+
+int zcp_paths_check(const struct zcp_paths *paths, bool create, char *text, size_t text_size)
+{
+	int r = check_directory(paths->directory, create, text, text_size);
+
+	return r < 0 ? r : check_directory(paths->domain, create, text, text_size);
+}
+
+int zcp_paths_file(const struct zcp_paths *paths, const char *name, char *path, size_t size)
+{
+	int n = snprintf(path, size, "%s/%s", paths->domain, name);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}

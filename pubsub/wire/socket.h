@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket: one message a packet, descriptors beside it.
+ */
+#ifndef ZCP_WIRE_SOCKET_H
+#define ZCP_WIRE_SOCKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pubsub/wire/message.h"
+
+/* Descriptors that came with a packet; closed by zcp_fds_deinit() unless taken out. */
+struct zcp_fds {
+	int fds[ZCP_PACKET_FDS_MAX];
+	uint32_t n_fds;
+};
+
+void zcp_fds_deinit(struct zcp_fds *fds);
+
+/*
+ * Sends one message; descriptors are borrowed. Never blocks on a non-blocking socket.
+ * Returns 0, -EAGAIN (the peer's buffer is full), -EPIPE, -ECONNRESET, -EMSGSIZE, -ENOMEM,
+ * -ETOOMANYREFS.
+ */
+__attribute__((warn_unused_result)) int zcp_socket_send(int socket,
+							const struct zcp_message *message,
+							const int *fds, uint32_t n_fds);
+
+/* The same for a message that is packed already. */
+__attribute__((warn_unused_result)) int zcp_socket_send_packet(int socket, const char *buffer,
+							       size_t size, const int *fds,
+							       uint32_t n_fds);
+
+/*
+ * Receives one message with its descriptors. Returns 0 with *message and *fds (deinit
+ * both), -EAGAIN, -EPIPE (the peer has closed), -ECONNRESET, -EMSGSIZE (a packet or its
+ * descriptors were cut off), and the errors of zcp_codec_unpack(). *fds is empty on error.
+ */
+__attribute__((warn_unused_result)) int zcp_socket_receive(int socket,
+							   struct zcp_message *message,
+							   struct zcp_fds *fds);
+
+#endif
