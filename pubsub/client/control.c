@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests, answers and events over the control socket.
+ */
+#include "pubsub/client/control.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+
+#include "pubsub/client/endpoint.h"
+#include "pubsub/util.h"
+
+static int gone(struct zcp_node *node)
+{
+	return zcp_node_fail(node, -ENOTCONN,
+			     "the runtime of domain '%s' is gone: what is open goes on; open a new "
+			     "node when it is back",
+			     node->domain);
+}
+
+static int failed(struct zcp_node *node, int r)
+{
+	switch (r) {
+	case -EPIPE:
+	case -ECONNRESET:
+	case -ENOTCONN:
+	case -EBADF:
+		return gone(node);
+	case -ENOMEM:
+		return zcp_node_fail(node, r, "out of memory");
+	case -ETIMEDOUT:
+		return zcp_node_fail(node, r,
+				     "the runtime of domain '%s' did not answer within %.1f s: is "
+				     "it stopped, or the machine overloaded?",
+				     node->domain, (double)node->timeout_ns / 1e9);
+	case -EMFILE:
+	case -ENFILE:
+		return zcp_node_fail(node, r,
+				     "out of file descriptors: raise RLIMIT_NOFILE (ulimit -n)");
+	case -EMSGSIZE:
+		/* Descriptors that the process has no room for are cut off by the kernel. */
+		return zcp_node_fail(node, -EMFILE,
+				     "descriptors from the runtime of domain '%s' were cut off: raise "
+				     "RLIMIT_NOFILE (ulimit -n)",
+				     node->domain);
+	default:
+		return zcp_node_fail(node, -EPROTO,
+				     "the runtime of domain '%s' does not speak our protocol: bring "
+				     "zcpd and libzcp to one version",
+				     node->domain);
+	}
+}
+
+static int wait_socket(struct zcp_node *node, short events, uint64_t deadline)
+{
+	struct pollfd pollfd = { .fd = node->socket, .events = events };
+
+	for (;;) {
+		uint64_t now = zcp_now_ns();
+		uint64_t left = now < deadline ? (deadline - now + 999999) / 1000000 : 0;
+		int r = poll(&pollfd, 1, left > INT_MAX ? INT_MAX : (int)left);
+
+		if (r > 0)
+			return 0;
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return zcp_errno();
+	}
+}
+
+static int send_request(struct zcp_node *node, const struct zcp_message *request,
+			uint64_t deadline)
+{
+	for (;;) {
+		int r = zcp_socket_send(node->socket, request, NULL, 0);
+
+		if (r != -EAGAIN)
+			return r;
+		r = wait_socket(node, POLLOUT, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* An answer that comes after its request was given up: what it opened is closed again. */
+static void refuse_late(struct zcp_node *node, const struct zcp_message *message)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_CLOSE };
+
+	if (message->type != ZCP_MESSAGE_OPENED)
+		return;
+	request.id = ++node->request_id;
+	request.u.close.endpoint = message->u.opened.endpoint;
+	/* If it cannot be sent, the node's end closes the endpoint. */
+	ZCP_IGNORE(zcp_socket_send(node->socket, &request, NULL, 0));
+}
+
+static void act(struct zcp_node *node, struct zcp_message *message, struct zcp_fds *fds)
+{
+	if (message->type == ZCP_MESSAGE_POOL_CLASSES)
+		zcp_endpoint_add_classes(node, message->u.pool_classes.endpoint, fds);
+	else if (message->id != 0)
+		refuse_late(node, message);
+}
+
+/* The next message that is the answer to request `id`; anything else is acted on. */
+static int receive_reply(struct zcp_node *node, uint64_t id, uint64_t deadline,
+			 struct zcp_message *reply, struct zcp_fds *fds)
+{
+	for (;;) {
+		int r = zcp_socket_receive(node->socket, reply, fds);
+
+		if (r == -EAGAIN) {
+			r = wait_socket(node, POLLIN, deadline);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (r == -EOPNOTSUPP)
+			continue; /* an event of a newer runtime */
+		if (r < 0 || reply->id == id)
+			return r;
+		act(node, reply, fds);
+		zcp_message_deinit(reply);
+		zcp_fds_deinit(fds);
+	}
+}
+
+int zcp_control_request(struct zcp_node *node, const struct zcp_message *request,
+			enum zcp_message_type expected, struct zcp_message *reply,
+			struct zcp_fds *fds)
+{
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds received = { .n_fds = 0 };
+	uint64_t deadline = zcp_now_ns() + node->timeout_ns;
+	struct zcp_message message = *request, answer;
+	int r;
+
+	message.id = ++node->request_id;
+	r = send_request(node, &message, deadline);
+	if (r == 0)
+		r = receive_reply(node, message.id, deadline, &answer, &received);
+	if (r < 0)
+		return failed(node, r);
+	if (answer.type == ZCP_MESSAGE_ERROR) {
+		uint32_t code = answer.u.error.code;
+
+		r = code > 0 && code < 4096 ? -(int)code : -EPROTO;
+		return zcp_node_fail(node, r, "%s", answer.u.error.text);
+	}
+	if (answer.type != expected) {
+		zcp_message_deinit(&answer);
+		return failed(node, -EPROTO);
+	}
+	*reply = answer;
+	if (fds) {
+		*fds = received;
+		received.n_fds = 0;
+	}
+	return 0;
+}
+
+void zcp_control_drain(struct zcp_node *node)
+{
+	for (;;) {
+		ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+		struct zcp_message message;
+		int r = zcp_socket_receive(node->socket, &message, &fds);
+
+		if (r == -EOPNOTSUPP)
+			continue;
+		if (r < 0)
+			return;
+		act(node, &message, &fds);
+		zcp_message_deinit(&message);
+	}
+}

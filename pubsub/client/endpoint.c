@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening, mapping and closing an endpoint.
+ */
+#include "pubsub/client/endpoint.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pubsub/client/control.h"
+#include "pubsub/client/publisher.h"
+#include "pubsub/client/subscriber.h"
+#include "pubsub/util.h"
+
+int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint, const int *fds, uint32_t n_fds)
+{
+	struct zcp_node *node = endpoint->node;
+
+	for (uint32_t i = 0; i + 1 < n_fds; i += 2) {
+		const char *why = "";
+		int r = zcp_pool_attach(&endpoint->pool, fds[i], fds[i + 1], node->domain_id,
+					endpoint->writable, &why);
+
+		if (r < 0)
+			return zcp_node_fail(node, r, "a size class of the pool: %s", why);
+	}
+	return 0;
+}
+
+static void send_close(struct zcp_node *node, uint64_t id)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_CLOSE }, reply;
+
+	request.u.close.endpoint = id;
+	/* Where the runtime is gone or slow, it finds out from the end of the process. */
+	if (zcp_control_request(node, &request, ZCP_MESSAGE_OK, &reply, NULL) == 0)
+		zcp_message_deinit(&reply);
+}
+
+int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, const char *name,
+		      const struct zcp_message *request, struct zcp_message *reply)
+{
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	const char *why = "the runtime sent no descriptor";
+	int r;
+
+	r = zcp_control_request(node, request, ZCP_MESSAGE_OPENED, reply, &fds);
+	if (r < 0)
+		return r;
+	*endpoint = (struct zcp_endpoint){
+		.node = node,
+		.process = node->process,
+		.id = reply->u.opened.endpoint,
+		.writable = request->type == ZCP_MESSAGE_OPEN_PUBLISHER,
+	};
+	(void)strncpy(endpoint->name, name, sizeof(endpoint->name) - 1);
+	r = fds.n_fds < 1 ? -EPROTO :
+			    zcp_topic_attach(&endpoint->topic, fds.fds[0], node->domain_id, &why);
+	if (r < 0)
+		r = zcp_node_fail(node, r, "the topic's region: %s", why);
+	else
+		r = zcp_endpoint_map_classes(endpoint, fds.fds + 1, fds.n_fds - 1);
+	if (r < 0) {
+		char sentence[sizeof(node->error)];
+
+		/* Closing is a call of its own: keep the sentence of the one that failed. */
+		memcpy(sentence, node->error, sizeof(sentence));
+		zcp_endpoint_deinit(endpoint);
+		zcp_message_deinit(reply);
+		return zcp_node_fail(node, r, "%s", sentence);
+	}
+	return 0;
+}
+
+void zcp_endpoint_deinit(struct zcp_endpoint *endpoint)
+{
+	if (zcp_process_is(endpoint->process) && endpoint->node->socket >= 0)
+		send_close(endpoint->node, endpoint->id);
+	zcp_topic_deinit(&endpoint->topic);
+	zcp_pool_deinit(&endpoint->pool);
+}
+
+void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct zcp_fds *fds)
+{
+	struct zcp_publisher *publisher;
+	struct zcp_subscriber *subscriber;
+
+	/* What cannot be mapped now is asked for again when a message lies in it. */
+	LIST_FOREACH(publisher, &node->publishers, link)
+		if (publisher->endpoint.id == id)
+			zcp_publisher_add_classes(publisher, fds);
+	LIST_FOREACH(subscriber, &node->subscribers, link)
+		if (subscriber->endpoint.id == id)
+			ZCP_IGNORE(zcp_endpoint_map_classes(&subscriber->endpoint, fds->fds,
+							    fds->n_fds));
+}
+
+int zcp_endpoint_get_classes(struct zcp_endpoint *endpoint, uint32_t class_index)
+{
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	struct zcp_message request = { .type = ZCP_MESSAGE_POOL_GET }, reply;
+	int r;
+
+	zcp_control_drain(endpoint->node);
+	if (endpoint->pool.classes[class_index].chunks)
+		return 0;
+	request.u.pool_get.endpoint = endpoint->id;
+	r = zcp_control_request(endpoint->node, &request, ZCP_MESSAGE_POOL_CLASSES, &reply, &fds);
+	if (r < 0)
+		return r;
+	zcp_message_deinit(&reply);
+	return zcp_endpoint_map_classes(endpoint, fds.fds, fds.n_fds);
+}

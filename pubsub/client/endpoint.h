@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What publishers and subscribers have in common: an id, a topic, a pool.
+ */
+#ifndef ZCP_CLIENT_ENDPOINT_H
+#define ZCP_CLIENT_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pubsub/client/node.h"
+#include "pubsub/shm/pool.h"
+#include "pubsub/shm/topic.h"
+#include "pubsub/wire/message.h"
+#include "pubsub/wire/socket.h"
+
+struct zcp_endpoint {
+	struct zcp_node *node;
+	/* who opened it: zcp_process_is() */
+	uint64_t process;
+	/* in the domain */
+	uint64_t id;
+	/* may write chunks */
+	bool writable;
+	struct zcp_topic topic;
+	struct zcp_pool pool;
+	/* the topic's */
+	char name[ZCP_TOPIC_SIZE];
+};
+
+/*
+ * Asks the runtime for an endpoint of topic `name` and maps its topic and pool. Returns 0 with *endpoint
+ * and the runtime's answer (zcp_message_deinit() it), or the errors of zcp_publisher_open() and
+ * zcp_subscriber_open().
+ */
+__attribute__((warn_unused_result)) int zcp_endpoint_init(struct zcp_endpoint *endpoint,
+							  struct zcp_node *node,
+							  const char *name,
+							  const struct zcp_message *request,
+							  struct zcp_message *reply);
+
+/* Tells the runtime, and unmaps. Nothing at the runtime where the handle was inherited. */
+void zcp_endpoint_deinit(struct zcp_endpoint *endpoint);
+
+/*
+ * Maps the size classes whose descriptors are in `fds`, two for each. Returns 0, -EPROTO,
+ * -ENOMEM; the sentence is in the node.
+ */
+__attribute__((warn_unused_result)) int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint,
+								 const int *fds, uint32_t n_fds);
+
+/* The runtime says that the pool of endpoint `id` has more size classes. */
+void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct zcp_fds *fds);
+
+/*
+ * A ref names a class that is not mapped: looks for it among the events, then asks.
+ * Returns 0 when all that the runtime has is mapped; else as zcp_control_request().
+ */
+__attribute__((warn_unused_result)) int zcp_endpoint_get_classes(struct zcp_endpoint *endpoint,
+								 uint32_t class_index);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node from within, and what publishers and subscribers use of it.
+ */
+#ifndef ZCP_CLIENT_NODE_H
+#define ZCP_CLIENT_NODE_H
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <zcp/node.h>
+
+#include "pubsub/client/process.h"
+#include "pubsub/shm/signal.h"
+#include "pubsub/wire/message.h"
+
+struct zcp_node {
+	/* who opened it: zcp_process_is() */
+	uint64_t process;
+	int socket;
+	/* of the last request */
+	uint64_t request_id;
+	uint64_t timeout_ns;
+	uint64_t domain_id;
+	bool symmetric;
+	struct zcp_signals signals;
+	struct zcp_signal_shm *signal;
+	/* set by zcp_node_interrupt(), taken by the wait */
+	_Atomic uint32_t interrupted;
+	LIST_HEAD(, zcp_publisher) publishers;
+	LIST_HEAD(, zcp_subscriber) subscribers;
+	/* the subscriber that a running dispatch looks at next */
+	struct zcp_subscriber *dispatch_next;
+	char name[ZCP_NAME_SIZE];
+	char domain[ZCP_NAME_SIZE];
+	char error[2 * ZCP_TEXT_SIZE];
+};
+
+/* Keeps the sentence for zcp_node_error(), and returns `code`. */
+__attribute__((format(printf, 3, 4))) int zcp_node_fail(struct zcp_node *node, int code,
+							const char *format, ...);
+
+/*
+ * Copies an option struct of the caller's version over ours, which holds the defaults.
+ * Returns 0, -EINVAL (no size), -E2BIG (a field we do not know is set).
+ */
+__attribute__((warn_unused_result)) int zcp_options_copy(void *ours, size_t our_size,
+							 const void *theirs);
+
+/* Whether `name` is a topic's name; with a sentence in the node if it is not. */
+__attribute__((warn_unused_result)) int zcp_node_check_topic(struct zcp_node *node,
+							     const char *name);
+
+/* Copies a type's name; with a sentence in the node if it is too long. */
+__attribute__((warn_unused_result)) int zcp_node_copy_type(struct zcp_node *node, char *to,
+							   const char *type);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The publisher's API over the data plane.
+ */
+#include "pubsub/client/publisher.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pubsub/client/control.h"
+#include "pubsub/util.h"
+
+/* Meaning of zcp_loan.reserved. */
+enum {
+	LOAN_PUBLISHER = 0,
+	LOAN_REF = 1,
+	LOAN_GENERATION = 2,
+};
+
+static void free_publisher(struct zcp_publisher **publisher)
+{
+	free(*publisher);
+}
+
+static int fill_request(struct zcp_node *node, struct zcp_message *request, const char *topic,
+			const struct zcp_publisher_options *theirs)
+{
+	struct zcp_publisher_options options = ZCP_PUBLISHER_OPTIONS_INIT;
+	int r;
+
+	r = theirs ? zcp_options_copy(&options, sizeof(options), theirs) : 0;
+	if (r == 0 && options.reserved)
+		r = -EINVAL;
+	if (r < 0)
+		return zcp_node_fail(node, r,
+				     "publisher options: initialise them with "
+				     "ZCP_PUBLISHER_OPTIONS_INIT of this libzcp's headers");
+	r = zcp_node_check_topic(node, topic);
+	if (r == 0)
+		r = zcp_node_copy_type(node, request->u.open_publisher.type, options.type);
+	if (r < 0)
+		return r;
+	(void)strcpy(request->u.open_publisher.topic, topic);
+	request->u.open_publisher.max_payload = options.max_payload;
+	request->u.open_publisher.loans = options.loans;
+	return 0;
+}
+
+int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node, const char *topic,
+		       const struct zcp_publisher_options *options)
+{
+	ZCP_CLEANUP(free_publisher) struct zcp_publisher *publisher = NULL;
+	struct zcp_message request = { .type = ZCP_MESSAGE_OPEN_PUBLISHER };
+	struct zcp_writer_options writer_options;
+	ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .type = ZCP_MESSAGE_NONE };
+	const struct zcp_opened *opened = &reply.u.opened;
+	int r;
+
+	if (!zcp_process_is(node->process))
+		return -EOWNERDEAD;
+	r = fill_request(node, &request, topic, options);
+	if (r < 0)
+		return r;
+	publisher = calloc(1, sizeof(*publisher));
+	if (!publisher)
+		return zcp_node_fail(node, -ENOMEM, "out of memory");
+	r = zcp_endpoint_init(&publisher->endpoint, node, topic, &request, &reply);
+	if (r < 0)
+		return r;
+	writer_options = (struct zcp_writer_options){
+		.slot = opened->slot,
+		.owner = opened->owner,
+		.max_loans = opened->loans,
+		.max_payload = opened->max_payload,
+		.publisher_id = opened->endpoint,
+		.symmetric = node->symmetric,
+		.timestamps = opened->timestamps,
+	};
+	if (opened->slot >= publisher->endpoint.topic.geometry.max_publishers ||
+	    opened->owner == 0 || opened->owner > UINT16_MAX)
+		r = zcp_node_fail(node, -EPROTO, "the runtime gave an impossible publisher slot");
+	else if (zcp_writer_init(&publisher->writer, &publisher->endpoint.topic,
+				 &publisher->endpoint.pool, &node->signals, &writer_options) < 0)
+		r = zcp_node_fail(node, -ENOMEM, "out of memory");
+	if (r < 0) {
+		zcp_endpoint_deinit(&publisher->endpoint);
+		return r;
+	}
+	LIST_INSERT_HEAD(&node->publishers, publisher, link);
+	*publisherp = publisher;
+	publisher = NULL;
+	return 0;
+}
+
+struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publisher)
+{
+	if (!publisher)
+		return NULL;
+	LIST_REMOVE(publisher, link);
+	/* The runtime discards the loans: the same as after a death, and tested as often. */
+	zcp_endpoint_deinit(&publisher->endpoint);
+	zcp_writer_deinit(&publisher->writer);
+	free(publisher);
+	return NULL;
+}
+
+void zcp_publisher_add_classes(struct zcp_publisher *publisher, const struct zcp_fds *fds)
+{
+	if (zcp_endpoint_map_classes(&publisher->endpoint, fds->fds, fds->n_fds) < 0)
+		return;
+	for (uint32_t i = 0; i < publisher->endpoint.pool.n_classes; i++)
+		/* Without memory for it the class is used by the round alone. */
+		ZCP_IGNORE(zcp_writer_add_class(&publisher->writer, i));
+}
+
+/* Says why there is no chunk. */
+static int refused(struct zcp_publisher *publisher, size_t size, int why)
+{
+	switch (why) {
+	case ZCP_WRITER_E_TOO_LARGE:
+		return zcp_node_fail(publisher->endpoint.node, -EMSGSIZE,
+				     "a message of %zu bytes is larger than this publisher of "
+				     "topic '%s' may send, %zu bytes: raise max_payload",
+				     size, publisher->endpoint.name,
+				     zcp_publisher_max_payload(publisher));
+	case ZCP_WRITER_E_LOANS:
+		return zcp_node_fail(publisher->endpoint.node, -EMFILE,
+				     "%u chunks of topic '%s' are on loan, as many as this publisher "
+				     "declared: publish or discard one, or raise loans",
+				     publisher->writer.n_loaned, publisher->endpoint.name);
+	default:
+		return zcp_node_fail(publisher->endpoint.node, -ENOBUFS,
+				     "every chunk of topic '%s' that holds %zu bytes is in use: see "
+				     "`zcp info` for who has them",
+				     publisher->endpoint.name, size);
+	}
+}
+
+int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_loan *loan)
+{
+	struct zcp_chunk chunk;
+	uint32_t ref;
+	int r;
+
+	if (!zcp_process_is(publisher->endpoint.process))
+		return -EOWNERDEAD;
+	r = zcp_writer_loan(&publisher->writer, size, &ref);
+	if (r != 0)
+		return refused(publisher, size, r);
+	if (!zcp_pool_chunk(&publisher->endpoint.pool, ref, &chunk))
+		return -EINVAL;
+	*loan = (struct zcp_loan){
+		.data = chunk.payload,
+		.size = size,
+		.capacity = chunk.payload_size,
+	};
+	loan->reserved[LOAN_PUBLISHER] = (uint64_t)(uintptr_t)publisher;
+	loan->reserved[LOAN_REF] = ref;
+	loan->reserved[LOAN_GENERATION] = zcp_writer_generation(&publisher->writer, ref);
+	return 0;
+}
+
+/* Whether the loan is this publisher's and still out; with its ref. */
+static bool is_ours(const struct zcp_publisher *publisher, const struct zcp_loan *loan,
+		    uint32_t *ref)
+{
+	*ref = (uint32_t)loan->reserved[LOAN_REF];
+	return loan->data &&
+	       loan->reserved[LOAN_PUBLISHER] == (uint64_t)(uintptr_t)publisher &&
+	       zcp_writer_owns(&publisher->writer, *ref) &&
+	       zcp_writer_generation(&publisher->writer, *ref) ==
+		       loan->reserved[LOAN_GENERATION];
+}
+
+static int not_ours(struct zcp_publisher *publisher)
+{
+	return zcp_node_fail(publisher->endpoint.node, -EINVAL,
+			     "not a loan of this publisher of topic '%s', or published or discarded "
+			     "before",
+			     publisher->endpoint.name);
+}
+
+int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan *loan,
+				int64_t timeout_ns)
+{
+	uint32_t ref;
+	int r;
+
+	if (!zcp_process_is(publisher->endpoint.process))
+		return -EOWNERDEAD;
+	if (!is_ours(publisher, loan, &ref))
+		return not_ours(publisher);
+	if (loan->size > loan->capacity)
+		return zcp_node_fail(publisher->endpoint.node, -EMSGSIZE,
+				     "loan->size is %zu and the chunk holds %zu bytes: loan a larger "
+				     "one",
+				     loan->size, loan->capacity);
+	r = zcp_writer_publish(&publisher->writer, ref, loan->size, timeout_ns);
+	if (r == ZCP_WRITER_E_FULL)
+		return -EAGAIN;
+	if (r < 0)
+		return r;
+	*loan = (struct zcp_loan)ZCP_LOAN_INIT;
+	return 0;
+}
+
+int zcp_publisher_publish(struct zcp_publisher *publisher, struct zcp_loan *loan)
+{
+	return zcp_publisher_publish_timed(publisher, loan, ZCP_FOREVER);
+}
+
+int zcp_publisher_discard(struct zcp_publisher *publisher, struct zcp_loan *loan)
+{
+	uint32_t ref;
+
+	if (!zcp_process_is(publisher->endpoint.process))
+		return -EOWNERDEAD;
+	if (!is_ours(publisher, loan, &ref))
+		return not_ours(publisher);
+	zcp_writer_discard(&publisher->writer, ref);
+	*loan = (struct zcp_loan)ZCP_LOAN_INIT;
+	return 0;
+}
+
+int zcp_publisher_send(struct zcp_publisher *publisher, const void *data, size_t size)
+{
+	struct zcp_loan loan;
+	int r;
+
+	r = zcp_publisher_loan(publisher, size, &loan);
+	if (r < 0)
+		return r;
+	if (size > 0)
+		memcpy(loan.data, data, size);
+	r = zcp_publisher_publish(publisher, &loan);
+	if (r < 0)
+		ZCP_IGNORE(zcp_publisher_discard(publisher, &loan));
+	return r;
+}
+
+unsigned int zcp_publisher_n_subscribers(const struct zcp_publisher *publisher)
+{
+	unsigned int n = 0;
+
+	if (!zcp_process_is(publisher->endpoint.process))
+		return 0;
+	/* Relaxed: a count, which may be old the next moment anyhow. */
+	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
+		n += (unsigned int)__builtin_popcountll(atomic_load_explicit(
+			&publisher->endpoint.topic.shm->active[w], memory_order_relaxed));
+	return n;
+}
+
+int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher, unsigned int n,
+				   int64_t timeout_ns)
+{
+	_Atomic uint32_t *changes = &publisher->endpoint.topic.shm->changes;
+	uint64_t start = zcp_now_ns();
+
+	if (!zcp_process_is(publisher->endpoint.process))
+		return -EOWNERDEAD;
+	for (;;) {
+		/* CHANGES-A1 pairs with CHANGES-R1 in the runtime: bumped after `active`. */
+		uint32_t seen = atomic_load_explicit(changes, memory_order_acquire);
+		int64_t left = timeout_ns;
+		int r;
+
+		if (zcp_publisher_n_subscribers(publisher) >= n)
+			return 0;
+		if (timeout_ns >= 0) {
+			uint64_t passed = zcp_now_ns() - start;
+
+			if (passed >= (uint64_t)timeout_ns)
+				return -ETIMEDOUT;
+			left = timeout_ns - (int64_t)passed;
+		}
+		r = zcp_futex_wait(changes, seen, left);
+		if (r < 0 && r != -ETIMEDOUT)
+			return r;
+	}
+}
+
+uint64_t zcp_publisher_id(const struct zcp_publisher *publisher)
+{
+	return publisher->endpoint.id;
+}
+
+size_t zcp_publisher_max_payload(const struct zcp_publisher *publisher)
+{
+	return publisher->writer.options.max_payload;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A publisher from within.
+ */
+#ifndef ZCP_CLIENT_PUBLISHER_H
+#define ZCP_CLIENT_PUBLISHER_H
+
+#include <zcp/publisher.h>
+
+#include "pubsub/client/endpoint.h"
+#include "pubsub/shm/writer.h"
+
+struct zcp_publisher {
+	struct zcp_endpoint endpoint;
+	struct zcp_writer writer;
+	LIST_ENTRY(zcp_publisher) link;
+};
+
+/* The runtime has sent more size classes of the pool. */
+void zcp_publisher_add_classes(struct zcp_publisher *publisher, const struct zcp_fds *fds);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Short texts for errors, and the version.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <zcp/node.h>
+#include <zcp/version.h>
+
+const char *zcp_strerror(int error)
+{
+	static const struct {
+		int code;
+		const char *text;
+	} texts[] = {
+		{ 0, "no error" },
+		{ EAGAIN, "nothing to take, or a subscriber's queue is full" },
+		{ ENOBUFS, "no chunk is free" },
+		{ EMFILE, "as many loans, samples or descriptors are out as were allowed" },
+		{ EMSGSIZE, "larger than the largest chunk" },
+		{ EOWNERDEAD, "the handle was inherited over fork: open a node in this process" },
+		{ EPROTOTYPE, "the topic has another type" },
+		{ EPROTO, "another protocol version or memory layout" },
+		{ EUSERS, "no more nodes, publishers or subscribers are allowed here" },
+		{ ENOSPC, "the pool is too small for what its endpoints may use" },
+		{ ECONNREFUSED, "no runtime answers: start zcpd" },
+		{ ENOTCONN, "the runtime is gone" },
+		{ ETIMEDOUT, "timed out" },
+		{ E2BIG, "the program was built for a newer libzcp" },
+		{ ENOTSUP, "membarrier is not to be had: set fences = \"symmetric\"" },
+		{ EPERM, "the runtime directory is not ours alone" },
+		{ ERANGE, "more than the topic's limit" },
+	};
+
+	if (error < 0)
+		error = -error;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].code == error)
+			return texts[i].text;
+	/* strerrordesc_np() is static text, unlike strerror(). */
+	return strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error";
+}
+
+unsigned int zcp_version(void)
+{
+	return ZCP_VERSION;
+}
+
+const char *zcp_version_string(void)
+{
+	return ZCP_VERSION_STRING;
+}

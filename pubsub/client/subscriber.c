@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The subscriber's API over the data plane.
+ */
+#include "pubsub/client/subscriber.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pubsub/client/control.h"
+#include "pubsub/util.h"
+
+/* Meaning of zcp_sample.reserved. */
+enum {
+	SAMPLE_SUBSCRIBER = 0,
+	SAMPLE_DESCRIPTOR = 1,
+};
+
+static void free_subscriber(struct zcp_subscriber **subscriber)
+{
+	free(*subscriber);
+}
+
+static int fill_request(struct zcp_node *node, struct zcp_message *request, const char *topic,
+			const struct zcp_subscriber_options *theirs)
+{
+	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	int r;
+
+	r = theirs ? zcp_options_copy(&options, sizeof(options), theirs) : 0;
+	if (r == 0 && options.reserved)
+		r = -EINVAL;
+	if (r < 0)
+		return zcp_node_fail(node, r,
+				     "subscriber options: initialise them with "
+				     "ZCP_SUBSCRIBER_OPTIONS_INIT of this libzcp's headers");
+	if (options.on_full > ZCP_ON_FULL_BLOCK)
+		return zcp_node_fail(node, -EINVAL,
+				     "subscriber option on_full is %u: use ZCP_ON_FULL_DROP_OLDEST or "
+				     "ZCP_ON_FULL_BLOCK",
+				     options.on_full);
+	r = zcp_node_check_topic(node, topic);
+	if (r == 0)
+		r = zcp_node_copy_type(node, request->u.open_subscriber.type, options.type);
+	if (r < 0)
+		return r;
+	(void)strcpy(request->u.open_subscriber.topic, topic);
+	request->u.open_subscriber.depth = options.depth;
+	request->u.open_subscriber.held = options.held;
+	request->u.open_subscriber.on_full = options.on_full;
+	return 0;
+}
+
+int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *node,
+			const char *topic, const struct zcp_subscriber_options *options)
+{
+	ZCP_CLEANUP(free_subscriber) struct zcp_subscriber *subscriber = NULL;
+	struct zcp_message request = { .type = ZCP_MESSAGE_OPEN_SUBSCRIBER };
+	uint64_t starts[ZCP_TOPIC_PUBLISHERS_MAX];
+	struct zcp_reader_options reader_options;
+	ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .type = ZCP_MESSAGE_NONE };
+	const struct zcp_opened *opened = &reply.u.opened;
+	int r;
+
+	if (!zcp_process_is(node->process))
+		return -EOWNERDEAD;
+	r = fill_request(node, &request, topic, options);
+	if (r < 0)
+		return r;
+	subscriber = calloc(1, sizeof(*subscriber));
+	if (!subscriber)
+		return zcp_node_fail(node, -ENOMEM, "out of memory");
+	r = zcp_endpoint_init(&subscriber->endpoint, node, topic, &request, &reply);
+	if (r < 0)
+		return r;
+	reader_options = (struct zcp_reader_options){
+		.slot = opened->slot,
+		.holder = opened->holder,
+		.depth_log2 = opened->depth_log2,
+		.max_held = opened->held,
+		.blocks = opened->on_full == ZCP_ON_FULL_BLOCK,
+		.symmetric = node->symmetric,
+	};
+	for (uint32_t i = 0; i < opened->n_starts; i++)
+		starts[i] = opened->starts[i].seq;
+	reader_options.starts = starts;
+	reader_options.n_starts = opened->n_starts;
+	if (opened->slot >= subscriber->endpoint.topic.geometry.max_subscribers ||
+	    opened->holder >= ZCP_HOLDERS_MAX ||
+	    opened->depth_log2 > subscriber->endpoint.topic.geometry.max_depth_log2)
+		r = zcp_node_fail(node, -EPROTO, "the runtime gave an impossible subscriber slot");
+	else if (zcp_reader_init(&subscriber->reader, &subscriber->endpoint.topic,
+				 &subscriber->endpoint.pool, &reader_options) < 0)
+		r = zcp_node_fail(node, -ENOMEM, "out of memory");
+	if (r < 0) {
+		zcp_endpoint_deinit(&subscriber->endpoint);
+		return r;
+	}
+	LIST_INSERT_HEAD(&node->subscribers, subscriber, link);
+	*subscriberp = subscriber;
+	subscriber = NULL;
+	return 0;
+}
+
+struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber)
+{
+	if (!subscriber)
+		return NULL;
+	if (subscriber->endpoint.node->dispatch_next == subscriber)
+		subscriber->endpoint.node->dispatch_next = LIST_NEXT(subscriber, link);
+	LIST_REMOVE(subscriber, link);
+	/* The runtime gives back what is queued and held. */
+	zcp_endpoint_deinit(&subscriber->endpoint);
+	zcp_reader_deinit(&subscriber->reader);
+	free(subscriber);
+	return NULL;
+}
+
+/* The message lies in a part of the pool that has been added since. */
+static int open_unmapped(struct zcp_subscriber *subscriber, struct zcp_reader_message *message)
+{
+	int r = zcp_endpoint_get_classes(&subscriber->endpoint, zcp_ref_class(message->ref));
+
+	if (r < 0) {
+		zcp_reader_lose_message(&subscriber->reader, message);
+		return r;
+	}
+	return zcp_reader_open_message(&subscriber->reader, message);
+}
+
+int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sample)
+{
+	struct zcp_reader_message message;
+	int r;
+
+	if (!zcp_process_is(subscriber->endpoint.process))
+		return -EOWNERDEAD;
+	r = zcp_reader_take(&subscriber->reader, &message);
+	if (__builtin_expect(r == ZCP_READER_E_UNMAPPED, 0))
+		r = open_unmapped(subscriber, &message);
+	if (r < 0)
+		return r;
+	if (r == ZCP_READER_E_HELD)
+		return zcp_node_fail(subscriber->endpoint.node, -EMFILE,
+				     "%u samples of topic '%s' are held, as many as this subscriber "
+				     "declared: release one, or raise held",
+				     subscriber->reader.options.max_held,
+				     subscriber->endpoint.name);
+	if (r != 0)
+		return -EAGAIN;
+	*sample = (struct zcp_sample){
+		.data = message.chunk.payload,
+		.size = message.size,
+		.sequence = message.seq,
+		.publish_time_ns = message.publish_time_ns,
+		.publisher_id = message.publisher_id,
+		.lost = message.n_lost,
+	};
+	sample->reserved[SAMPLE_SUBSCRIBER] = (uint64_t)(uintptr_t)subscriber;
+	sample->reserved[SAMPLE_DESCRIPTOR] = (uint64_t)(uintptr_t)message.chunk.descriptor;
+	return 0;
+}
+
+int zcp_sample_release(struct zcp_sample *sample)
+{
+	struct zcp_subscriber *subscriber =
+		(struct zcp_subscriber *)(uintptr_t)sample->reserved[SAMPLE_SUBSCRIBER];
+	struct zcp_chunk_shm *descriptor =
+		(struct zcp_chunk_shm *)(uintptr_t)sample->reserved[SAMPLE_DESCRIPTOR];
+
+	if (!sample->data || !subscriber || !descriptor)
+		return -EINVAL;
+	if (!zcp_process_is(subscriber->endpoint.process))
+		return -EOWNERDEAD;
+	zcp_reader_release(&subscriber->reader, descriptor);
+	*sample = (struct zcp_sample)ZCP_SAMPLE_INIT;
+	return 0;
+}
+
+void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber, zcp_on_sample_fn on_sample,
+			      void *user)
+{
+	subscriber->on_sample = on_sample;
+	subscriber->user = user;
+}
+
+unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber)
+{
+	if (!zcp_process_is(subscriber->endpoint.process))
+		return 0;
+	/* Relaxed: a count, which may be old the next moment anyhow. */
+	return (unsigned int)__builtin_popcountll(atomic_load_explicit(
+		&subscriber->endpoint.topic.shm->publishers, memory_order_relaxed));
+}
+
+void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken,
+			   uint64_t *lost)
+{
+	*taken = subscriber->reader.n_taken;
+	*lost = subscriber->reader.n_lost;
+}
