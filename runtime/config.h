@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The runtime's configuration: read from TOML, checked completely, then never changed. What each
+ * key means, its unit, default and bounds stand in config_schema.c; config/zcp.toml is the
+ * commented reference for users.
+ *
+ * A topic's settings are layered: the built-in defaults, [defaults], every wildcard topic that
+ * matches from the shortest to the longest, then the topic of that name. Each layer overrides the
+ * keys that it sets.
+ */
+#ifndef ZCPD_CONFIG_H
+#define ZCPD_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum zcpd_config_log_level {
+	ZCPD_CONFIG_LOG_ERROR,
+	ZCPD_CONFIG_LOG_WARNING,
+	ZCPD_CONFIG_LOG_INFO,
+	ZCPD_CONFIG_LOG_DEBUG,
+};
+
+enum zcpd_config_fences {
+	ZCPD_CONFIG_FENCES_AUTO,      /* light and heavy where membarrier is to be had */
+	ZCPD_CONFIG_FENCES_SYMMETRIC, /* never membarrier */
+};
+
+/* [runtime] */
+struct zcpd_runtime_config {
+	uint32_t log_level; /* enum zcpd_config_log_level */
+	uint32_t fences;    /* enum zcpd_config_fences */
+	uint64_t idle_timeout_ns;
+	uint32_t max_nodes;
+	uint32_t max_topics;
+};
+
+/* [defaults] and [topic."NAME"]; the strings belong to the configuration. */
+struct zcpd_topic_config {
+	uint32_t max_publishers;
+	uint32_t max_subscribers;
+	uint32_t depth;     /* as written: whoever makes the lane rounds up to a power of two */
+	uint32_t max_depth; /* never smaller than depth */
+	uint32_t loans;
+	uint32_t held;
+	bool timestamps;
+	uint64_t max_payload; /* bytes; 0: what the publishers declare */
+	char *type;           /* NULL: what the first endpoint declares */
+	char *pool;           /* name of a pool of this configuration; NULL: the topic's own */
+};
+
+/* One [topic."NAME"] as written; zcpd_config_topic() gives what holds for a topic. */
+struct zcpd_topic_entry {
+	char *name;
+	bool wildcard; /* the name ends in a '*', which stands for the rest of any topic's name */
+	uint64_t set;  /* bit i: key i of the schema is set here */
+	struct zcpd_topic_config own;
+};
+
+/* One size class of a pool. */
+struct zcpd_class_config {
+	uint64_t size; /* bytes of payload */
+	uint32_t count;
+};
+
+/* [pool.NAME] */
+struct zcpd_pool_config {
+	char *name;
+	struct zcpd_class_config *classes; /* by size, the smallest first */
+	uint32_t n_classes;
+};
+
+/* Read-only for everybody but the reader. */
+struct zcpd_config {
+	struct zcpd_runtime_config runtime;
+	struct zcpd_topic_config defaults;
+	struct zcpd_topic_entry *topics; /* sorted by name */
+	size_t n_topics;
+	struct zcpd_pool_config *pools; /* sorted by name */
+	size_t n_pools;
+};
+
+/* What is wrong: "file:line:column: sentence", or "file: sentence" with line and column 0. */
+struct zcpd_config_error {
+	uint32_t line;
+	uint32_t column;
+	char text[512];
+};
+
+/* A configuration of nothing but defaults, which the caller frees. 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int zcpd_config_new_default(struct zcpd_config **out);
+
+/*
+ * Reads a configuration of `size` bytes at `text`, which need not end with a NUL; `file_name` is
+ * for the messages only. The caller frees the result.
+ *
+ * Returns 0; -EINVAL when something in it is wrong; -EFBIG when it is larger than a MiB; -ENOMEM.
+ * `error` is filled for each of them; `*out` is left alone then.
+ */
+__attribute__((warn_unused_result)) int zcpd_config_parse(struct zcpd_config **out,
+							  const char *text, size_t size,
+							  const char *file_name,
+							  struct zcpd_config_error *error);
+
+/*
+ * The same from a file, which may be a pipe as well. Returns what zcpd_config_parse() returns and
+ * what open() and read() say: -ENOENT, -EACCES, -EISDIR, -EIO, ...; `error` is filled then too.
+ */
+__attribute__((warn_unused_result)) int zcpd_config_load(struct zcpd_config **out, const char *path,
+							 struct zcpd_config_error *error);
+
+/* Frees a configuration, or nothing when it is NULL. Returns NULL. */
+struct zcpd_config *zcpd_config_free(struct zcpd_config *config);
+
+static inline void zcpd_config_freep(struct zcpd_config **configp)
+{
+	*configp = zcpd_config_free(*configp);
+}
+
+/*
+ * What holds for the topic of that name, layered as said above, whether or not the configuration
+ * mentions it. The strings in `out` live as long as the configuration.
+ */
+void zcpd_config_topic(const struct zcpd_config *config, const char *name,
+		       struct zcpd_topic_config *out);
+
+/* The pool of that name, or NULL. */
+const struct zcpd_pool_config *zcpd_config_pool(const struct zcpd_config *config, const char *name);
+
+/*
+ * Writes the effective configuration as TOML that parses to the same configuration again: every
+ * key with its value, each topic with what its layers come to. 0 or -EIO.
+ */
+__attribute__((warn_unused_result)) int zcpd_config_print(const struct zcpd_config *config,
+							  FILE *file);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of keys: here is what a configuration may say. */
+#include "runtime/config_schema.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/config.h"
+#include "zcp/node.h"
+
+#define GIB (1ull << 30)
+#define MS (1000ull * 1000)
+#define SECOND (1000 * MS)
+#define HOUR (3600 * SECOND)
+
+/* name, kind, struct, member, fallback, min, max, flags, help */
+#define KEY(n, k, s, m, fb, lo, hi, f, h)                                                          \
+	{                                                                                          \
+		n, ZCPD_CONFIG_##k, f, offsetof(struct s, m), fb, lo, hi, NULL, h                  \
+	}
+/* name, struct, member, fallback, words, help */
+#define CHOICE(n, s, m, fb, words, h)                                                              \
+	{                                                                                          \
+		n, ZCPD_CONFIG_CHOICE, 0, offsetof(struct s, m), fb, 0, 0, words, h                \
+	}
+
+static const char *const log_levels[] = {
+	[ZCPD_CONFIG_LOG_ERROR] = "error",
+	[ZCPD_CONFIG_LOG_WARNING] = "warning",
+	[ZCPD_CONFIG_LOG_INFO] = "info",
+	[ZCPD_CONFIG_LOG_DEBUG] = "debug",
+	NULL,
+};
+
+static const char *const fences[] = {
+	[ZCPD_CONFIG_FENCES_AUTO] = "auto",
+	[ZCPD_CONFIG_FENCES_SYMMETRIC] = "symmetric",
+	NULL,
+};
+
+#define RUNTIME(n, k, m, fb, lo, hi, h) KEY(n, k, zcpd_runtime_config, m, fb, lo, hi, 0, h)
+
+static const struct zcpd_config_key runtime_keys[] = {
+	CHOICE("log_level", zcpd_runtime_config, log_level, ZCPD_CONFIG_LOG_INFO, log_levels,
+	       "how much is logged"),
+	RUNTIME("idle_timeout", TIME, idle_timeout_ns, 10 * SECOND, MS, 8760 * HOUR,
+		"an auto-started runtime without nodes ends after this"),
+	CHOICE("fences", zcpd_runtime_config, fences, ZCPD_CONFIG_FENCES_AUTO, fences,
+	       "symmetric: never use membarrier"),
+	RUNTIME("max_nodes", COUNT, max_nodes, 1024, 1, 65536, "nodes attached at once"),
+	RUNTIME("max_topics", COUNT, max_topics, 1024, 1, 65536, "topics that exist at once"),
+};
+
+#define TOPIC(n, k, m, fb, lo, hi, h) KEY(n, k, zcpd_topic_config, m, fb, lo, hi, 0, h)
+#define TOPIC_ONLY(n, k, m, fb, lo, hi, h)                                                         \
+	KEY(n, k, zcpd_topic_config, m, fb, lo, hi, ZCPD_CONFIG_TOPIC_ONLY, h)
+
+static const struct zcpd_config_key topic_keys[] = {
+	TOPIC("max_publishers", COUNT, max_publishers, 8, 1, 64, "publishers at once"),
+	TOPIC("max_subscribers", COUNT, max_subscribers, 32, 1, 256, "subscribers at once"),
+	TOPIC("depth", COUNT, depth, 16, 1, 65536, "queue depth of a subscriber that does not ask"),
+	TOPIC("max_depth", COUNT, max_depth, 256, 1, 65536, "largest queue depth one may ask for"),
+	TOPIC("loans", COUNT, loans, 2, 1, 1024, "loans at once of a publisher that does not ask"),
+	TOPIC("held", COUNT, held, 4, 1, 4096, "samples held by a subscriber that does not ask"),
+	TOPIC("timestamps", BOOLEAN, timestamps, true, 0, 0, "messages carry their publish time"),
+	TOPIC_ONLY("type", STRING, type, 0, 1, ZCP_TYPE_NAME_MAX,
+		   "name of the type that endpoints must have"),
+	TOPIC_ONLY("max_payload", SIZE, max_payload, 0, 0, 16 * GIB,
+		   "largest message; 0: what the publishers declare"),
+	TOPIC_ONLY("pool", STRING, pool, 0, 1, ZCP_TOPIC_NAME_MAX,
+		   "the [pool.NAME] that the chunks come from"),
+};
+
+static const struct zcpd_config_key pool_keys[] = {
+	KEY("classes", CLASSES, zcpd_pool_config, classes, 0, 1, 64, ZCPD_CONFIG_REQUIRED,
+	    "size and count of each size class"),
+};
+
+#define CLASS(n, k, m, lo, hi, h)                                                                  \
+	KEY(n, k, zcpd_class_config, m, 0, lo, hi, ZCPD_CONFIG_REQUIRED, h)
+
+static const struct zcpd_config_key class_keys[] = {
+	CLASS("size", SIZE, size, 1, 16 * GIB, "payload that fits into a chunk"),
+	CLASS("count", COUNT, count, 1, 16777215, "chunks of this size"),
+};
+
+#define N_KEYS(keys) (sizeof(keys) / sizeof((keys)[0]))
+
+static_assert(N_KEYS(topic_keys) <= 64, "zcpd_topic_entry.set has 64 bits");
+
+const struct zcpd_config_schema zcpd_config_runtime_schema = { runtime_keys, N_KEYS(runtime_keys) };
+const struct zcpd_config_schema zcpd_config_topic_schema = { topic_keys, N_KEYS(topic_keys) };
+const struct zcpd_config_schema zcpd_config_pool_schema = { pool_keys, N_KEYS(pool_keys) };
+const struct zcpd_config_schema zcpd_config_class_schema = { class_keys, N_KEYS(class_keys) };
+
+/* The size of a key's member; 0 for classes, which overlays and fallbacks do not touch. */
+static size_t member_size(enum zcpd_config_kind kind)
+{
+	static const size_t member_sizes[] = {
+		[ZCPD_CONFIG_COUNT] = sizeof(uint32_t),
+		[ZCPD_CONFIG_SIZE] = sizeof(uint64_t),
+		[ZCPD_CONFIG_TIME] = sizeof(uint64_t),
+		[ZCPD_CONFIG_BOOLEAN] = sizeof(bool),
+		[ZCPD_CONFIG_CHOICE] = sizeof(uint32_t),
+		[ZCPD_CONFIG_STRING] = sizeof(char *),
+		[ZCPD_CONFIG_CLASSES] = 0,
+	};
+
+	return member_sizes[kind];
+}
+
+size_t zcpd_config_schema_find(const struct zcpd_config_schema *schema, const char *name)
+{
+	size_t i = 0;
+
+	while (i < schema->n_keys && strcmp(schema->keys[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+void zcpd_config_schema_init(const struct zcpd_config_schema *schema, void *base)
+{
+	for (size_t i = 0; i < schema->n_keys; i++) {
+		const struct zcpd_config_key *key = &schema->keys[i];
+		void *field = zcpd_config_field(key, base);
+
+		switch (key->kind) {
+		case ZCPD_CONFIG_COUNT:
+		case ZCPD_CONFIG_CHOICE:
+			*(uint32_t *)field = (uint32_t)key->fallback;
+			break;
+		case ZCPD_CONFIG_SIZE:
+		case ZCPD_CONFIG_TIME:
+			*(uint64_t *)field = key->fallback;
+			break;
+		case ZCPD_CONFIG_BOOLEAN:
+			*(bool *)field = key->fallback != 0;
+			break;
+		case ZCPD_CONFIG_STRING:
+			*(char **)field = NULL;
+			break;
+		case ZCPD_CONFIG_CLASSES:
+			break;
+		}
+	}
+}
+
+void zcpd_config_schema_deinit(const struct zcpd_config_schema *schema, void *base)
+{
+	for (size_t i = 0; i < schema->n_keys; i++) {
+		char **string = zcpd_config_field(&schema->keys[i], base);
+
+		if (schema->keys[i].kind == ZCPD_CONFIG_STRING) {
+			free(*string);
+			*string = NULL;
+		}
+	}
+}
+
+void zcpd_config_schema_overlay(const struct zcpd_config_schema *schema, void *to, const void *from,
+				uint64_t set)
+{
+	for (size_t i = 0; i < schema->n_keys; i++) {
+		const struct zcpd_config_key *key = &schema->keys[i];
+
+		if (set & (uint64_t)1 << i)
+			memcpy(zcpd_config_field(key, to), zcpd_config_const_field(key, from),
+			       member_size(key->kind));
+	}
+}
