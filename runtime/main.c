@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zcpd: the discovery runtime. Options, configuration, and going into the background.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <zcp/version.h>
+
+#include "pubsub/util.h"
+#include "runtime/config.h"
+#include "runtime/log.h"
+#include "runtime/server.h"
+
+#define CONFIG_SYSTEM "/etc/zcp/zcp.toml"
+
+enum {
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+};
+
+struct arguments {
+	struct zcpd_server_options server;
+	const char *config;
+	const char *check;
+	const char *log_level;
+	bool foreground;
+};
+
+static const char usage[] =
+	"usage: zcpd [OPTION]...\n"
+	"\n"
+	"The discovery runtime of a domain: brings publishers and subscribers together and\n"
+	"cleans up after processes that die. No message passes through it. It goes into the\n"
+	"background once it serves, unless told otherwise.\n"
+	"\n"
+	"  --foreground         stay in the terminal, log to standard error\n"
+	"  --config FILE        configuration; else $ZCP_CONFIG, else " CONFIG_SYSTEM "\n"
+	"                       if there is one, else the defaults\n"
+	"  --check FILE         say what is wrong with a configuration, or print what it\n"
+	"                       comes to, and end\n"
+	"  --domain NAME        which domain to serve; else $ZCP_DOMAIN, else 'default'\n"
+	"  --runtime-dir DIR    where the domains' directories are; else $ZCP_RUNTIME_DIR,\n"
+	"                       else $XDG_RUNTIME_DIR/zcp, else /run/zcp for root, else\n"
+	"                       /tmp/zcp-<uid>\n"
+	"  --log-level LEVEL    error, warning, info or debug; else what the configuration says\n"
+	"  --until-idle         end when no node is left for [runtime] idle_timeout; nodes\n"
+	"                       start it so\n"
+	"  --version            print the version and end\n"
+	"  --help               print this and end\n"
+	"\n"
+	"example: zcpd --foreground --config config/zcp.toml --log-level debug\n";
+
+static int usage_error(const char *text)
+{
+	(void)fprintf(stderr, "zcpd: %s: see zcpd --help\n", text);
+	return EXIT_USAGE;
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+	static const struct option options[] = {
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "config", required_argument, NULL, 'c' },
+		{ "check", required_argument, NULL, 'k' },
+		{ "domain", required_argument, NULL, 'd' },
+		{ "runtime-dir", required_argument, NULL, 'r' },
+		{ "log-level", required_argument, NULL, 'l' },
+		{ "until-idle", no_argument, NULL, 'u' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'f':
+			arguments->foreground = true;
+			break;
+		case 'c':
+			arguments->config = optarg;
+			break;
+		case 'k':
+			arguments->check = optarg;
+			break;
+		case 'd':
+			arguments->server.domain = optarg;
+			break;
+		case 'r':
+			arguments->server.directory = optarg;
+			break;
+		case 'l':
+			arguments->log_level = optarg;
+			break;
+		case 'u':
+			arguments->server.until_idle = true;
+			break;
+		case 'v':
+			(void)puts("zcpd " ZCP_VERSION_STRING);
+			return 0;
+		case 'h':
+			(void)fputs(usage, stdout);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (optind < argc)
+		return usage_error("there is an argument too many");
+	return -1;
+}
+
+static int check_config(const char *path)
+{
+	ZCP_CLEANUP(zcpd_config_freep) struct zcpd_config *config = NULL;
+	struct zcpd_config_error error;
+
+	if (zcpd_config_load(&config, path, &error) < 0) {
+		(void)fprintf(stderr, "%s\n", error.text);
+		return EXIT_FAILED;
+	}
+	if (zcpd_config_print(config, stdout) < 0 || fflush(stdout) != 0) {
+		(void)fprintf(stderr, "zcpd: cannot write to standard output\n");
+		return EXIT_FAILED;
+	}
+	return 0;
+}
+
+static int load_config(struct zcpd_config **config, const char *path)
+{
+	struct zcpd_config_error error;
+	const char *environment = getenv("ZCP_CONFIG");
+	int r;
+
+	if (!path && environment && environment[0])
+		path = environment;
+	if (!path && access(CONFIG_SYSTEM, F_OK) == 0)
+		path = CONFIG_SYSTEM;
+	if (!path) {
+		r = zcpd_config_new_default(config);
+		if (r < 0)
+			(void)fprintf(stderr, "zcpd: out of memory\n");
+		return r;
+	}
+	r = zcpd_config_load(config, path, &error);
+	if (r < 0)
+		(void)fprintf(stderr, "zcpd: %s\n", error.text);
+	return r;
+}
+
+static int set_log_level(const struct zcpd_config *config, const char *name)
+{
+	static const char *const names[] = { "error", "warning", "info", "debug" };
+
+	if (!name) {
+		zcpd_log_set_level((enum zcpd_config_log_level)config->runtime.log_level);
+		return 0;
+	}
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(name, names[i]) == 0) {
+			zcpd_log_set_level((enum zcpd_config_log_level)i);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/*
+ * The parent stays until the child serves (it then closes its end of the pipe with a byte
+ * in it) or has given up, and ends with what became of it. Returns in the child.
+ */
+static int go_into_background(int *ready)
+{
+	int pipes[2];
+	char byte = 0;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC) < 0) {
+		perror("zcpd: pipe");
+		return EXIT_FAILED;
+	}
+	pid = fork();
+	if (pid < 0) {
+		perror("zcpd: fork");
+		return EXIT_FAILED;
+	}
+	if (pid == 0) {
+		(void)close(pipes[0]);
+		(void)setsid();
+		*ready = pipes[1];
+		return 0;
+	}
+	(void)close(pipes[1]);
+	while (read(pipes[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	_exit(byte ? 0 : EXIT_FAILED);
+}
+
+/* From here on nobody reads our terminal: the log goes to a file in the domain's directory. */
+static void detach(const struct zcpd_server *server, int *ready)
+{
+	char path[PATH_MAX];
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), log = -1;
+
+	if (zcp_paths_file(&server->paths, "zcpd.log", path, sizeof(path)) == 0)
+		log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		(void)dup2(null, STDOUT_FILENO);
+	}
+	if (log >= 0 || null >= 0)
+		(void)dup2(log >= 0 ? log : null, STDERR_FILENO);
+	zcp_close_fd(&null);
+	zcp_close_fd(&log);
+	ZCP_IGNORE(chdir("/") < 0);
+	ZCP_IGNORE(write(*ready, "r", 1) < 0);
+	zcp_close_fd(ready);
+}
+
+static int serve(const struct arguments *arguments, const struct zcpd_config *config)
+{
+	static struct zcpd_server server;
+	char text[1024];
+	int ready = -1, r;
+
+	if (!arguments->foreground) {
+		r = go_into_background(&ready);
+		if (r != 0)
+			return r;
+	}
+	r = zcpd_server_init(&server, config, &arguments->server, text, sizeof(text));
+	if (r == ZCPD_SERVER_E_TAKEN && arguments->server.until_idle) {
+		/* Two nodes may start one at the same time: then the other serves them both. */
+		if (ready >= 0)
+			ZCP_IGNORE(write(ready, "r", 1) < 0);
+		return 0;
+	}
+	if (r == ZCPD_SERVER_E_TAKEN)
+		(void)snprintf(text, sizeof(text),
+			       "domain '%s' has a runtime already: stop it first (its pid is in "
+			       "%.800s/zcpd.pid), or choose another --domain",
+			       arguments->server.domain, server.paths.domain);
+	if (r != 0) {
+		(void)fprintf(stderr, "zcpd: %s\n", text);
+		return EXIT_FAILED;
+	}
+	if (ready >= 0)
+		detach(&server, &ready);
+	r = zcpd_server_run(&server);
+	if (r < 0)
+		zcpd_error("the loop could not be started: %s", strerror(-r));
+	zcpd_server_deinit(&server);
+	return r < 0 ? EXIT_FAILED : 0;
+}
+
+int main(int argc, char **argv)
+{
+	ZCP_CLEANUP(zcpd_config_freep) struct zcpd_config *config = NULL;
+	struct arguments arguments = { .server = { .domain = getenv("ZCP_DOMAIN") } };
+	int r;
+
+	if (!arguments.server.domain || !arguments.server.domain[0])
+		arguments.server.domain = "default";
+	r = parse_arguments(argc, argv, &arguments);
+	if (r >= 0)
+		return r;
+	if (arguments.check)
+		return check_config(arguments.check);
+	if (load_config(&config, arguments.config) < 0)
+		return EXIT_FAILED;
+	if (set_log_level(config, arguments.log_level) < 0)
+		return usage_error("--log-level takes error, warning, info or debug");
+	(void)signal(SIGPIPE, SIG_IGN);
+	return serve(&arguments, config);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One datagram.
+ */
+#include "runtime/notify.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "pubsub/util.h"
+#include "runtime/log.h"
+
+void zcpd_notify(const char *state)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t n = path ? strlen(path) : 0;
+
+	if (n == 0)
+		return;
+	if ((path[0] != '/' && path[0] != '@') || n >= sizeof(address.sun_path)) {
+		zcpd_warning("NOTIFY_SOCKET '%s' is neither a path nor an abstract name", path);
+		return;
+	}
+	memcpy(address.sun_path, path, n);
+	if (path[0] == '@')
+		address.sun_path[0] = 0;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL,
+			     (const struct sockaddr *)&address,
+			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		zcpd_warning("cannot notify %s: %s", path, strerror(errno));
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Telling a service manager how we are: sd_notify(3)'s protocol, a datagram to
+ * $NOTIFY_SOCKET.
+ */
+#ifndef ZCPD_NOTIFY_H
+#define ZCPD_NOTIFY_H
+
+/* For example "READY=1"; nothing where nobody asked for it. */
+void zcpd_notify(const char *state);
+
+#endif

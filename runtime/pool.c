@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making the regions of a pool, and counting what its chunks are used for.
+ */
+#include "runtime/pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pubsub/util.h"
+
+int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, const char *name,
+		  bool automatic)
+{
+	struct zcpd_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return -ENOMEM;
+	pool->id = id;
+	pool->domain_id = domain_id;
+	pool->automatic = automatic;
+	(void)snprintf(pool->name, sizeof(pool->name), "%s", name);
+	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
+		pool->classes[i] = (struct zcpd_class){ -1, -1, -1 };
+	/* 0 is nobody. */
+	pool->owners[0] = 1;
+	*poolp = pool;
+	return 0;
+}
+
+struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool)
+{
+	if (!pool)
+		return NULL;
+	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++) {
+		zcp_close_fd(&pool->classes[i].chunks_fd);
+		zcp_close_fd(&pool->classes[i].data_fd);
+		zcp_close_fd(&pool->classes[i].data_readonly_fd);
+	}
+	zcp_pool_deinit(&pool->view);
+	free(pool);
+	return NULL;
+}
+
+int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks)
+{
+	struct zcp_class_geometry geometry = {
+		.payload_size = payload_size,
+		.n_chunks = n_chunks,
+		.class_index = pool->view.n_classes,
+	};
+	struct zcp_region chunks = ZCP_REGION_NULL, data = ZCP_REGION_NULL;
+	ZCP_CLEANUP(zcp_close_fd) int chunks_fd = -1;
+	ZCP_CLEANUP(zcp_close_fd) int data_fd = -1;
+	size_t chunks_size, data_size;
+	int readonly = -1, r;
+
+	if (geometry.class_index >= ZCP_CLASSES_MAX)
+		return -ENOSPC;
+	r = zcp_class_sizes(&geometry, &chunks_size, &data_size);
+	if (r == 0)
+		r = zcp_region_create(&chunks, &chunks_fd, "zcp-chunks", chunks_size);
+	if (r == 0)
+		r = zcp_region_create(&data, &data_fd, "zcp-data", data_size);
+	if (r == 0) {
+		zcp_class_construct(&chunks, &data, &geometry, pool->domain_id, pool->id);
+		readonly = zcp_region_open_readonly(data_fd);
+		r = readonly < 0 ? readonly : 0;
+	}
+	zcp_region_deinit(&data);
+	if (r < 0) {
+		zcp_region_deinit(&chunks);
+		return r;
+	}
+	pool->classes[geometry.class_index] = (struct zcpd_class){
+		.chunks_fd = zcp_steal_fd(&chunks_fd),
+		.data_fd = zcp_steal_fd(&data_fd),
+		.data_readonly_fd = readonly,
+	};
+	pool->view.classes[geometry.class_index] = (struct zcp_class){
+		.chunks = ((struct zcp_class_shm *)chunks.base)->chunks,
+		.payload_size = payload_size,
+		.stride = zcp_class_stride(payload_size),
+		.n_chunks = n_chunks,
+		.chunks_region = chunks,
+	};
+	pool->view.n_classes++;
+	return 0;
+}
+
+int zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config)
+{
+	for (uint32_t i = 0; i < config->n_classes; i++) {
+		int r = zcpd_pool_add_class(pool, config->classes[i].size,
+					    config->classes[i].count);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+uint64_t zcpd_pool_max_payload(const struct zcpd_pool *pool)
+{
+	uint64_t max = 0;
+
+	for (uint32_t i = 0; i < pool->view.n_classes; i++)
+		if (pool->view.classes[i].payload_size > max)
+			max = pool->view.classes[i].payload_size;
+	return max;
+}
+
+uint32_t zcpd_pool_fds(const struct zcpd_pool *pool, uint32_t first, bool writable, int *fds)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = first; i < pool->view.n_classes; i++) {
+		fds[n++] = pool->classes[i].chunks_fd;
+		fds[n++] = writable ? pool->classes[i].data_fd : pool->classes[i].data_readonly_fd;
+	}
+	return n;
+}
+
+/* The lowest bit that is not set, set now. */
+static int take_bit(uint64_t *words, uint32_t n_words)
+{
+	for (uint32_t w = 0; w < n_words; w++) {
+		if (words[w] != UINT64_MAX) {
+			uint32_t bit = (uint32_t)__builtin_ctzll(~words[w]);
+
+			words[w] |= UINT64_C(1) << bit;
+			return (int)(w * 64 + bit);
+		}
+	}
+	return -EUSERS;
+}
+
+static void give_bit(uint64_t *words, uint32_t bit)
+{
+	words[bit / 64] &= ~(UINT64_C(1) << (bit % 64));
+}
+
+int zcpd_pool_take_holder(struct zcpd_pool *pool)
+{
+	return take_bit(pool->holders, ZCP_HOLDER_WORDS);
+}
+
+void zcpd_pool_give_holder(struct zcpd_pool *pool, uint32_t holder)
+{
+	give_bit(pool->holders, holder);
+}
+
+int zcpd_pool_take_owner(struct zcpd_pool *pool)
+{
+	return take_bit(pool->owners, ZCPD_OWNERS / 64);
+}
+
+void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner)
+{
+	give_bit(pool->owners, owner);
+}
+
+struct zcp_chunk_shm *zcpd_pool_descriptor(const struct zcpd_pool *pool, uint32_t ref)
+{
+	const struct zcp_class *class;
+
+	if (zcp_ref_class(ref) >= pool->view.n_classes)
+		return NULL;
+	class = &pool->view.classes[zcp_ref_class(ref)];
+	return zcp_ref_index(ref) < class->n_chunks ? &class->chunks[zcp_ref_index(ref)] : NULL;
+}
+
+void zcpd_pool_class_info(const struct zcpd_pool *pool, uint32_t class_index,
+			  struct zcp_class_info *info)
+{
+	const struct zcp_class *class = &pool->view.classes[class_index];
+
+	*info = (struct zcp_class_info){
+		.payload_size = class->payload_size,
+		.n_chunks = class->n_chunks,
+	};
+	for (uint32_t i = 0; i < class->n_chunks; i++) {
+		const struct zcp_chunk_shm *chunk = &class->chunks[i];
+		/* Relaxed: counts, which change while we count. */
+		uint64_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
+
+		if (zcp_state_generation(state) > 0)
+			info->n_used++;
+		if (state & ZCP_CHUNK_LOANED)
+			info->n_loaned++;
+		else if ((state & ZCP_CHUNK_FLAGS) || zcp_chunk_has_holders(chunk))
+			info->n_held++;
+		else
+			info->n_free++;
+	}
+}

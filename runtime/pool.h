@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pool as the runtime keeps it: the regions of its size classes, and which holder bits and
+ * owner numbers are given away. A topic has a pool of its own, or shares one that the
+ * configuration names.
+ */
+#ifndef ZCPD_POOL_H
+#define ZCPD_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pubsub/shm/pool.h"
+#include "pubsub/wire/message.h"
+#include "runtime/config.h"
+
+#define ZCPD_OWNERS 65536
+
+/* One size class: descriptors for those who write, and for those who read. */
+struct zcpd_class {
+	int chunks_fd;
+	int data_fd;
+	int data_readonly_fd;
+};
+
+struct zcpd_pool {
+	uint64_t id;
+	uint64_t domain_id;
+	/* grows as its topic needs it */
+	bool automatic;
+	char name[ZCP_TOPIC_SIZE];
+	struct zcpd_class classes[ZCP_CLASSES_MAX];
+	/* the tables of descriptors; the chunks themselves are not mapped here */
+	struct zcp_pool view;
+	uint64_t holders[ZCP_HOLDER_WORDS];
+	uint64_t owners[ZCPD_OWNERS / 64];
+	uint32_t n_topics;
+	LIST_ENTRY(zcpd_pool) link;
+};
+
+/* Returns 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int zcpd_pool_new(struct zcpd_pool **pool, uint64_t id,
+						      uint64_t domain_id, const char *name,
+						      bool automatic);
+struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool);
+
+/*
+ * Adds a size class. Returns 0; -ENOSPC where the pool has all classes it can have; -EINVAL
+ * where it does not fit an address space; -ENOMEM, -EMFILE, -ENFILE.
+ */
+__attribute__((warn_unused_result)) int zcpd_pool_add_class(struct zcpd_pool *pool,
+							    uint64_t payload_size,
+							    uint32_t n_chunks);
+
+/* Adds all classes of a configured pool. */
+__attribute__((warn_unused_result)) int
+zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config);
+
+/* The largest payload, bytes; 0 without a class. */
+uint64_t zcpd_pool_max_payload(const struct zcpd_pool *pool);
+
+/*
+ * What is to be sent to an endpoint: two descriptors for each class from `first` on,
+ * borrowed. `fds` has room for 2 * ZCP_CLASSES_MAX. Returns how many.
+ */
+uint32_t zcpd_pool_fds(const struct zcpd_pool *pool, uint32_t first, bool writable, int *fds);
+
+/* A holder bit, or an owner number from 1 up, that nobody has; -EUSERS where all are taken. */
+__attribute__((warn_unused_result)) int zcpd_pool_take_holder(struct zcpd_pool *pool);
+void zcpd_pool_give_holder(struct zcpd_pool *pool, uint32_t holder);
+__attribute__((warn_unused_result)) int zcpd_pool_take_owner(struct zcpd_pool *pool);
+void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner);
+
+/* The descriptor a ref names; NULL where there is none. */
+struct zcp_chunk_shm *zcpd_pool_descriptor(const struct zcpd_pool *pool, uint32_t ref);
+
+/* What the chunks of one class are used for, as of now. */
+void zcpd_pool_class_info(const struct zcpd_pool *pool, uint32_t class_index,
+			  struct zcp_class_info *info);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Joining, leaving, the grace period, and recovery.
+ *
+ * Only the runtime changes `active`, `version`, `used` and `publishers`, from one thread: a
+ * load and a store are enough.
+ */
+#include "runtime/reclaim.h"
+
+#include "pubsub/shm/fence.h"
+#include "pubsub/shm/lane.h"
+
+static void set_active(struct zcpd_topic *topic, uint32_t slot, bool active)
+{
+	struct zcp_topic_shm *shm = topic->view.shm;
+	_Atomic uint64_t *word = &shm->active[slot / 64];
+	uint64_t bit = UINT64_C(1) << (slot % 64);
+	uint64_t now = atomic_load_explicit(word, memory_order_relaxed);
+
+	/* TOPIC-R1 pairs with TOPIC-A1 in refresh(): a member's slot is complete. */
+	atomic_store_explicit(word, active ? now | bit : now & ~bit, memory_order_release);
+	/* TOPIC-R2 pairs with TOPIC-A2 in enter(): `active` is at least as new as `version`. */
+	atomic_store_explicit(&shm->version,
+			      atomic_load_explicit(&shm->version, memory_order_relaxed) + 1,
+			      memory_order_release);
+}
+
+/* Wakes those who wait for members. */
+static void announce_change(struct zcpd_topic *topic)
+{
+	struct zcp_topic_shm *shm = topic->view.shm;
+
+	/* CHANGES-R1 pairs with CHANGES-A1 in zcp_publisher_wait_subscribers(). */
+	(void)atomic_fetch_add_explicit(&shm->changes, 1, memory_order_release);
+	zcp_futex_wake_all(&shm->changes);
+}
+
+void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, bool symmetric)
+{
+	grace->waiting = 0;
+	zcp_fence_heavy(symmetric);
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		/* OP-A1 pairs with OP-R1 in leave(): an even one has done all its pushes. */
+		grace->ops[p] = atomic_load_explicit(&topic->view.publishers[p].op,
+						     memory_order_acquire);
+		if (grace->ops[p] & 1)
+			grace->waiting |= UINT64_C(1) << p;
+	}
+}
+
+bool zcpd_grace_is_over(struct zcpd_grace *grace, const struct zcpd_topic *topic)
+{
+	for (uint64_t left = grace->waiting; left; left &= left - 1) {
+		uint32_t p = (uint32_t)__builtin_ctzll(left);
+
+		/* OP-A1, as above; another odd one began after the heavy fence. */
+		if (atomic_load_explicit(&topic->view.publishers[p].op, memory_order_acquire) !=
+		    grace->ops[p])
+			grace->waiting &= ~(UINT64_C(1) << p);
+	}
+	return grace->waiting == 0;
+}
+
+static void set_publisher(struct zcpd_topic *topic, uint32_t slot, bool present)
+{
+	struct zcp_topic_shm *shm = topic->view.shm;
+	uint64_t bit = UINT64_C(1) << slot;
+	uint64_t now = atomic_load_explicit(&shm->publishers, memory_order_relaxed);
+
+	/* Relaxed: counts for people, and the subscribers' first look is made by the slots. */
+	atomic_store_explicit(&shm->publishers, present ? now | bit : now & ~bit,
+			      memory_order_relaxed);
+	if (present)
+		atomic_store_explicit(&shm->used,
+				      atomic_load_explicit(&shm->used, memory_order_relaxed) | bit,
+				      memory_order_relaxed);
+}
+
+void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher)
+{
+	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+
+	/* Relaxed, all of it: the publisher learns of its slot through the socket. */
+	publisher->first_seq = atomic_load_explicit(&slot->next_seq, memory_order_relaxed);
+	atomic_store_explicit(&slot->publisher_id, publisher->id, memory_order_relaxed);
+	atomic_store_explicit(&slot->owner, publisher->owner, memory_order_relaxed);
+	atomic_store_explicit(&slot->pid, publisher->pid, memory_order_relaxed);
+	atomic_store_explicit(&slot->signal, publisher->signal, memory_order_relaxed);
+	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
+	set_publisher(topic, publisher->slot, true);
+	announce_change(topic);
+}
+
+static void clear_dropped(struct zcpd_topic *topic, uint32_t ref, uint32_t holder)
+{
+	struct zcp_chunk_shm *chunk = zcpd_pool_descriptor(topic->pool, ref);
+
+	if (chunk)
+		zcp_chunk_release(chunk, holder);
+}
+
+/*
+ * What the dead publisher may have left undone between this chunk and one subscriber.
+ * Returns whether the chunk was published, as far as this lane tells.
+ */
+static bool recover_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
+			 const struct zcpd_endpoint *subscriber, struct zcp_chunk_shm *chunk,
+			 uint32_t ref, bool publishing)
+{
+	struct zcp_lane lane = zcpd_topic_lane(topic, publisher->slot, subscriber);
+	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
+	/* LANE-A1: the publisher's death has ordered it already; do not rely on it. */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&lane, seq)->word, memory_order_acquire);
+	int32_t ahead = zcp_slot_ahead(word, seq);
+	bool has = zcp_chunk_has_holder(chunk, subscriber->holder);
+	uint32_t dropped;
+
+	if (publishing && ahead == 0)
+		return true;
+	if (publishing && has && ahead < 0 &&
+	    (subscriber->state == ZCPD_ENDPOINT_OPEN ||
+	     subscriber->state == ZCPD_ENDPOINT_JOINING)) {
+		if (zcp_lane_push(&lane, seq, ref, &dropped))
+			clear_dropped(topic, dropped, subscriber->holder);
+		return true;
+	}
+	/* Pushed out by the message a lap later, and the bit not cleared yet. */
+	if (has && ahead == (int32_t)lane.mask + 1 && (word & ZCP_SLOT_DROPPED))
+		zcp_chunk_release(chunk, subscriber->holder);
+	return false;
+}
+
+static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
+			  uint32_t ref, uint64_t state, bool inside)
+{
+	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+	struct zcp_chunk_shm *chunk = zcpd_pool_descriptor(topic->pool, ref);
+	bool loaned = state & ZCP_CHUNK_LOANED, pushed = false;
+	uint64_t seq;
+
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (topic->subscribers[s])
+			pushed |= recover_lane(topic, publisher, topic->subscribers[s], chunk, ref,
+					       loaned && inside);
+	seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
+	if (pushed &&
+	    (int64_t)(atomic_load_explicit(&slot->next_seq, memory_order_relaxed) - seq) <= 0)
+		/* SEQ-R1, in the dead publisher's name. */
+		atomic_store_explicit(&slot->next_seq, seq + 1, memory_order_release);
+	/*
+	 * CHUNK-R1, in its name. Fails only where somebody claims the chunk, which is his then;
+	 * nobody claims one that is LOANED.
+	 */
+	(void)atomic_compare_exchange_strong_explicit(
+		&chunk->state, &state,
+		zcp_state(zcp_state_generation(state), 0,
+			  state & ZCP_CHUNK_FLAGS & ~ZCP_CHUNK_LOANED),
+		memory_order_release, memory_order_relaxed);
+}
+
+static void wake_subscribers(const struct zcpd_topic *topic, const struct zcp_signals *signals)
+{
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
+		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
+
+		if (subscriber && subscriber->signal < signals->n_signals)
+			zcp_signal_wake(&signals->signals[subscriber->signal]);
+	}
+}
+
+void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
+			    const struct zcp_signals *signals)
+{
+	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+	/* OP-A1: the death has ordered it already; do not rely on it. */
+	uint64_t op = atomic_load_explicit(&slot->op, memory_order_acquire);
+
+	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
+		const struct zcp_class *class = &topic->pool->view.classes[c];
+
+		for (uint32_t i = 0; i < class->n_chunks; i++) {
+			/* CHUNK-A1. */
+			uint64_t state = atomic_load_explicit(&class->chunks[i].state,
+							      memory_order_acquire);
+
+			if (zcp_state_owner(state) == publisher->owner)
+				recover_chunk(topic, publisher, zcp_ref(c, i), state, op & 1);
+		}
+	}
+	/* OP-R1, in its name. */
+	atomic_store_explicit(&slot->op, op + (op & 1), memory_order_release);
+	set_publisher(topic, publisher->slot, false);
+	wake_subscribers(topic, signals);
+	announce_change(topic);
+}
+
+static void reset_lanes(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		struct zcp_lane lane = zcpd_topic_lane(topic, p, subscriber);
+
+		/* Relaxed: any number that was next a while ago will do. */
+		zcp_lane_reset(&lane, atomic_load_explicit(&topic->view.publishers[p].next_seq,
+							   memory_order_relaxed));
+	}
+}
+
+static void clear_sleeper(struct zcpd_topic *topic, uint32_t slot)
+{
+	/* Relaxed: nobody is in the slot. */
+	(void)atomic_fetch_and_explicit(&topic->view.shm->sleepers[slot / 64],
+					~(UINT64_C(1) << (slot % 64)), memory_order_relaxed);
+}
+
+void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
+{
+	struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
+
+	/* Numbers may have gone on since the last one left: reset them against today's. */
+	reset_lanes(topic, subscriber);
+	clear_sleeper(topic, subscriber->slot);
+	/* Relaxed, all of it: TOPIC-R1 publishes it. */
+	atomic_store_explicit(&slot->subscriber_id, subscriber->id, memory_order_relaxed);
+	atomic_store_explicit(&slot->depth_log2, subscriber->depth_log2, memory_order_relaxed);
+	atomic_store_explicit(&slot->on_full, subscriber->on_full, memory_order_relaxed);
+	atomic_store_explicit(&slot->holder, subscriber->holder, memory_order_relaxed);
+	atomic_store_explicit(&slot->signal, subscriber->signal, memory_order_relaxed);
+	atomic_store_explicit(&slot->pid, subscriber->pid, memory_order_relaxed);
+	atomic_store_explicit(&slot->n_taken, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->n_lost, 0, memory_order_relaxed);
+	set_active(topic, subscriber->slot, true);
+	announce_change(topic);
+}
+
+/* Publishers that wait for room look again, and find the subscriber gone. */
+static void wake_blocked(struct zcpd_topic *topic)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		struct zcp_publisher_slot_shm *slot = &topic->view.publishers[p];
+
+		if (!topic->publishers[p])
+			continue;
+		/* Relaxed: the fence before has ordered it after the change of `version`. */
+		(void)atomic_fetch_add_explicit(&slot->room, 1, memory_order_relaxed);
+		zcp_futex_wake_all(&slot->room);
+	}
+}
+
+void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
+{
+	set_active(topic, subscriber->slot, false);
+	announce_change(topic);
+	zcp_fence_full();
+	wake_blocked(topic);
+}
+
+void zcpd_subscriber_sweep(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
+{
+	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
+		const struct zcp_class *class = &topic->pool->view.classes[c];
+
+		for (uint32_t i = 0; i < class->n_chunks; i++)
+			if (zcp_chunk_has_holder(&class->chunks[i], subscriber->holder))
+				zcp_chunk_release(&class->chunks[i], subscriber->holder);
+	}
+	reset_lanes(topic, subscriber);
+}

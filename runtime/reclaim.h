@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changes of a topic's membership, and repair after those who are gone. Everything here may
+ * be repeated, and is done while the other processes run at full speed; nothing blocks.
+ */
+#ifndef ZCPD_RECLAIM_H
+#define ZCPD_RECLAIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pubsub/shm/signal.h"
+#include "runtime/topic.h"
+
+/*
+ * After a change of the membership: one heavy fence, and a look at who is inside a publish.
+ * Everybody who is not sees the change.
+ */
+void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, bool symmetric);
+
+/* Whether all of those have left the publish they were in. */
+bool zcpd_grace_is_over(struct zcpd_grace *grace, const struct zcpd_topic *topic);
+
+/* A publisher's slot is given away: before the runtime answers. */
+void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher);
+
+/*
+ * A publisher has left or its process is dead: the publish it was in is finished or undone,
+ * the chunk that it may have pushed out is settled, its loans are free, and no descriptor
+ * names it any more. Wakes who may have missed its wake.
+ */
+void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
+			    const struct zcp_signals *signals);
+
+/* A subscriber joins: its lanes are reset, publishers see it; the grace period follows. */
+void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);
+
+/*
+ * A subscriber leaves: publishers no longer see it, and those that it blocked are woken;
+ * the grace period follows.
+ */
+void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);
+
+/* After the grace period: its bits are cleared, its lanes empty; the slot may be reused. */
+void zcpd_subscriber_sweep(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);
+
+#endif

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening and closing endpoints.
+ */
+#include "runtime/registry.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <zcp/subscriber.h>
+
+#include "pubsub/util.h"
+#include "runtime/admission.h"
+#include "runtime/log.h"
+#include "runtime/reclaim.h"
+
+/* Address space that one size class of an automatic pool may span; memory is taken by use. */
+#define AUTOMATIC_SPAN_MAX (UINT64_C(64) << 30)
+#define AUTOMATIC_CHUNKS_MAX (UINT64_C(1) << 20)
+/* How long a join waits for a publisher that is stopped in the middle of a publish. */
+#define JOIN_GRACE_MAX_NS UINT64_C(50000000)
+/* Looks at the publishers before a grace period is left to the timer. */
+#define GRACE_LOOKS 200
+#define HELD_MAX 4096
+#define LOANS_MAX 1024
+
+int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *config,
+		       bool symmetric, const struct zcpd_registry_events *events)
+{
+	uint32_t n = config->runtime.max_nodes;
+	struct zcp_region region = ZCP_REGION_NULL;
+	const char *why;
+	int r;
+
+	*registry = (struct zcpd_registry){
+		.config = config,
+		.events = *events,
+		.symmetric = symmetric,
+		.signals_fd = -1,
+	};
+	LIST_INIT(&registry->topics);
+	LIST_INIT(&registry->pools);
+	TAILQ_INIT(&registry->pending);
+	if (getrandom(&registry->domain_id, sizeof(registry->domain_id), 0) !=
+	    (ssize_t)sizeof(registry->domain_id))
+		return zcp_errno();
+	registry->signals_used = calloc((n + 63) / 64, sizeof(registry->signals_used[0]));
+	if (!registry->signals_used)
+		return -ENOMEM;
+	r = zcp_region_create(&region, &registry->signals_fd, "zcp-signals", zcp_signals_size(n));
+	if (r == 0) {
+		zcp_signals_construct(&region, n, registry->domain_id);
+		r = zcp_signals_attach(&registry->signals, registry->signals_fd,
+				       registry->domain_id, &why);
+	}
+	zcp_region_deinit(&region);
+	if (r < 0)
+		zcpd_registry_deinit(registry);
+	return r;
+}
+
+static void free_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
+{
+	struct zcpd_pool *pool = topic->pool;
+
+	LIST_REMOVE(topic, link);
+	registry->n_topics--;
+	zcpd_topic_free(topic);
+	if (pool->n_topics > 0)
+		return;
+	if (!pool->automatic)
+		LIST_REMOVE(pool, link);
+	zcpd_pool_free(pool);
+}
+
+void zcpd_registry_deinit(struct zcpd_registry *registry)
+{
+	while (!LIST_EMPTY(&registry->topics)) {
+		struct zcpd_topic *topic = LIST_FIRST(&registry->topics);
+
+		for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
+			free(topic->publishers[p]);
+		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
+			free(topic->subscribers[s]);
+		free_topic(registry, topic);
+	}
+	zcp_signals_deinit(&registry->signals);
+	zcp_close_fd(&registry->signals_fd);
+	free(registry->signals_used);
+	registry->signals_used = NULL;
+}
+
+int zcpd_registry_take_signal(struct zcpd_registry *registry)
+{
+	for (uint32_t i = 0; i < registry->signals.n_signals; i++) {
+		uint64_t *word = &registry->signals_used[i / 64], bit = UINT64_C(1) << (i % 64);
+
+		if (!(*word & bit)) {
+			*word |= bit;
+			return (int)i;
+		}
+	}
+	return -EUSERS;
+}
+
+void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
+{
+	registry->signals_used[signal / 64] &= ~(UINT64_C(1) << (signal % 64));
+}
+
+struct zcpd_topic *zcpd_registry_topic(const struct zcpd_registry *registry, const char *name)
+{
+	struct zcpd_topic *topic;
+
+	LIST_FOREACH(topic, &registry->topics, link)
+		if (strcmp(topic->name, name) == 0)
+			return topic;
+	return NULL;
+}
+
+static int get_pool(struct zcpd_registry *registry, const char *topic_name,
+		    const struct zcpd_topic_config *config, struct zcpd_pool **poolp)
+{
+	struct zcpd_pool *pool;
+	int r;
+
+	if (!config->pool)
+		return zcpd_pool_new(poolp, ++registry->last_id, registry->domain_id, topic_name,
+				     true);
+	LIST_FOREACH(pool, &registry->pools, link) {
+		if (strcmp(pool->name, config->pool) == 0) {
+			*poolp = pool;
+			return 0;
+		}
+	}
+	r = zcpd_pool_new(&pool, ++registry->last_id, registry->domain_id, config->pool, false);
+	if (r < 0)
+		return r;
+	r = zcpd_pool_add_configured(pool, zcpd_config_pool(registry->config, config->pool));
+	if (r < 0) {
+		zcpd_pool_free(pool);
+		return r;
+	}
+	LIST_INSERT_HEAD(&registry->pools, pool, link);
+	*poolp = pool;
+	return 0;
+}
+
+static void insert_sorted(struct zcpd_registry *registry, struct zcpd_topic *topic)
+{
+	struct zcpd_topic *other, *before = NULL;
+
+	LIST_FOREACH(other, &registry->topics, link) {
+		if (strcmp(other->name, topic->name) > 0)
+			break;
+		before = other;
+	}
+	if (before)
+		LIST_INSERT_AFTER(before, topic, link);
+	else
+		LIST_INSERT_HEAD(&registry->topics, topic, link);
+	registry->n_topics++;
+}
+
+static int failed(int r, const char *what, const char *name, char *text, size_t text_size)
+{
+	(void)snprintf(text, text_size, "%s '%s': %s: raise the runtime's limits (ulimit)", what, name,
+		       strerror(-r));
+	return r;
+}
+
+static int get_topic(struct zcpd_registry *registry, const char *name, struct zcpd_topic **topicp,
+		     char *text, size_t text_size)
+{
+	struct zcpd_topic *topic = zcpd_registry_topic(registry, name);
+	struct zcpd_topic_config config;
+	struct zcpd_pool *pool;
+	int r;
+
+	if (topic) {
+		*topicp = topic;
+		return 0;
+	}
+	if (registry->n_topics >= registry->config->runtime.max_topics) {
+		(void)snprintf(text, text_size,
+			       "the runtime has %u topics, as many as max_topics in [runtime] allows: "
+			       "raise it",
+			       registry->n_topics);
+		return -EUSERS;
+	}
+	zcpd_config_topic(registry->config, name, &config);
+	r = get_pool(registry, name, &config, &pool);
+	if (r < 0)
+		return failed(r, "cannot make the pool of topic", name, text, text_size);
+	r = zcpd_topic_new(&topic, ++registry->last_id, registry->domain_id, name, &config, pool);
+	if (r < 0) {
+		if (pool->n_topics == 0) {
+			if (!pool->automatic)
+				LIST_REMOVE(pool, link);
+			zcpd_pool_free(pool);
+		}
+		return failed(r, "cannot make topic", name, text, text_size);
+	}
+	insert_sorted(registry, topic);
+	zcpd_debug("topic '%s' begins", name);
+	*topicp = topic;
+	return 0;
+}
+
+static void drop_if_unused(struct zcpd_registry *registry, struct zcpd_topic *topic)
+{
+	if (topic->n_publishers > 0 || topic->n_subscribers > 0)
+		return;
+	zcpd_debug("topic '%s' ends", topic->name);
+	free_topic(registry, topic);
+}
+
+static int check_name(const char *name, char *text, size_t text_size)
+{
+	if (!name[0]) {
+		(void)snprintf(text, text_size, "the topic's name is empty: give it one");
+		return -EINVAL;
+	}
+	for (const char *c = name; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '*') {
+			(void)snprintf(text, text_size,
+				       "the topic's name has a control character or a '*': remove it");
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int check_type(const struct zcpd_topic *topic, const char *type, const char *who,
+		      char *text, size_t text_size)
+{
+	if (!type[0] || !topic->type[0] || strcmp(type, topic->type) == 0)
+		return 0;
+	(void)snprintf(text, text_size,
+		       "topic '%s' has type '%s' and this %s has type '%s': use one type, or another "
+		       "topic",
+		       topic->name, topic->type, who, type);
+	return -EPROTOTYPE;
+}
+
+static void fill_client(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
+			const struct zcpd_client *client, struct zcpd_topic *topic)
+{
+	endpoint->id = ++registry->last_id;
+	endpoint->topic = topic;
+	endpoint->session = client->session;
+	endpoint->pid = client->pid;
+	endpoint->signal = client->signal;
+	(void)snprintf(endpoint->node, sizeof(endpoint->node), "%s", client->node);
+}
+
+/* A size class for payloads that no class of the topic's own pool holds. */
+static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
+{
+	struct zcpd_topic *topic = publisher->topic;
+	struct zcpd_pool *pool = topic->pool;
+	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->max_payload;
+	uint64_t limit = zcpd_topic_limit_demand(&topic->config);
+	uint64_t now = zcpd_topic_demand(topic, publisher), most;
+	uint32_t first = pool->view.n_classes;
+	int r;
+
+	if (first > 0 && payload <= largest)
+		return 0;
+	/* Twice as large each time, so that a few classes reach everywhere. */
+	if (payload < 2 * largest)
+		payload = 2 * largest;
+	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(payload);
+	if (most > AUTOMATIC_CHUNKS_MAX)
+		most = AUTOMATIC_CHUNKS_MAX;
+	if (most < now)
+		most = now;
+	r = zcpd_pool_add_class(pool, payload, (uint32_t)(limit < most ? limit : most));
+	if (r < 0)
+		return r;
+	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->name,
+		   pool->view.classes[first].n_chunks, payload);
+	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
+		if (topic->publishers[p])
+			registry->events.grown(topic->publishers[p], first, registry->events.user);
+	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
+		if (topic->subscribers[s])
+			registry->events.grown(topic->subscribers[s], first, registry->events.user);
+	return 0;
+}
+
+static int settle_payload(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
+			  uint64_t wanted, char *text, size_t text_size)
+{
+	struct zcpd_topic *topic = publisher->topic;
+	struct zcpd_pool *pool = topic->pool;
+	uint64_t most = topic->config.max_payload;
+	char size[64];
+	int r;
+
+	if (!pool->automatic && (most == 0 || zcpd_pool_max_payload(pool) < most))
+		most = zcpd_pool_max_payload(pool);
+	if (most > 0 && wanted > most) {
+		zcpd_format_size(most, size, sizeof(size));
+		(void)snprintf(text, text_size,
+			       "max_payload of %" PRIu64 " bytes is more than topic '%s' holds (%s, by "
+			       "its configuration): lower it, or raise %s",
+			       wanted, topic->name, size,
+			       pool->automatic ? "max_payload of the topic" : "a size of the pool");
+		return -EMSGSIZE;
+	}
+	publisher->max_payload = wanted ? wanted : most ? most : zcpd_pool_max_payload(pool);
+	if (publisher->max_payload == 0) {
+		(void)snprintf(text, text_size,
+			       "no payload size is known for topic '%s': set max_payload in the "
+			       "publisher's options or in the configuration",
+			       topic->name);
+		return -EINVAL;
+	}
+	if (!pool->automatic)
+		return 0;
+	r = grow(registry, publisher);
+	if (r == -EINVAL || r == -ENOSPC) {
+		(void)snprintf(text, text_size,
+			       "a payload of %" PRIu64 " bytes is more than topic '%s' can have: lower "
+			       "max_payload",
+			       publisher->max_payload, topic->name);
+		return -EMSGSIZE;
+	}
+	return r < 0 ? failed(r, "cannot make the pool of topic", topic->name, text, text_size) : 0;
+}
+
+static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
+			  const struct zcp_open_publisher *request, char *text, size_t text_size)
+{
+	struct zcpd_topic *topic = publisher->topic;
+	int slot, owner, r;
+
+	r = check_type(topic, request->type, "publisher", text, text_size);
+	if (r < 0)
+		return r;
+	publisher->loans = request->loans ? request->loans : topic->config.loans;
+	if (publisher->loans > LOANS_MAX) {
+		(void)snprintf(text, text_size, "loans is %u, and %u at most: lower it",
+			       publisher->loans, LOANS_MAX);
+		return -EINVAL;
+	}
+	slot = zcpd_topic_publisher_slot(topic);
+	if (slot < 0) {
+		(void)snprintf(text, text_size,
+			       "topic '%s' has %u publishers, as many as its max_publishers allows: "
+			       "raise it",
+			       topic->name, topic->n_publishers);
+		return slot;
+	}
+	publisher->slot = (uint32_t)slot;
+	r = settle_payload(registry, publisher, request->max_payload, text, text_size);
+	if (r == 0)
+		r = zcpd_admission_check(registry, publisher, text, text_size);
+	if (r < 0)
+		return r;
+	owner = zcpd_pool_take_owner(topic->pool);
+	if (owner < 0) {
+		(void)snprintf(text, text_size, "pool '%s' has 65535 publishers: use another pool",
+			       topic->pool->name);
+		return owner;
+	}
+	publisher->owner = (uint32_t)owner;
+	return 0;
+}
+
+static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t text_size)
+{
+	struct zcpd_endpoint *endpoint = calloc(1, sizeof(*endpoint));
+
+	if (endpoint)
+		endpoint->is_publisher = is_publisher;
+	else
+		(void)snprintf(text, text_size, "the runtime is out of memory");
+	return endpoint;
+}
+
+int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zcpd_client *client,
+				 const struct zcp_open_publisher *request,
+				 struct zcpd_endpoint **endpoint, char *text, size_t text_size)
+{
+	ZCP_CLEANUP(zcp_free_memory) struct zcpd_endpoint *publisher = NULL;
+	struct zcpd_topic *topic;
+	int r;
+
+	r = check_name(request->topic, text, text_size);
+	if (r < 0)
+		return r;
+	publisher = new_endpoint(true, text, text_size);
+	if (!publisher)
+		return -ENOMEM;
+	r = get_topic(registry, request->topic, &topic, text, text_size);
+	if (r < 0)
+		return r;
+	fill_client(registry, publisher, client, topic);
+	r = open_publisher(registry, publisher, request, text, text_size);
+	if (r < 0) {
+		drop_if_unused(registry, topic);
+		return r;
+	}
+	publisher->state = ZCPD_ENDPOINT_OPEN;
+	topic->publishers[publisher->slot] = publisher;
+	topic->n_publishers++;
+	zcpd_topic_set_type(topic, request->type);
+	zcpd_publisher_enter(topic, publisher);
+	*endpoint = publisher;
+	publisher = NULL;
+	return 0;
+}
+
+static int settle_depth(struct zcpd_endpoint *subscriber,
+			const struct zcp_open_subscriber *request, char *text, size_t text_size)
+{
+	const struct zcpd_topic *topic = subscriber->topic;
+	uint32_t most = UINT32_C(1) << topic->view.geometry.max_depth_log2;
+	uint32_t depth = request->depth ? request->depth : topic->config.depth;
+
+	if (depth > most) {
+		(void)snprintf(text, text_size,
+			       "depth %u is more than the max_depth %u of topic '%s': lower it, or "
+			       "raise max_depth in the configuration",
+			       depth, most, topic->name);
+		return -ERANGE;
+	}
+	subscriber->depth_log2 = zcpd_depth_log2(depth);
+	subscriber->held = request->held ? request->held : topic->config.held;
+	if (subscriber->held > HELD_MAX) {
+		(void)snprintf(text, text_size, "held is %u, and %u at most: lower it",
+			       subscriber->held, HELD_MAX);
+		return -ERANGE;
+	}
+	subscriber->on_full = request->on_full ? request->on_full : ZCP_ON_FULL_DROP_OLDEST;
+	if (subscriber->on_full > ZCP_ON_FULL_BLOCK) {
+		(void)snprintf(text, text_size, "on_full is %u: the node is of a newer version",
+			       subscriber->on_full);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int open_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber,
+			   const struct zcp_open_subscriber *request, char *text, size_t text_size)
+{
+	struct zcpd_topic *topic = subscriber->topic;
+	int slot, holder, r;
+
+	r = check_type(topic, request->type, "subscriber", text, text_size);
+	if (r == 0)
+		r = settle_depth(subscriber, request, text, text_size);
+	if (r < 0)
+		return r;
+	slot = zcpd_topic_subscriber_slot(topic);
+	if (slot < 0) {
+		(void)snprintf(text, text_size,
+			       "topic '%s' has %u subscribers, as many as its max_subscribers allows: "
+			       "raise it",
+			       topic->name, topic->n_subscribers);
+		return slot;
+	}
+	subscriber->slot = (uint32_t)slot;
+	r = zcpd_admission_check(registry, subscriber, text, text_size);
+	if (r < 0)
+		return r;
+	holder = zcpd_pool_take_holder(topic->pool);
+	if (holder < 0) {
+		(void)snprintf(text, text_size,
+			       "pool '%s' has %d subscribers, as many as a pool can have: use another "
+			       "pool",
+			       topic->pool->name, ZCP_HOLDERS_MAX);
+		return holder;
+	}
+	subscriber->holder = (uint32_t)holder;
+	return 0;
+}
+
+static void begin_grace(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
+{
+	zcpd_grace_begin(&subscriber->grace, subscriber->topic, registry->symmetric);
+	TAILQ_INSERT_TAIL(&registry->pending, subscriber, pending);
+	for (int i = 0; i < GRACE_LOOKS; i++)
+		if (zcpd_grace_is_over(&subscriber->grace, subscriber->topic))
+			break;
+}
+
+int zcpd_registry_open_subscriber(struct zcpd_registry *registry,
+				  const struct zcpd_client *client,
+				  const struct zcp_open_subscriber *request, uint64_t request_id,
+				  char *text, size_t text_size)
+{
+	ZCP_CLEANUP(zcp_free_memory) struct zcpd_endpoint *subscriber = NULL;
+	struct zcpd_topic *topic;
+	int r;
+
+	r = check_name(request->topic, text, text_size);
+	if (r < 0)
+		return r;
+	subscriber = new_endpoint(false, text, text_size);
+	if (!subscriber)
+		return -ENOMEM;
+	r = get_topic(registry, request->topic, &topic, text, text_size);
+	if (r < 0)
+		return r;
+	fill_client(registry, subscriber, client, topic);
+	r = open_subscriber(registry, subscriber, request, text, text_size);
+	if (r < 0) {
+		drop_if_unused(registry, topic);
+		return r;
+	}
+	subscriber->state = ZCPD_ENDPOINT_JOINING;
+	subscriber->request_id = request_id;
+	subscriber->deadline_ns = zcp_now_ns() + JOIN_GRACE_MAX_NS;
+	topic->subscribers[subscriber->slot] = subscriber;
+	topic->n_subscribers++;
+	zcpd_topic_set_type(topic, request->type);
+	zcpd_subscriber_join(topic, subscriber);
+	begin_grace(registry, subscriber);
+	subscriber = NULL;
+	(void)zcpd_registry_poll(registry);
+	return 0;
+}
+
+static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
+{
+	struct zcpd_topic *topic = publisher->topic;
+	uint64_t before = zcpd_topic_n_messages(topic);
+
+	zcpd_publisher_recover(topic, publisher, &registry->signals);
+	topic->publishers[publisher->slot] = NULL;
+	topic->n_publishers--;
+	topic->n_messages_before += before - zcpd_topic_n_messages(topic);
+	zcpd_pool_give_owner(topic->pool, publisher->owner);
+	registry->events.closed(publisher, registry->events.user);
+	free(publisher);
+	drop_if_unused(registry, topic);
+}
+
+static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
+{
+	struct zcpd_topic *topic = subscriber->topic;
+
+	zcpd_subscriber_sweep(topic, subscriber);
+	/* Relaxed: a count. */
+	topic->n_lost_before += atomic_load_explicit(
+		&topic->view.subscribers[subscriber->slot].n_lost, memory_order_relaxed);
+	topic->subscribers[subscriber->slot] = NULL;
+	topic->n_subscribers--;
+	zcpd_pool_give_holder(topic->pool, subscriber->holder);
+	registry->events.closed(subscriber, registry->events.user);
+	free(subscriber);
+	drop_if_unused(registry, topic);
+}
+
+void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
+			 uint64_t request_id)
+{
+	if (endpoint->is_publisher) {
+		endpoint->request_id = request_id;
+		close_publisher(registry, endpoint);
+		return;
+	}
+	if (endpoint->state == ZCPD_ENDPOINT_LEAVING)
+		return;
+	if (endpoint->state == ZCPD_ENDPOINT_JOINING)
+		TAILQ_REMOVE(&registry->pending, endpoint, pending);
+	endpoint->request_id = request_id;
+	endpoint->state = ZCPD_ENDPOINT_LEAVING;
+	zcpd_subscriber_leave(endpoint->topic, endpoint);
+	begin_grace(registry, endpoint);
+	(void)zcpd_registry_poll(registry);
+}
+
+void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
+{
+	if (endpoint->state == ZCPD_ENDPOINT_JOINING)
+		TAILQ_REMOVE(&registry->pending, endpoint, pending);
+	else if (endpoint->state != ZCPD_ENDPOINT_OPEN)
+		return;
+	endpoint->state = ZCPD_ENDPOINT_INACTIVE;
+	if (!endpoint->is_publisher)
+		zcpd_subscriber_leave(endpoint->topic, endpoint);
+}
+
+bool zcpd_registry_poll(struct zcpd_registry *registry)
+{
+	struct zcpd_endpoint *endpoint = TAILQ_FIRST(&registry->pending), *next;
+
+	for (; endpoint; endpoint = next) {
+		bool over = zcpd_grace_is_over(&endpoint->grace, endpoint->topic);
+
+		next = TAILQ_NEXT(endpoint, pending);
+		if (endpoint->state == ZCPD_ENDPOINT_JOINING &&
+		    (over || zcp_now_ns() >= endpoint->deadline_ns)) {
+			/*
+			 * A publisher that is stopped in the middle of a publish must not keep
+			 * the subscriber out: the reader finds its lane again by itself.
+			 */
+			TAILQ_REMOVE(&registry->pending, endpoint, pending);
+			endpoint->state = ZCPD_ENDPOINT_OPEN;
+			registry->events.joined(endpoint, registry->events.user);
+		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && over) {
+			TAILQ_REMOVE(&registry->pending, endpoint, pending);
+			finish_leave(registry, endpoint);
+		}
+	}
+	return !TAILQ_EMPTY(&registry->pending);
+}

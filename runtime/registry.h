@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything a domain has: signals, topics, pools and endpoints; who may open what, and what
+ * becomes of it at the end.
+ *
+ * A subscriber joins and leaves in two steps with a grace period between them, which may
+ * have to wait for a publisher that is in the middle of a publish; zcpd_registry_poll()
+ * goes on with those.
+ */
+#ifndef ZCPD_REGISTRY_H
+#define ZCPD_REGISTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pubsub/shm/signal.h"
+#include "runtime/topic.h"
+
+/* What is told to whoever answers the requests. */
+struct zcpd_registry_events {
+	/* A subscriber has joined: its request can be answered. */
+	void (*joined)(struct zcpd_endpoint *subscriber, void *user);
+	/* An endpoint is gone; it is freed after the call. */
+	void (*closed)(struct zcpd_endpoint *endpoint, void *user);
+	/* A pool has more size classes, from `first` on; once for each of its endpoints. */
+	void (*grown)(struct zcpd_endpoint *endpoint, uint32_t first, void *user);
+	void *user;
+};
+
+/* Who opens an endpoint. */
+struct zcpd_client {
+	const char *node;
+	uint32_t pid;
+	uint32_t signal;
+	struct zcpd_session *session;
+};
+
+struct zcpd_registry {
+	const struct zcpd_config *config;
+	struct zcpd_registry_events events;
+	uint64_t domain_id;
+	bool symmetric;
+	struct zcp_signals signals;
+	int signals_fd;
+	uint64_t *signals_used;
+	uint64_t last_id;
+	uint32_t n_topics;
+	LIST_HEAD(zcpd_topics, zcpd_topic) topics; /* sorted by name */
+	LIST_HEAD(zcpd_pools, zcpd_pool) pools;	   /* named ones */
+	TAILQ_HEAD(zcpd_pending, zcpd_endpoint) pending;
+};
+
+/* `config` is borrowed. Returns 0, or -ENOMEM, -EMFILE, -ENFILE, what getrandom(2) gives. */
+__attribute__((warn_unused_result)) int
+zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *config,
+		   bool symmetric, const struct zcpd_registry_events *events);
+
+/* Unmaps all and tells nobody: what is open goes on without the runtime. */
+void zcpd_registry_deinit(struct zcpd_registry *registry);
+
+/* A node's signal; -EUSERS where there are max_nodes. */
+__attribute__((warn_unused_result)) int zcpd_registry_take_signal(struct zcpd_registry *registry);
+void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal);
+
+/*
+ * Opens an endpoint. Returns 0, or a negative errno of zcp_publisher_open() or
+ * zcp_subscriber_open() with a sentence in `text`. A subscriber is JOINING then, and
+ * events.joined() is called, perhaps before this returns.
+ */
+__attribute__((warn_unused_result)) int
+zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zcpd_client *client,
+			     const struct zcp_open_publisher *request,
+			     struct zcpd_endpoint **endpoint, char *text, size_t text_size);
+__attribute__((warn_unused_result)) int
+zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct zcpd_client *client,
+			      const struct zcp_open_subscriber *request, uint64_t request_id,
+			      char *text, size_t text_size);
+
+/*
+ * Ends an endpoint whose owner asked for it, or is dead. events.closed() is called, perhaps
+ * before this returns.
+ */
+void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
+			 uint64_t request_id);
+
+/* The connection is gone, the process is not: nothing new is sent to it. */
+void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint);
+
+/* Goes on with joins and leaves. Returns whether any still waits. Does not block. */
+bool zcpd_registry_poll(struct zcpd_registry *registry);
+
+struct zcpd_topic *zcpd_registry_topic(const struct zcpd_registry *registry, const char *name);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking a domain, serving it, leaving it.
+ */
+#include "runtime/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <zcp/version.h>
+
+#include "pubsub/shm/fence.h"
+#include "pubsub/util.h"
+#include "runtime/log.h"
+#include "runtime/notify.h"
+
+#define LOCK_NAME "zcpd.lock"
+#define PID_NAME "zcpd.pid"
+#define BACKLOG 256
+#define GRACE_MS_MIN 1
+#define GRACE_MS_MAX 100
+
+static int fail(int r, char *text, size_t text_size, const char *what, const char *path)
+{
+	(void)snprintf(text, text_size, "%s %s: %s", what, path, strerror(-r));
+	return r;
+}
+
+/* The kernel drops the lock with us, however we end. */
+static int take_lock(struct zcpd_server *server, char *text, size_t text_size)
+{
+	char path[PATH_MAX];
+	int r;
+
+	r = zcp_paths_file(&server->paths, LOCK_NAME, path, sizeof(path));
+	if (r < 0)
+		return fail(r, text, text_size, "lock file in", server->paths.domain);
+	server->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (server->lock < 0)
+		return fail(zcp_errno(), text, text_size, "cannot open the lock file", path);
+	if (flock(server->lock, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? ZCPD_SERVER_E_TAKEN :
+					      fail(zcp_errno(), text, text_size, "cannot lock", path);
+	return 0;
+}
+
+static int write_pid(struct zcpd_server *server, char *text, size_t text_size)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
+	char path[PATH_MAX], line[32];
+	int n = snprintf(line, sizeof(line), "%d\n", (int)getpid());
+
+	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) < 0)
+		return -ENAMETOOLONG;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || write(fd, line, (size_t)n) != n)
+		return fail(zcp_errno(), text, text_size, "cannot write", path);
+	return 0;
+}
+
+/* The name appears only when it can be connected to; a stale one is replaced. */
+static int listen_on_socket(struct zcpd_server *server, char *text, size_t text_size)
+{
+	const char *path = server->paths.socket.sun_path;
+	struct sockaddr_un new_name = server->paths.socket;
+	size_t n = strlen(path);
+
+	/* "zcpd.sock" becomes "zcpd.new_": no longer than the name that was checked. */
+	(void)strcpy(new_name.sun_path + n - 4, "new_");
+	(void)unlink(new_name.sun_path);
+	server->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (server->listener < 0 ||
+	    bind(server->listener, (const struct sockaddr *)&new_name, sizeof(new_name)) < 0 ||
+	    chmod(new_name.sun_path, 0600) < 0 || listen(server->listener, BACKLOG) < 0 ||
+	    rename(new_name.sun_path, path) < 0)
+		return fail(zcp_errno(), text, text_size, "cannot listen at", path);
+	return 0;
+}
+
+static void stop(struct zcpd_server *server, const char *why)
+{
+	zcpd_info("domain '%s' ends: %s", strrchr(server->paths.domain, '/') + 1, why);
+	zcpd_notify("STOPPING=1");
+	uv_stop(&server->loop);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void on_idle(uv_timer_t *timer)
+{
+	stop(timer->data, "no node is left");
+}
+
+static void watch_idleness(struct zcpd_server *server)
+{
+	uint64_t ms = server->config->runtime.idle_timeout_ns / 1000000;
+
+	if (server->until_idle && LIST_EMPTY(&server->sessions))
+		(void)uv_timer_start(&server->idle_timer, on_idle, ms, 0);
+	else
+		(void)uv_timer_stop(&server->idle_timer);
+}
+
+static void on_grace(uv_timer_t *timer);
+
+/* As long as a join or a leave waits for a publisher: soon, then less often. */
+static void watch_grace(struct zcpd_server *server)
+{
+	if (TAILQ_EMPTY(&server->registry.pending) ||
+	    uv_is_active((const uv_handle_t *)&server->grace_timer))
+		return;
+	(void)uv_timer_start(&server->grace_timer, on_grace, server->grace_ms, 0);
+}
+
+static void on_grace(uv_timer_t *timer)
+{
+	struct zcpd_server *server = timer->data;
+
+	if (zcpd_registry_poll(&server->registry))
+		server->grace_ms = server->grace_ms * 2 < GRACE_MS_MAX ? server->grace_ms * 2 :
+									 GRACE_MS_MAX;
+	else
+		server->grace_ms = GRACE_MS_MIN;
+	watch_grace(server);
+}
+
+static void on_session_ended(struct zcpd_session *session, void *user)
+{
+	struct zcpd_server *server = user;
+
+	LIST_REMOVE(session, link);
+	watch_idleness(server);
+}
+
+/* Once in each turn of the loop, after everything that may have begun a grace period. */
+static void on_turn(uv_check_t *check)
+{
+	watch_grace(check->data);
+}
+
+static int accept_one(struct zcpd_server *server)
+{
+	struct zcpd_session *session;
+	int fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), r;
+
+	if (fd < 0)
+		return zcp_errno();
+	r = zcpd_session_new(&session, &server->loop, &server->registry, fd, on_session_ended,
+			     server);
+	if (r < 0) {
+		zcpd_warning("a connection was refused: %s", strerror(-r));
+		return 0;
+	}
+	LIST_INSERT_HEAD(&server->sessions, session, link);
+	watch_idleness(server);
+	return 0;
+}
+
+/* Out of descriptors: take the connection with the spare one, and hang up. */
+static void turn_away(struct zcpd_server *server)
+{
+	int fd;
+
+	zcp_close_fd(&server->spare);
+	fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
+	zcp_close_fd(&fd);
+	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	zcpd_warning("a connection was turned away: out of descriptors: raise RLIMIT_NOFILE");
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events)
+{
+	struct zcpd_server *server = poll->data;
+	int r;
+
+	(void)status;
+	(void)events;
+	do {
+		r = accept_one(server);
+	} while (r == 0 || r == -ECONNABORTED || r == -EINTR);
+	if (r == -EMFILE || r == -ENFILE)
+		turn_away(server);
+	else if (r != -EAGAIN)
+		zcpd_warning("accept: %s", strerror(-r));
+}
+
+static void on_joined(struct zcpd_endpoint *subscriber, void *user)
+{
+	(void)user;
+	zcpd_session_joined(subscriber);
+}
+
+static void on_closed(struct zcpd_endpoint *endpoint, void *user)
+{
+	(void)user;
+	zcpd_session_closed(endpoint);
+}
+
+static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
+{
+	(void)user;
+	zcpd_session_grown(endpoint, first);
+}
+
+static int start_registry(struct zcpd_server *server, char *text, size_t text_size)
+{
+	const struct zcpd_registry_events events = {
+		.joined = on_joined,
+		.closed = on_closed,
+		.grown = on_grown,
+		.user = server,
+	};
+	bool symmetric = server->config->runtime.fences == ZCPD_CONFIG_FENCES_SYMMETRIC;
+	int r;
+
+	if (!symmetric && zcp_fence_register() < 0) {
+		zcpd_info("membarrier is not to be had: fences are symmetric");
+		symmetric = true;
+	}
+	r = zcpd_registry_init(&server->registry, server->config, symmetric, &events);
+	if (r < 0)
+		(void)snprintf(text, text_size, "cannot make the domain's regions: %s", strerror(-r));
+	return r;
+}
+
+static int take_domain(struct zcpd_server *server, const struct zcpd_server_options *options,
+		       char *text, size_t text_size)
+{
+	int r;
+
+	r = zcp_paths_init(&server->paths, options->directory, options->domain, text, text_size);
+	if (r == 0)
+		r = zcp_paths_check(&server->paths, true, text, text_size);
+	if (r == 0)
+		r = take_lock(server, text, text_size);
+	if (r == 0)
+		r = start_registry(server, text, text_size);
+	if (r == 0)
+		r = write_pid(server, text, text_size);
+	if (r == 0)
+		r = listen_on_socket(server, text, text_size);
+	return r;
+}
+
+int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *config,
+		     const struct zcpd_server_options *options, char *text, size_t text_size)
+{
+	int r;
+
+	*server = (struct zcpd_server){
+		.config = config,
+		.until_idle = options->until_idle,
+		.lock = -1,
+		.listener = -1,
+		.spare = -1,
+		.grace_ms = GRACE_MS_MIN,
+	};
+	LIST_INIT(&server->sessions);
+	r = take_domain(server, options, text, text_size);
+	if (r != 0) {
+		zcpd_registry_deinit(&server->registry);
+		zcp_close_fd(&server->listener);
+		zcp_close_fd(&server->lock);
+		return r;
+	}
+	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return 0;
+}
+
+int zcpd_server_run(struct zcpd_server *server)
+{
+	int r;
+
+	r = uv_loop_init(&server->loop);
+	if (r < 0)
+		return r;
+	(void)uv_signal_init(&server->loop, &server->terminate);
+	(void)uv_signal_init(&server->loop, &server->interrupt);
+	(void)uv_timer_init(&server->loop, &server->grace_timer);
+	(void)uv_timer_init(&server->loop, &server->idle_timer);
+	(void)uv_check_init(&server->loop, &server->turn);
+	server->terminate.data = server;
+	server->interrupt.data = server;
+	server->grace_timer.data = server;
+	server->idle_timer.data = server;
+	server->listen_poll.data = server;
+	server->turn.data = server;
+	r = uv_poll_init(&server->loop, &server->listen_poll, server->listener);
+	if (r == 0)
+		r = uv_poll_start(&server->listen_poll, UV_READABLE, on_connection);
+	if (r == 0)
+		r = uv_signal_start(&server->terminate, on_signal, SIGTERM);
+	if (r == 0)
+		r = uv_signal_start(&server->interrupt, on_signal, SIGINT);
+	if (r == 0)
+		r = uv_check_start(&server->turn, on_turn);
+	if (r < 0)
+		return r;
+	watch_idleness(server);
+	zcpd_info("zcpd " ZCP_VERSION_STRING " serves domain '%s' at %s, fences %s",
+		  strrchr(server->paths.domain, '/') + 1, server->paths.socket.sun_path,
+		  server->registry.symmetric ? "symmetric" : "by membarrier");
+	zcpd_notify("READY=1");
+	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *user)
+{
+	(void)user;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+void zcpd_server_deinit(struct zcpd_server *server)
+{
+	char path[PATH_MAX];
+
+	/* The name goes first: nobody connects to us who would not be served. */
+	(void)unlink(server->paths.socket.sun_path);
+	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) == 0)
+		(void)unlink(path);
+	while (!LIST_EMPTY(&server->sessions))
+		zcpd_session_abandon(LIST_FIRST(&server->sessions));
+	uv_walk(&server->loop, close_handle, NULL);
+	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&server->loop);
+	zcpd_registry_deinit(&server->registry);
+	zcp_close_fd(&server->listener);
+	zcp_close_fd(&server->spare);
+	zcp_close_fd(&server->lock);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server: the loop, the listening socket, the connections, and the end.
+ */
+#ifndef ZCPD_SERVER_H
+#define ZCPD_SERVER_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "pubsub/wire/paths.h"
+#include "runtime/registry.h"
+#include "runtime/session.h"
+
+struct zcpd_server {
+	uv_loop_t loop;
+	uv_poll_t listen_poll;
+	uv_signal_t terminate;
+	uv_signal_t interrupt;
+	uv_check_t turn;
+	uv_timer_t grace_timer;
+	uv_timer_t idle_timer;
+	struct zcp_paths paths;
+	const struct zcpd_config *config;
+	bool until_idle;
+	/* held while we live, so that there is one runtime to a domain */
+	int lock;
+	int listener;
+	/* given up for a moment when descriptors run out */
+	int spare;
+	uint64_t grace_ms;
+	struct zcpd_registry registry;
+	LIST_HEAD(, zcpd_session) sessions;
+};
+
+struct zcpd_server_options {
+	const char *directory; /* NULL: as zcp_paths_init() */
+	const char *domain;
+	/* ends when it had no node for [runtime] idle_timeout */
+	bool until_idle;
+};
+
+/* Expected outcome: another runtime has the domain. */
+enum {
+	ZCPD_SERVER_E_TAKEN = 1,
+};
+
+/*
+ * Takes the domain: directory, lock file, regions, listening socket. `config` is borrowed.
+ * Returns 0, ZCPD_SERVER_E_TAKEN, or a negative errno with a sentence in `text`.
+ */
+__attribute__((warn_unused_result)) int zcpd_server_init(struct zcpd_server *server,
+							 const struct zcpd_config *config,
+							 const struct zcpd_server_options *options,
+							 char *text, size_t text_size);
+
+/* Serves until SIGTERM, SIGINT, or idleness. Returns 0 or a negative errno. */
+__attribute__((warn_unused_result)) int zcpd_server_run(struct zcpd_server *server);
+
+void zcpd_server_deinit(struct zcpd_server *server);
+
+#endif

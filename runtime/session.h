@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One connection: a node, what it asks, and what it owns.
+ *
+ * A process is dead when its pidfd says so. A connection that closes under a living process
+ * makes its endpoints inactive; they are cleaned up when the process is gone.
+ */
+#ifndef ZCPD_SESSION_H
+#define ZCPD_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "pubsub/wire/message.h"
+#include "pubsub/wire/socket.h"
+#include "runtime/registry.h"
+
+/* A message that did not fit the socket's buffer yet. */
+struct zcpd_packet {
+	char *buffer;
+	size_t size;
+	struct zcp_fds fds;
+	STAILQ_ENTRY(zcpd_packet) link;
+};
+
+struct zcpd_session {
+	struct zcpd_registry *registry;
+	int socket; /* -1 once it is closed */
+	int pidfd;
+	uint32_t pid;
+	uint32_t uid;
+	bool greeted;
+	uint32_t signal;
+	char node[ZCP_NAME_SIZE];
+	LIST_HEAD(, zcpd_endpoint) endpoints;
+	STAILQ_HEAD(, zcpd_packet) packets;
+	uint32_t n_packets;
+	uv_poll_t socket_poll;
+	uv_poll_t pidfd_poll;
+	uint32_t n_handles;
+	/* told when the session is over, before it is freed */
+	void (*ended)(struct zcpd_session *session, void *user);
+	void *user;
+	LIST_ENTRY(zcpd_session) link;
+};
+
+/*
+ * Takes over a connected, non-blocking socket (consumed). Returns 0 or a negative errno: who
+ * the peer is could not be found out.
+ */
+__attribute__((warn_unused_result)) int
+zcpd_session_new(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_registry *registry,
+		 int socket, void (*ended)(struct zcpd_session *session, void *user), void *user);
+
+/* The runtime ends: the connection is closed, what it owns is left as it is. */
+void zcpd_session_abandon(struct zcpd_session *session);
+
+/* What the registry tells: see struct zcpd_registry_events. */
+void zcpd_session_joined(struct zcpd_endpoint *subscriber);
+void zcpd_session_closed(struct zcpd_endpoint *endpoint);
+void zcpd_session_grown(struct zcpd_endpoint *endpoint, uint32_t first);
+
+#endif

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Topics: slots, sums, and what is told about them.
+ */
+#include "runtime/topic.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pubsub/util.h"
+
+uint32_t zcpd_depth_log2(uint32_t depth)
+{
+	uint32_t log2 = 0;
+
+	while (log2 < ZCP_LANE_LOG2_MAX && (UINT32_C(1) << log2) < depth)
+		log2++;
+	return log2;
+}
+
+int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, const char *name,
+		   const struct zcpd_topic_config *config, struct zcpd_pool *pool)
+{
+	const struct zcp_topic_geometry geometry = {
+		.max_publishers = config->max_publishers,
+		.max_subscribers = config->max_subscribers,
+		.max_depth_log2 = zcpd_depth_log2(config->max_depth),
+	};
+	ZCP_CLEANUP(zcp_free_memory) struct zcpd_topic *topic = calloc(1, sizeof(*topic));
+	struct zcp_region region = ZCP_REGION_NULL;
+	const char *why;
+	int r;
+
+	if (!topic)
+		return -ENOMEM;
+	topic->id = id;
+	topic->config = *config;
+	topic->pool = pool;
+	(void)snprintf(topic->name, sizeof(topic->name), "%s", name);
+	r = zcp_region_create(&region, &topic->fd, "zcp-topic", zcp_topic_size(&geometry));
+	if (r < 0)
+		return r;
+	zcp_topic_construct(&region, &geometry, name, pool->id, domain_id, id);
+	zcp_region_deinit(&region);
+	r = zcp_topic_attach(&topic->view, topic->fd, domain_id, &why);
+	if (r < 0) {
+		zcp_close_fd(&topic->fd);
+		return r;
+	}
+	if (config->type)
+		zcpd_topic_set_type(topic, config->type);
+	pool->n_topics++;
+	*topicp = topic;
+	topic = NULL;
+	return 0;
+}
+
+struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic)
+{
+	if (!topic)
+		return NULL;
+	topic->pool->n_topics--;
+	zcp_topic_deinit(&topic->view);
+	zcp_close_fd(&topic->fd);
+	free(topic);
+	return NULL;
+}
+
+void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type)
+{
+	if (topic->type[0] || !type[0])
+		return;
+	(void)snprintf(topic->type, sizeof(topic->type), "%s", type);
+	(void)snprintf(topic->view.shm->type, sizeof(topic->view.shm->type), "%s", type);
+}
+
+int zcpd_topic_publisher_slot(const struct zcpd_topic *topic)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (!topic->publishers[p])
+			return (int)p;
+	return -EUSERS;
+}
+
+int zcpd_topic_subscriber_slot(const struct zcpd_topic *topic)
+{
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (!topic->subscribers[s])
+			return (int)s;
+	return -EUSERS;
+}
+
+struct zcp_lane zcpd_topic_lane(const struct zcpd_topic *topic, uint32_t publisher,
+				const struct zcpd_endpoint *subscriber)
+{
+	return zcp_topic_lane(&topic->view, publisher, subscriber->slot, subscriber->depth_log2);
+}
+
+static uint64_t n_queued(const struct zcpd_topic *topic, uint32_t publisher,
+			 const struct zcpd_endpoint *subscriber)
+{
+	struct zcp_lane lane = zcpd_topic_lane(topic, publisher, subscriber);
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i <= lane.mask; i++)
+		/* Relaxed: a count, which changes while we count. */
+		if (atomic_load_explicit(&lane.slots[i].word, memory_order_relaxed) &
+		    ZCP_SLOT_LIVE)
+			n++;
+	return n;
+}
+
+/* Whether a publisher that has gone has left messages that are not taken yet. */
+static bool has_left_messages(const struct zcpd_topic *topic, uint32_t publisher)
+{
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (topic->subscribers[s] && n_queued(topic, publisher, topic->subscribers[s]) > 0)
+			return true;
+	return false;
+}
+
+uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
+{
+	uint64_t n_lanes = 0, demand = 0, depths = 0;
+
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		const struct zcpd_endpoint *publisher = topic->publishers[p];
+
+		if (publisher)
+			demand += publisher->loans;
+		if (publisher || has_left_messages(topic, p) ||
+		    (more && more->is_publisher && more->slot == p))
+			n_lanes++;
+	}
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
+		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
+
+		if (!subscriber)
+			continue;
+		demand += subscriber->held;
+		depths += UINT64_C(1) << subscriber->depth_log2;
+	}
+	if (more && more->is_publisher)
+		demand += more->loans;
+	if (more && !more->is_publisher) {
+		demand += more->held;
+		depths += UINT64_C(1) << more->depth_log2;
+	}
+	return demand + depths * n_lanes;
+}
+
+uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config)
+{
+	uint64_t depth = UINT64_C(1) << zcpd_depth_log2(config->depth);
+
+	return (uint64_t)config->max_publishers * config->loans +
+	       config->max_subscribers * (depth * config->max_publishers + config->held);
+}
+
+uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
+{
+	uint64_t max = more && more->is_publisher ? more->max_payload : 0;
+
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (topic->publishers[p] && topic->publishers[p]->max_payload > max)
+			max = topic->publishers[p]->max_payload;
+	return max;
+}
+
+static uint64_t n_published(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher)
+{
+	/* Relaxed: a count. */
+	uint64_t next = atomic_load_explicit(&topic->view.publishers[publisher->slot].next_seq,
+					     memory_order_relaxed);
+
+	return next > publisher->first_seq ? next - publisher->first_seq : 0;
+}
+
+uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic)
+{
+	uint64_t n = topic->n_messages_before;
+
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (topic->publishers[p])
+			n += n_published(topic, topic->publishers[p]);
+	return n;
+}
+
+static void publisher_info(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
+			   struct zcp_publisher_info *info)
+{
+	const struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+
+	*info = (struct zcp_publisher_info){
+		.id = publisher->id,
+		.pid = publisher->pid,
+		.slot = publisher->slot,
+		.loans = publisher->loans,
+		.max_payload = publisher->max_payload,
+		.n_messages = n_published(topic, publisher),
+		.n_exhausted = atomic_load_explicit(&slot->n_exhausted, memory_order_relaxed),
+	};
+	(void)snprintf(info->node, sizeof(info->node), "%s", publisher->node);
+}
+
+static void subscriber_info(const struct zcpd_topic *topic,
+			    const struct zcpd_endpoint *subscriber,
+			    struct zcp_subscriber_info *info)
+{
+	const struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
+
+	*info = (struct zcp_subscriber_info){
+		.id = subscriber->id,
+		.pid = subscriber->pid,
+		.slot = subscriber->slot,
+		.depth = UINT32_C(1) << subscriber->depth_log2,
+		.held = subscriber->held,
+		.on_full = subscriber->on_full,
+		/* Relaxed: counts. */
+		.n_taken = atomic_load_explicit(&slot->n_taken, memory_order_relaxed),
+		.n_lost = atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
+	};
+	(void)snprintf(info->node, sizeof(info->node), "%s", subscriber->node);
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		info->n_queued += n_queued(topic, p, subscriber);
+}
+
+void zcpd_topic_info(const struct zcpd_topic *topic, struct zcp_topic_info *info)
+{
+	uint32_t n = 0;
+
+	(void)snprintf(info->name, sizeof(info->name), "%s", topic->name);
+	(void)snprintf(info->type, sizeof(info->type), "%s", topic->type);
+	(void)snprintf(info->pool, sizeof(info->pool), "%s", topic->pool->name);
+	info->max_publishers = topic->view.geometry.max_publishers;
+	info->max_subscribers = topic->view.geometry.max_subscribers;
+	info->depth = UINT32_C(1) << zcpd_depth_log2(topic->config.depth);
+	info->max_depth = UINT32_C(1) << topic->view.geometry.max_depth_log2;
+	info->timestamps = topic->config.timestamps;
+	info->n_messages = zcpd_topic_n_messages(topic);
+	info->n_lost = topic->n_lost_before;
+	for (uint32_t p = 0; p < info->max_publishers && n < info->n_publishers; p++)
+		if (topic->publishers[p])
+			publisher_info(topic, topic->publishers[p], &info->publishers[n++]);
+	info->n_publishers = n;
+	n = 0;
+	for (uint32_t s = 0; s < info->max_subscribers && n < info->n_subscribers; s++) {
+		if (!topic->subscribers[s])
+			continue;
+		subscriber_info(topic, topic->subscribers[s], &info->subscribers[n]);
+		info->n_lost += info->subscribers[n++].n_lost;
+	}
+	info->n_subscribers = n;
+	for (uint32_t i = 0; i < info->n_classes; i++)
+		zcpd_pool_class_info(topic->pool, i, &info->classes[i]);
+}

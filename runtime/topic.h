@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A topic and its endpoints as the runtime keeps them.
+ */
+#ifndef ZCPD_TOPIC_H
+#define ZCPD_TOPIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pubsub/shm/topic.h"
+#include "pubsub/wire/message.h"
+#include "runtime/config.h"
+#include "runtime/pool.h"
+
+struct zcpd_session;
+struct zcpd_topic;
+
+enum zcpd_endpoint_state {
+	ZCPD_ENDPOINT_JOINING, /* a subscriber, until the grace period is over */
+	ZCPD_ENDPOINT_OPEN,
+	ZCPD_ENDPOINT_INACTIVE, /* its socket is closed, its process lives */
+	ZCPD_ENDPOINT_LEAVING,	/* a subscriber, until the grace period is over */
+};
+
+/* The publishers that were inside a publish when the membership had changed. */
+struct zcpd_grace {
+	uint64_t waiting;
+	uint64_t ops[ZCP_TOPIC_PUBLISHERS_MAX];
+};
+
+struct zcpd_endpoint {
+	uint64_t id;
+	bool is_publisher;
+	enum zcpd_endpoint_state state;
+	struct zcpd_topic *topic;
+	/* NULL once the connection is gone */
+	struct zcpd_session *session;
+	char node[ZCP_NAME_SIZE];
+	uint32_t pid;
+	uint32_t signal;
+	uint32_t slot;
+	/* publishers */
+	uint32_t owner;
+	uint32_t loans;
+	uint64_t max_payload;
+	uint64_t first_seq;
+	/* subscribers */
+	uint32_t holder;
+	uint32_t depth_log2;
+	uint32_t held;
+	uint32_t on_full;
+	/* while JOINING or LEAVING: whom it waits for, and the request that is to be answered */
+	struct zcpd_grace grace;
+	uint64_t request_id;
+	uint64_t deadline_ns;
+	TAILQ_ENTRY(zcpd_endpoint) pending;
+	LIST_ENTRY(zcpd_endpoint) link; /* of its session */
+};
+
+struct zcpd_topic {
+	uint64_t id;
+	struct zcpd_topic_config config;
+	struct zcp_topic view;
+	int fd;
+	struct zcpd_pool *pool;
+	struct zcpd_endpoint *publishers[ZCP_TOPIC_PUBLISHERS_MAX];
+	struct zcpd_endpoint *subscribers[ZCP_TOPIC_SUBSCRIBERS_MAX];
+	uint32_t n_publishers;
+	uint32_t n_subscribers;
+	/* of publishers that are gone */
+	uint64_t n_messages_before;
+	uint64_t n_lost_before;
+	char name[ZCP_TOPIC_SIZE];
+	char type[ZCP_TYPE_SIZE];
+	LIST_ENTRY(zcpd_topic) link;
+};
+
+/* Depth as a power of two that is at least `depth`. */
+uint32_t zcpd_depth_log2(uint32_t depth);
+
+/* Makes a topic on `pool`. Returns 0, -ENOMEM, -EMFILE, -ENFILE. */
+__attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic, uint64_t id,
+						       uint64_t domain_id, const char *name,
+						       const struct zcpd_topic_config *config,
+						       struct zcpd_pool *pool);
+struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
+
+/* The first endpoint with a type gives it to the topic. */
+void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type);
+
+/* A free slot, or -EUSERS. The lowest, so that lanes in use stay together. */
+__attribute__((warn_unused_result)) int zcpd_topic_publisher_slot(const struct zcpd_topic *topic);
+__attribute__((warn_unused_result)) int zcpd_topic_subscriber_slot(const struct zcpd_topic *topic);
+
+/*
+ * The chunks that the topic's endpoints may use at once, with one more publisher or
+ * subscriber where `more` is not NULL: every publisher's loans, every subscriber's held
+ * samples, and its depth for each publisher slot that has a publisher or unread messages.
+ */
+uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
+
+/* What the topic's configured limits allow its endpoints to use at once. */
+uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config);
+
+/* The largest payload that its publishers have declared, with `more`. */
+uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
+
+uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic);
+
+/* The lane from a publisher's slot to a subscriber. */
+struct zcp_lane zcpd_topic_lane(const struct zcpd_topic *topic, uint32_t publisher,
+				const struct zcpd_endpoint *subscriber);
+
+/* Fills in all but the lists' pointers, which the caller allocated. */
+void zcpd_topic_info(const struct zcpd_topic *topic, struct zcp_topic_info *info);
+
+#endif
