@@ -15,6 +15,8 @@ enum {
 	LOAN_PUBLISHER = 0,
 	LOAN_REF = 1,
 	LOAN_GENERATION = 2,
+	LOAN_DESCRIPTOR = 3,
+	LOAN_CAPACITY = 4,
 };
 
 static void free_publisher(struct zcp_publisher **publisher)
@@ -149,27 +151,43 @@ int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_
 		return refused(publisher, size, r);
 	if (!zcp_pool_chunk(&publisher->endpoint.pool, ref, &chunk))
 		return -EINVAL;
-	*loan = (struct zcp_loan){
-		.data = chunk.payload,
-		.size = size,
-		.capacity = chunk.payload_size,
-	};
+	loan->data = chunk.payload;
+	loan->size = size;
+	loan->capacity = chunk.payload_size;
 	loan->reserved[LOAN_PUBLISHER] = (uint64_t)(uintptr_t)publisher;
 	loan->reserved[LOAN_REF] = ref;
-	loan->reserved[LOAN_GENERATION] = zcp_writer_generation(&publisher->writer, ref);
+	loan->reserved[LOAN_CAPACITY] = chunk.payload_size;
+	loan->reserved[LOAN_DESCRIPTOR] = (uint64_t)(uintptr_t)chunk.descriptor;
+	/* Relaxed: we wrote it a moment ago. */
+	loan->reserved[LOAN_GENERATION] = zcp_state_generation(
+		atomic_load_explicit(&chunk.descriptor->state, memory_order_relaxed));
 	return 0;
 }
 
-/* Whether the loan is this publisher's and still out; with its ref. */
-static bool is_ours(const struct zcp_publisher *publisher, const struct zcp_loan *loan,
-		    uint32_t *ref)
+/*
+ * Whether the loan is this publisher's and still out; with its chunk. What the loan says
+ * of it we wrote ourselves, into the caller's memory.
+ */
+static bool find(const struct zcp_publisher *publisher, const struct zcp_loan *loan,
+		 struct zcp_chunk *chunk)
 {
-	*ref = (uint32_t)loan->reserved[LOAN_REF];
-	return loan->data &&
-	       loan->reserved[LOAN_PUBLISHER] == (uint64_t)(uintptr_t)publisher &&
-	       zcp_writer_owns(&publisher->writer, *ref) &&
-	       zcp_writer_generation(&publisher->writer, *ref) ==
-		       loan->reserved[LOAN_GENERATION];
+	if (!loan->data || loan->reserved[LOAN_PUBLISHER] != (uint64_t)(uintptr_t)publisher)
+		return false;
+	chunk->descriptor = (struct zcp_chunk_shm *)(uintptr_t)loan->reserved[LOAN_DESCRIPTOR];
+	chunk->payload = loan->data;
+	chunk->header = (struct zcp_chunk_header_shm *)loan->data - 1;
+	chunk->payload_size = loan->reserved[LOAN_CAPACITY];
+	/* Relaxed: if it is ours, we wrote it. */
+	return atomic_load_explicit(&chunk->descriptor->state, memory_order_relaxed) ==
+	       zcp_state((uint32_t)loan->reserved[LOAN_GENERATION],
+			 publisher->writer.options.owner, ZCP_CHUNK_LOANED);
+}
+
+static void clear(struct zcp_loan *loan)
+{
+	loan->data = NULL;
+	loan->size = 0;
+	loan->capacity = 0;
 }
 
 static int not_ours(struct zcp_publisher *publisher)
@@ -183,24 +201,26 @@ static int not_ours(struct zcp_publisher *publisher)
 int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan *loan,
 				int64_t timeout_ns)
 {
-	uint32_t ref;
+	struct zcp_chunk chunk;
 	int r;
 
 	if (!zcp_process_is(publisher->endpoint.process))
 		return -EOWNERDEAD;
-	if (!is_ours(publisher, loan, &ref))
+	if (!find(publisher, loan, &chunk))
 		return not_ours(publisher);
-	if (loan->size > loan->capacity)
+	if (loan->size > chunk.payload_size)
 		return zcp_node_fail(publisher->endpoint.node, -EMSGSIZE,
 				     "loan->size is %zu and the chunk holds %zu bytes: loan a larger "
 				     "one",
-				     loan->size, loan->capacity);
-	r = zcp_writer_publish(&publisher->writer, ref, loan->size, timeout_ns);
+				     loan->size, (size_t)chunk.payload_size);
+	r = zcp_writer_publish_chunk(&publisher->writer, (uint32_t)loan->reserved[LOAN_REF], &chunk,
+				     (uint32_t)loan->reserved[LOAN_GENERATION], loan->size,
+				     timeout_ns);
 	if (r == ZCP_WRITER_E_FULL)
 		return -EAGAIN;
 	if (r < 0)
 		return r;
-	*loan = (struct zcp_loan)ZCP_LOAN_INIT;
+	clear(loan);
 	return 0;
 }
 
@@ -211,14 +231,14 @@ int zcp_publisher_publish(struct zcp_publisher *publisher, struct zcp_loan *loan
 
 int zcp_publisher_discard(struct zcp_publisher *publisher, struct zcp_loan *loan)
 {
-	uint32_t ref;
+	struct zcp_chunk chunk;
 
 	if (!zcp_process_is(publisher->endpoint.process))
 		return -EOWNERDEAD;
-	if (!is_ours(publisher, loan, &ref))
+	if (!find(publisher, loan, &chunk))
 		return not_ours(publisher);
-	zcp_writer_discard(&publisher->writer, ref);
-	*loan = (struct zcp_loan)ZCP_LOAN_INIT;
+	zcp_writer_discard(&publisher->writer, (uint32_t)loan->reserved[LOAN_REF]);
+	clear(loan);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -150,6 +151,7 @@ static int spawn(const struct start *start, const char *program, int output, pid
 	};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
+	struct sched_param parameters = { .sched_priority = 0 };
 	sigset_t none, all;
 	int r;
 
@@ -165,9 +167,13 @@ static int spawn(const struct start *start, const char *program, int output, pid
 	}
 	(void)posix_spawnattr_setsigmask(&attributes, &none);
 	(void)posix_spawnattr_setsigdefault(&attributes, &all);
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
-							    POSIX_SPAWN_SETSIGDEF |
-							    POSIX_SPAWN_SETSID);
+	/* A real-time program's runtime is not one itself. */
+	(void)posix_spawnattr_setschedpolicy(&attributes, SCHED_OTHER);
+	(void)posix_spawnattr_setschedparam(&attributes, &parameters);
+	(void)posix_spawnattr_setflags(&attributes,
+				       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+					       POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSCHEDULER |
+					       POSIX_SPAWN_SETSCHEDPARAM);
 	r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
 		r = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",

@@ -13,7 +13,7 @@
 /* Meaning of zcp_sample.reserved. */
 enum {
 	SAMPLE_SUBSCRIBER = 0,
-	SAMPLE_DESCRIPTOR = 1,
+	SAMPLE_PLACE = 1,
 };
 
 static void free_subscriber(struct zcp_subscriber **subscriber)
@@ -148,16 +148,15 @@ int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sa
 				     subscriber->endpoint.name);
 	if (r != 0)
 		return -EAGAIN;
-	*sample = (struct zcp_sample){
-		.data = message.chunk.payload,
-		.size = message.size,
-		.sequence = message.seq,
-		.publish_time_ns = message.publish_time_ns,
-		.publisher_id = message.publisher_id,
-		.lost = message.n_lost,
-	};
+	/* Member by member: to clear what is not used takes as long as all the rest. */
+	sample->data = message.chunk.payload;
+	sample->size = message.size;
+	sample->sequence = message.seq;
+	sample->publish_time_ns = message.publish_time_ns;
+	sample->publisher_id = message.publisher_id;
+	sample->lost = message.n_lost;
 	sample->reserved[SAMPLE_SUBSCRIBER] = (uint64_t)(uintptr_t)subscriber;
-	sample->reserved[SAMPLE_DESCRIPTOR] = (uint64_t)(uintptr_t)message.chunk.descriptor;
+	sample->reserved[SAMPLE_PLACE] = message.place;
 	return 0;
 }
 
@@ -165,15 +164,18 @@ int zcp_sample_release(struct zcp_sample *sample)
 {
 	struct zcp_subscriber *subscriber =
 		(struct zcp_subscriber *)(uintptr_t)sample->reserved[SAMPLE_SUBSCRIBER];
-	struct zcp_chunk_shm *descriptor =
-		(struct zcp_chunk_shm *)(uintptr_t)sample->reserved[SAMPLE_DESCRIPTOR];
+	int r;
 
-	if (!sample->data || !subscriber || !descriptor)
+	if (!sample->data || !subscriber)
 		return -EINVAL;
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return -EOWNERDEAD;
-	zcp_reader_release(&subscriber->reader, descriptor);
-	*sample = (struct zcp_sample)ZCP_SAMPLE_INIT;
+	r = zcp_reader_release(&subscriber->reader, (uint32_t)sample->reserved[SAMPLE_PLACE]);
+	if (r < 0)
+		return r;
+	sample->data = NULL;
+	sample->size = 0;
+	sample->reserved[SAMPLE_SUBSCRIBER] = 0;
 	return 0;
 }
 

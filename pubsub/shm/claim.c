@@ -40,23 +40,28 @@ int zcp_claim_add_class(struct zcp_claim *claim, const struct zcp_pool *pool, ui
 	return 0;
 }
 
-static bool is_free(const struct zcp_chunk_shm *chunk, uint64_t state)
+/* Whether a chunk is free; with its state. */
+static inline bool is_free(const struct zcp_chunk_shm *chunk, uint64_t *state)
 {
-	return !(state & ZCP_CHUNK_FLAGS) && !zcp_chunk_has_holders(chunk);
+	/* CHUNK-A1 pairs with CHUNK-R1 in zcp_writer_publish() of the previous owner. */
+	*state = atomic_load_explicit(&chunk->state, memory_order_acquire);
+	return !(*state & ZCP_CHUNK_FLAGS) && !zcp_chunk_has_holders(chunk);
 }
 
-static bool try_claim(struct zcp_chunk_shm *chunk, uint32_t owner)
+static inline bool claim_free(struct zcp_chunk_shm *chunk, uint64_t state, uint32_t owner)
 {
-	/* CHUNK-A1 pairs with CHUNK-R1 in zcp_publisher_publish() of the previous owner. */
-	uint64_t state = atomic_load_explicit(&chunk->state, memory_order_acquire);
-
-	if (!is_free(chunk, state))
-		return false;
 	/* Relaxed: the two acquire loads of is_free() have ordered all that went before. */
 	return atomic_compare_exchange_strong_explicit(
 		&chunk->state, &state,
 		zcp_state(zcp_state_generation(state) + 1, owner, ZCP_CHUNK_LOANED),
 		memory_order_relaxed, memory_order_relaxed);
+}
+
+static bool try_claim(struct zcp_chunk_shm *chunk, uint32_t owner)
+{
+	uint64_t state;
+
+	return is_free(chunk, &state) && claim_free(chunk, state, owner);
 }
 
 static bool from_hints(struct zcp_claim_class *mine, const struct zcp_class *class,
@@ -78,36 +83,38 @@ static uint64_t *published_at(const struct zcp_claim_class *mine, uint32_t posit
 	return &mine->published[position & mine->published_mask];
 }
 
-/* Whether the chunk is free and still the one we published. */
-static bool still_ours_and_free(const struct zcp_class *class, uint64_t entry, bool *ours)
+/* The next one is free as well, and not the last: fewer chunks will do. */
+static void forget(struct zcp_claim_class *mine, const struct zcp_class *class)
 {
-	const struct zcp_chunk_shm *chunk = &class->chunks[(uint32_t)entry];
-	/* CHUNK-A1, as in try_claim(), which looks again. */
-	uint64_t state = atomic_load_explicit(&chunk->state, memory_order_acquire);
+	uint64_t state;
 
-	*ours = zcp_state_generation(state) == entry >> 32;
-	return *ours && is_free(chunk, state);
+	if (mine->tail - mine->head >= 2 &&
+	    is_free(&class->chunks[(uint32_t)*published_at(mine, mine->head)], &state))
+		mine->head++;
 }
 
+/*
+ * The one published last is left alone: its subscribers still have it in their caches, and
+ * fetching it back takes as long as handing a message over. With another one in turn, what
+ * the next claim needs is fetched while they read.
+ */
 static bool from_published(struct zcp_claim_class *mine, const struct zcp_class *class,
 			   uint32_t owner, uint32_t *index)
 {
-	for (int tries = 0; tries < TRIES && mine->head != mine->tail; tries++) {
-		uint64_t entry = *published_at(mine, mine->head++);
-		bool ours;
+	for (int tries = 0; tries < TRIES && mine->tail - mine->head >= 2; tries++) {
+		uint64_t entry = *published_at(mine, mine->head++), state;
+		struct zcp_chunk_shm *chunk = &class->chunks[(uint32_t)entry];
+		bool free = is_free(chunk, &state);
 
-		if (still_ours_and_free(class, entry, &ours) &&
-		    try_claim(&class->chunks[(uint32_t)entry], owner)) {
-			/* The next two are free as well: fewer chunks will do. */
-			if (mine->tail - mine->head >= 2 &&
-			    still_ours_and_free(class, *published_at(mine, mine->head), &ours) &&
-			    still_ours_and_free(class, *published_at(mine, mine->head + 1), &ours))
-				mine->head++;
+		/* Somebody else has claimed it since: it is not ours to remember. */
+		if (zcp_state_generation(state) != entry >> 32)
+			continue;
+		if (free && claim_free(chunk, state, owner)) {
+			forget(mine, class);
 			*index = (uint32_t)entry;
 			return true;
 		}
-		if (ours)
-			*published_at(mine, mine->tail++) = entry;
+		*published_at(mine, mine->tail++) = entry;
 	}
 	return false;
 }
@@ -142,18 +149,16 @@ int zcp_claim_take(struct zcp_claim *claim, const struct zcp_class *class, uint3
 	return ZCP_CLAIM_E_EXHAUSTED;
 }
 
-void zcp_claim_published(struct zcp_claim *claim, const struct zcp_class *class,
-			 uint32_t class_index, uint32_t index)
+void zcp_claim_published(struct zcp_claim *claim, uint32_t class_index, uint32_t index,
+			 uint32_t generation)
 {
 	struct zcp_claim_class *mine = &claim->classes[class_index];
-	/* Relaxed: we wrote the generation ourselves, when we claimed the chunk. */
-	uint64_t state = atomic_load_explicit(&class->chunks[index].state, memory_order_relaxed);
 
 	if (!mine->published)
 		return;
 	if (mine->tail - mine->head > mine->published_mask)
 		mine->head++;
-	*published_at(mine, mine->tail++) = (uint64_t)zcp_state_generation(state) << 32 | index;
+	*published_at(mine, mine->tail++) = (uint64_t)generation << 32 | index;
 }
 
 void zcp_claim_dropped(struct zcp_claim *claim, uint32_t class_index, uint32_t index)
@@ -165,15 +170,19 @@ void zcp_claim_dropped(struct zcp_claim *claim, uint32_t class_index, uint32_t i
 }
 
 void zcp_claim_prefetch(const struct zcp_claim *claim, const struct zcp_class *class,
-			uint32_t class_index)
+			uint32_t class_index, uint64_t size)
 {
 	const struct zcp_claim_class *mine = &claim->classes[class_index];
+	const struct zcp_chunk_header_shm *header;
 	uint32_t index;
 
 	if (mine->head == mine->tail)
 		return;
 	index = (uint32_t)*published_at(mine, mine->head);
-	__builtin_prefetch(&class->chunks[index], 1);
-	__builtin_prefetch(zcp_class_header(class, index), 1);
-	__builtin_prefetch(zcp_class_header(class, index) + 1, 1);
+	header = zcp_class_header(class, index);
+	zcp_prefetch_write(&class->chunks[index]);
+	zcp_prefetch_write(header);
+	zcp_prefetch_write(header + 1);
+	if (size > sizeof(*header))
+		zcp_prefetch_write((const char *)(header + 1) + size - 1);
 }

@@ -58,15 +58,18 @@ __attribute__((warn_unused_result)) int zcp_claim_take(struct zcp_claim *claim,
 						       const struct zcp_class *class,
 						       uint32_t class_index, uint32_t *index);
 
-/* Remembers a chunk that was just published. */
-void zcp_claim_published(struct zcp_claim *claim, const struct zcp_class *class,
-			 uint32_t class_index, uint32_t index);
+/* Remembers a chunk that was just published in this generation. */
+void zcp_claim_published(struct zcp_claim *claim, uint32_t class_index, uint32_t index,
+			 uint32_t generation);
 
 /* Remembers a chunk that was just pushed out of a lane, or discarded. */
 void zcp_claim_dropped(struct zcp_claim *claim, uint32_t class_index, uint32_t index);
 
-/* Brings what the next claim will probably touch into the cache, for writing. */
+/*
+ * Brings what the next claim will probably touch into the cache, for writing: descriptor,
+ * header, and first and last line of a payload of `size` bytes, like the one before it.
+ */
 void zcp_claim_prefetch(const struct zcp_claim *claim, const struct zcp_class *class,
-			uint32_t class_index);
+			uint32_t class_index, uint64_t size);
 
 #endif

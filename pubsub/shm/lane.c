@@ -14,34 +14,43 @@ static uint64_t after_loss(const struct zcp_lane *lane, uint64_t cursor, uint64_
 	return next;
 }
 
-int zcp_lane_take_slow(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
-		       const struct zcp_pool *pool, uint32_t *ref)
+/* Moves the cursor to what may still be there. False where the lane is empty. */
+static bool advance(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor)
+{
+	/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, cursor->seq)->word,
+					     memory_order_acquire);
+	int32_t ahead = zcp_slot_ahead(word, cursor->seq);
+
+	if (ahead < 0)
+		return false;
+	if (ahead > 0) {
+		uint64_t next = after_loss(lane, cursor->seq, cursor->seq + (uint32_t)ahead);
+
+		cursor->n_lost += next - cursor->seq;
+		cursor->seq = next;
+	} else if (!(word & ZCP_SLOT_LIVE)) {
+		cursor->seq++;
+	}
+	return true;
+}
+
+int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
+			     const struct zcp_pool *pool, uint32_t *ref)
 {
 	for (uint64_t n = 0; n <= 2 * (uint64_t)lane->mask + 2; n++) {
-		struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, cursor->seq);
-		/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
-		uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
-		int32_t ahead = zcp_slot_ahead(word, cursor->seq);
+		struct zcp_lane_slot_shm *slot;
+		uint64_t word;
 
-		if (ahead < 0)
+		if (!advance(lane, cursor))
 			break;
-		if (ahead > 0) {
-			uint64_t next =
-				after_loss(lane, cursor->seq, cursor->seq + (uint32_t)ahead);
-
-			cursor->n_lost += next - cursor->seq;
-			cursor->seq = next;
+		slot = zcp_lane_slot(lane, cursor->seq);
+		/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
+		word = atomic_load_explicit(&slot->word, memory_order_acquire);
+		if (zcp_slot_ahead(word, cursor->seq) != 0 || !(word & ZCP_SLOT_LIVE))
 			continue;
-		}
-		if (!(word & ZCP_SLOT_LIVE)) {
-			cursor->seq++;
-			continue;
-		}
-		zcp_pool_prefetch(pool, zcp_slot_ref(word));
-		/*
-		 * Relaxed: LANE-A1 has ordered what the slot refers to. A publisher that pushes
-		 * the message out at the same time makes this fail, and we have lost it.
-		 */
+		zcp_pool_prefetch(pool, zcp_slot_ref(word), cursor->last_size);
+		/* Relaxed, as in zcp_lane_take(). */
 		if (atomic_compare_exchange_strong_explicit(&slot->word, &word,
 							    word & ~ZCP_SLOT_LIVE,
 							    memory_order_relaxed,

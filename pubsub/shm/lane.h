@@ -37,6 +37,8 @@ struct zcp_lane_cursor {
 	uint64_t seq;
 	/* messages lost since the last one that was taken */
 	uint64_t n_lost;
+	/* bytes of the last one: the next is probably as large, and fetched so far ahead */
+	uint64_t last_size;
 };
 
 static inline uint64_t zcp_slot(uint64_t seq, uint64_t flags, uint32_t ref)
@@ -60,17 +62,16 @@ static inline int32_t zcp_slot_ahead(uint64_t word, uint64_t seq)
 	return (int32_t)(zcp_slot_seq(word) - (uint32_t)seq);
 }
 
-/* The slot of message `seq`: neighbours are a cache line apart. */
+/*
+ * The slot of message `seq`. Its place in the ring, turned left by three bits: neighbours
+ * are a cache line apart. A ring of one line stays as it is.
+ */
 static inline struct zcp_lane_slot_shm *zcp_lane_slot(const struct zcp_lane *lane, uint64_t seq)
 {
 	uint32_t i = (uint32_t)seq & lane->mask;
+	uint32_t lines_log2 = lane->log2 > 3 ? lane->log2 - 3 : 0;
 
-	if (lane->log2 > 3) {
-		uint32_t lines_log2 = lane->log2 - 3;
-
-		i = (i & ((UINT32_C(1) << lines_log2) - 1)) << 3 | i >> lines_log2;
-	}
-	return &lane->slots[i];
+	return &lane->slots[(i << 3 | i >> lines_log2) & lane->mask];
 }
 
 /*
@@ -98,6 +99,10 @@ static inline bool zcp_lane_push(const struct zcp_lane *lane, uint64_t seq, uint
 	return false;
 }
 
+/* The rest of zcp_lane_take(): what is there is not the message at the cursor. */
+int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
+			     const struct zcp_pool *pool, uint32_t *ref);
+
 /*
  * Subscriber: takes the message at the cursor or the oldest after it, and moves the cursor
  * on; its number is then cursor->seq - 1, or equal to that in the low 32 bits where the
@@ -105,19 +110,32 @@ static inline bool zcp_lane_push(const struct zcp_lane *lane, uint64_t seq, uint
  * cursor->n_lost. The chunk is fetched from `pool` into the cache on the way. Returns 0 with *ref, or ZCP_LANE_E_EMPTY. Wait-free: looks at no more
  * than two laps of slots, whatever the publisher does meanwhile.
  */
-int zcp_lane_take_slow(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
-		       const struct zcp_pool *pool, uint32_t *ref);
-
 static inline int zcp_lane_take(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
 				const struct zcp_pool *pool, uint32_t *ref)
 {
-	/* Relaxed: a look that decides only whether to look closely. */
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, cursor->seq)->word,
-					     memory_order_relaxed);
+	struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, cursor->seq);
+	/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
+	uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
+	int32_t ahead = zcp_slot_ahead(word, cursor->seq);
 
-	if (zcp_slot_ahead(word, cursor->seq) < 0)
+	if (ahead < 0)
 		return ZCP_LANE_E_EMPTY;
-	return zcp_lane_take_slow(lane, cursor, pool, ref);
+	if (__builtin_expect(ahead == 0 && (word & ZCP_SLOT_LIVE), 1)) {
+		zcp_pool_prefetch(pool, zcp_slot_ref(word), cursor->last_size);
+		/*
+		 * Relaxed: LANE-A1 has ordered what the slot refers to. A publisher that pushes
+		 * the message out at the same time makes this fail, and we have lost it.
+		 */
+		if (__builtin_expect(atomic_compare_exchange_strong_explicit(
+					     &slot->word, &word, word & ~ZCP_SLOT_LIVE,
+					     memory_order_relaxed, memory_order_relaxed),
+				     1)) {
+			cursor->seq++;
+			*ref = zcp_slot_ref(word);
+			return 0;
+		}
+	}
+	return zcp_lane_take_after_loss(lane, cursor, pool, ref);
 }
 
 /* Subscriber: whether zcp_lane_take() would not say empty. Wait-free. */

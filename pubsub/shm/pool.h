@@ -12,6 +12,7 @@
 
 #include "pubsub/shm/class_shm.h"
 #include "pubsub/shm/lane_shm.h"
+#include "pubsub/shm/prefetch.h"
 #include "pubsub/shm/region.h"
 
 /* One size class; `chunks` is NULL where the class is not mapped. */
@@ -91,16 +92,21 @@ static inline bool zcp_pool_chunk(const struct zcp_pool *pool, uint32_t ref,
 	return true;
 }
 
-/* Brings a chunk's descriptor (for writing), header and first line into the cache. */
-static inline void zcp_pool_prefetch(const struct zcp_pool *pool, uint32_t ref)
+/*
+ * Brings a chunk's descriptor (for writing), its header, and first and last line of a
+ * payload of `size` bytes into the cache.
+ */
+static inline void zcp_pool_prefetch(const struct zcp_pool *pool, uint32_t ref, uint64_t size)
 {
 	struct zcp_chunk chunk;
 
 	if (!zcp_pool_chunk(pool, ref, &chunk))
 		return;
-	__builtin_prefetch(chunk.header);
-	__builtin_prefetch(chunk.payload);
-	__builtin_prefetch(chunk.descriptor, 1);
+	zcp_prefetch_read(chunk.header);
+	zcp_prefetch_read(chunk.payload);
+	zcp_prefetch_write(chunk.descriptor);
+	if (size > sizeof(*chunk.header) && size <= chunk.payload_size)
+		zcp_prefetch_read((const char *)chunk.payload + size - 1);
 }
 
 /* Clears one holder's bit; the last one frees the chunk. Wait-free; harmless twice. */

@@ -36,7 +36,9 @@ int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
 	};
 	reader->lanes = calloc(n, sizeof(reader->lanes[0]));
 	reader->cursors = calloc(n, sizeof(reader->cursors[0]));
-	if (!reader->lanes || !reader->cursors) {
+	reader->places = calloc(options->max_held, sizeof(reader->places[0]));
+	reader->vacant = calloc(options->max_held, sizeof(reader->vacant[0]));
+	if (!reader->lanes || !reader->cursors || !reader->places || !reader->vacant) {
 		zcp_reader_deinit(reader);
 		return -ENOMEM;
 	}
@@ -56,6 +58,8 @@ void zcp_reader_deinit(struct zcp_reader *reader)
 {
 	free(reader->lanes);
 	free(reader->cursors);
+	free(reader->places);
+	free(reader->vacant);
 	*reader = (struct zcp_reader){ .topic = NULL };
 }
 
@@ -122,8 +126,6 @@ static void make_room(struct zcp_reader *reader, uint32_t publisher)
 void zcp_reader_lose_message(struct zcp_reader *reader, const struct zcp_reader_message *message)
 {
 	reader->cursors[message->publisher].n_lost++;
-	/* Relaxed: a count. */
-	(void)atomic_fetch_sub_explicit(&reader->n_held, 1, memory_order_relaxed);
 }
 
 /*
@@ -159,11 +161,26 @@ int zcp_reader_open_message(struct zcp_reader *reader, struct zcp_reader_message
 	message->publisher_id = atomic_load_explicit(&header->publisher_id, memory_order_relaxed);
 	message->n_lost = cursor->n_lost;
 	cursor->n_lost = 0;
+	cursor->last_size = message->size;
+	message->place = reader->vacant[--reader->n_vacant];
+	/* Relaxed: whoever releases the message gets it from this thread. */
+	atomic_store_explicit(&reader->places[message->place].chunk, chunk->descriptor,
+			      memory_order_relaxed);
 	count(reader, 1, message->n_lost);
 	return 0;
 corrupt:
 	zcp_reader_lose_message(reader, message);
 	return ZCP_READER_E_EMPTY;
+}
+
+/* Gathers the places that have been emptied. */
+static bool find_vacant(struct zcp_reader *reader)
+{
+	for (uint32_t i = 0; i < reader->options.max_held; i++)
+		/* PLACE-A1 pairs with PLACE-R1 in zcp_reader_release(). */
+		if (!atomic_load_explicit(&reader->places[i].chunk, memory_order_acquire))
+			reader->vacant[reader->n_vacant++] = i;
+	return reader->n_vacant > 0;
 }
 
 static int take_lane(struct zcp_reader *reader, uint32_t publisher,
@@ -176,8 +193,6 @@ static int take_lane(struct zcp_reader *reader, uint32_t publisher,
 	r = zcp_lane_take(&reader->lanes[publisher], cursor, reader->pool, &message->ref);
 	if (r != 0)
 		return r;
-	/* Relaxed: a count; releases by other threads only lower it. */
-	(void)atomic_fetch_add_explicit(&reader->n_held, 1, memory_order_relaxed);
 	message->publisher = publisher;
 	message->seq = cursor->seq - 1;
 	if (reader->options.blocks)
@@ -192,9 +207,7 @@ int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *messag
 {
 	uint32_t n = n_lanes(reader), publisher = reader->next;
 
-	/* Relaxed: a count. */
-	if (atomic_load_explicit(&reader->n_held, memory_order_relaxed) >=
-	    reader->options.max_held)
+	if (reader->n_vacant == 0 && !find_vacant(reader))
 		return ZCP_READER_E_HELD;
 	for (uint32_t i = 0; i < n; i++, publisher++) {
 		int r;
@@ -214,11 +227,31 @@ int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *messag
 	return ZCP_READER_E_EMPTY;
 }
 
-void zcp_reader_release(struct zcp_reader *reader, struct zcp_chunk_shm *descriptor)
+int zcp_reader_release(struct zcp_reader *reader, uint32_t place)
 {
-	zcp_chunk_release(descriptor, reader->options.holder);
-	/* Relaxed: a count; the take that it allows reads other chunks. */
-	(void)atomic_fetch_sub_explicit(&reader->n_held, 1, memory_order_relaxed);
+	struct zcp_chunk_shm *chunk;
+
+	if (place >= reader->options.max_held)
+		return -EINVAL;
+	/* Relaxed: whoever has the message has it from the thread that took it. */
+	chunk = atomic_load_explicit(&reader->places[place].chunk, memory_order_relaxed);
+	if (!chunk)
+		return -EINVAL;
+	zcp_chunk_release(chunk, reader->options.holder);
+	/* PLACE-R1 pairs with PLACE-A1 in find_vacant(): our bit is clear by then. */
+	atomic_store_explicit(&reader->places[place].chunk, NULL, memory_order_release);
+	return 0;
+}
+
+uint32_t zcp_reader_n_held(const struct zcp_reader *reader)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < reader->options.max_held; i++)
+		/* Relaxed: a count. */
+		if (atomic_load_explicit(&reader->places[i].chunk, memory_order_relaxed))
+			n++;
+	return n;
 }
 
 void zcp_reader_arm(struct zcp_reader *reader)

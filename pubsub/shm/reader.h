@@ -55,8 +55,18 @@ struct zcp_reader {
 	uint64_t n_lost;
 	/* our bit is set in the topic's sleepers */
 	bool sleeps;
-	/* changed by whoever releases */
-	_Atomic uint32_t n_held;
+	/*
+	 * What is held: max_held places, each with the chunk in it, or NULL. Places are taken
+	 * by whoever takes and emptied by whoever releases, so that neither needs a count that
+	 * both change. Those in `vacant` are known to be empty.
+	 */
+	struct zcp_reader_place *places;
+	uint32_t *vacant;
+	uint32_t n_vacant;
+};
+
+struct zcp_reader_place {
+	_Atomic(struct zcp_chunk_shm *) chunk;
 };
 
 /* A message that was taken. */
@@ -67,6 +77,8 @@ struct zcp_reader_message {
 	uint64_t publish_time_ns;
 	uint64_t publisher_id;
 	uint64_t n_lost;
+	/* the place where it is held: what zcp_reader_release() needs */
+	uint32_t place;
 	/* publisher slot and ref: what zcp_reader_open_message() needs */
 	uint32_t publisher;
 	uint32_t ref;
@@ -95,8 +107,14 @@ __attribute__((warn_unused_result)) int
 zcp_reader_open_message(struct zcp_reader *reader, struct zcp_reader_message *message);
 void zcp_reader_lose_message(struct zcp_reader *reader, const struct zcp_reader_message *message);
 
-/* Gives a message back. Any thread. Wait-free. */
-void zcp_reader_release(struct zcp_reader *reader, struct zcp_chunk_shm *descriptor);
+/*
+ * Gives back the message in a place. Any thread. Wait-free. Returns 0, or -EINVAL where
+ * nothing is held there.
+ */
+int zcp_reader_release(struct zcp_reader *reader, uint32_t place);
+
+/* How many messages are held. */
+uint32_t zcp_reader_n_held(const struct zcp_reader *reader);
 
 /*
  * Makes sure that publishers look at our signal before they leave a publish: the first

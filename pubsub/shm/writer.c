@@ -58,53 +58,61 @@ void zcp_writer_deinit(struct zcp_writer *writer)
 
 int zcp_writer_add_class(struct zcp_writer *writer, uint32_t class_index)
 {
-	if (!writer->pool->classes[class_index].chunks)
+	const struct zcp_class *classes = writer->pool->classes;
+	uint32_t at = writer->n_classes;
+	int r;
+
+	if (!classes[class_index].chunks)
 		return 0;
-	return zcp_claim_add_class(&writer->claim, writer->pool, class_index);
-}
-
-/* The next class, from the smallest up, that is at least `size` and larger than `last`. */
-static const struct zcp_class *next_class(const struct zcp_pool *pool, uint64_t size,
-					  const struct zcp_class *last)
-{
-	const struct zcp_class *best = NULL;
-
-	for (uint32_t i = 0; i < pool->n_classes; i++) {
-		const struct zcp_class *class = &pool->classes[i];
-
-		if (!class->chunks || class->payload_size < size ||
-		    (last && class->payload_size <= last->payload_size))
-			continue;
-		if (!best || class->payload_size < best->payload_size)
-			best = class;
-	}
-	return best;
-}
-
-int zcp_writer_loan(struct zcp_writer *writer, uint64_t size, uint32_t *ref)
-{
-	const struct zcp_pool *pool = writer->pool;
-	const struct zcp_class *class = next_class(pool, size, NULL);
-
-	if (!class || (writer->options.max_payload && size > writer->options.max_payload))
-		return ZCP_WRITER_E_TOO_LARGE;
-	if (writer->n_loaned >= writer->options.max_loans)
-		return ZCP_WRITER_E_LOANS;
-	for (; class; class = next_class(pool, size, class)) {
-		uint32_t class_index = (uint32_t)(class - pool->classes), index;
-
-		if (zcp_claim_take(&writer->claim, class, class_index, &index) == 0) {
-			writer->n_loaned++;
-			*ref = zcp_ref(class_index, index);
+	for (uint32_t i = 0; i < writer->n_classes; i++)
+		if (writer->by_size[i] == class_index)
 			return 0;
-		}
-	}
+	r = zcp_claim_add_class(&writer->claim, writer->pool, class_index);
+	if (r < 0)
+		return r;
+	for (; at > 0 && classes[writer->by_size[at - 1]].payload_size >
+				 classes[class_index].payload_size;
+	     at--)
+		writer->by_size[at] = writer->by_size[at - 1];
+	writer->by_size[at] = class_index;
+	writer->n_classes++;
+	return 0;
+}
+
+static int refuse_loan(struct zcp_writer *writer, bool fits)
+{
+	if (!fits)
+		return ZCP_WRITER_E_TOO_LARGE;
 	/* Relaxed: a count, and ours alone. */
 	atomic_store_explicit(
 		&writer->slot->n_exhausted,
 		atomic_load_explicit(&writer->slot->n_exhausted, memory_order_relaxed) + 1,
 		memory_order_relaxed);
 	return ZCP_WRITER_E_EXHAUSTED;
+}
+
+int zcp_writer_loan(struct zcp_writer *writer, uint64_t size, uint32_t *ref)
+{
+	bool fits = false;
+
+	if (writer->options.max_payload && size > writer->options.max_payload)
+		return ZCP_WRITER_E_TOO_LARGE;
+	for (uint32_t i = 0; i < writer->n_classes; i++) {
+		uint32_t class_index = writer->by_size[i], index;
+		const struct zcp_class *class = &writer->pool->classes[class_index];
+
+		if (class->payload_size < size)
+			continue;
+		fits = true;
+		if (writer->n_loaned >= writer->options.max_loans)
+			return ZCP_WRITER_E_LOANS;
+		if (zcp_claim_take(&writer->claim, class, class_index, &index) == 0) {
+			writer->n_loaned++;
+			*ref = zcp_ref(class_index, index);
+			return 0;
+		}
+	}
+	return refuse_loan(writer, fits);
 }
 
 bool zcp_writer_owns(const struct zcp_writer *writer, uint32_t ref)
@@ -131,14 +139,11 @@ uint32_t zcp_writer_generation(const struct zcp_writer *writer, uint32_t ref)
 }
 
 /* Takes LOANED off; the release makes the chunk's content the next owner's past. */
-static void unloan(struct zcp_writer *writer, struct zcp_chunk_shm *chunk)
+static void unloan(struct zcp_writer *writer, struct zcp_chunk_shm *chunk, uint32_t generation)
 {
-	/* Relaxed: ours since the claim. */
-	uint64_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
-
 	/* CHUNK-R1 pairs with CHUNK-A1 in try_claim() and with the holders' CHUNK-A2. */
 	atomic_store_explicit(&chunk->state,
-			      zcp_state(zcp_state_generation(state), writer->options.owner, 0),
+			      zcp_state(generation, writer->options.owner, 0),
 			      memory_order_release);
 	writer->n_loaned--;
 }
@@ -149,7 +154,7 @@ void zcp_writer_discard(struct zcp_writer *writer, uint32_t ref)
 
 	if (!zcp_pool_chunk(writer->pool, ref, &chunk))
 		return;
-	unloan(writer, chunk.descriptor);
+	unloan(writer, chunk.descriptor, zcp_writer_generation(writer, ref));
 	zcp_claim_dropped(&writer->claim, zcp_ref_class(ref), zcp_ref_index(ref));
 }
 
@@ -303,82 +308,100 @@ static void push(struct zcp_writer *writer, uint32_t ref)
 	}
 }
 
-/* Step 8, after op is even: those that sleep. */
-static void wake(struct zcp_writer *writer)
+__attribute__((noinline)) static void wake_sleepers(struct zcp_writer *writer)
 {
 	const struct zcp_topic_shm *shm = writer->topic->shm;
-	uint64_t sleepers[ZCP_TOPIC_SUBSCRIBER_WORDS], any = 0;
 
-	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++) {
-		/* Relaxed: the light fence against the sleeper's first, heavy one. */
-		sleepers[w] = atomic_load_explicit(&shm->sleepers[w], memory_order_relaxed) &
-			      writer->members[w];
-		any |= sleepers[w];
-	}
-	if (__builtin_expect(!any, 1))
-		return;
 	zcp_fence_full();
 	for (uint32_t i = 0; i < writer->n_lanes; i++) {
 		struct zcp_writer_lane *lane = &writer->lanes[i];
+		uint64_t word = atomic_load_explicit(&shm->sleepers[lane->subscriber / 64],
+						     memory_order_relaxed);
 
-		if (lane->signal && sleepers[lane->subscriber / 64] >> (lane->subscriber % 64) & 1)
+		if (lane->signal && word >> (lane->subscriber % 64) & 1)
 			zcp_signal_wake_sleeper(lane->signal, &lane->woken);
 	}
 }
 
+/* Step 8, after op is even: those that sleep. */
+static void wake(struct zcp_writer *writer)
+{
+	const struct zcp_topic_shm *shm = writer->topic->shm;
+	uint64_t any = 0;
+
+	/* Relaxed: the light fence against the sleeper's first, heavy one. */
+	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
+		any |= atomic_load_explicit(&shm->sleepers[w], memory_order_relaxed) &
+		       writer->members[w];
+	if (__builtin_expect(any != 0, 0))
+		wake_sleepers(writer);
+}
+
 /* What the next publish will touch is in the subscribers' caches: fetch it meanwhile. */
-static void prefetch(struct zcp_writer *writer, uint32_t ref)
+static void prefetch(struct zcp_writer *writer, uint32_t ref, uint64_t size)
 {
 	uint32_t n = writer->n_lanes < PREFETCH_LANES ? writer->n_lanes : PREFETCH_LANES;
 
 	for (uint32_t i = 0; i < n; i++)
-		__builtin_prefetch(zcp_lane_slot(&writer->lanes[i].lane, writer->next_seq), 1);
+		zcp_prefetch_write(zcp_lane_slot(&writer->lanes[i].lane, writer->next_seq));
 	zcp_claim_prefetch(&writer->claim, &writer->pool->classes[zcp_ref_class(ref)],
-			   zcp_ref_class(ref));
+			   zcp_ref_class(ref), size);
+}
+
+/* Steps 3 and 4. */
+static void prepare(struct zcp_writer *writer, const struct zcp_chunk *chunk, uint64_t size)
+{
+	uint64_t n = writer->next_seq, time_ns = writer->options.timestamps ? zcp_now_ns() : 0;
+
+	/* Relaxed, all of it: LANE-R1 publishes it to each subscriber. */
+	atomic_store_explicit(&chunk->header->seq, n, memory_order_relaxed);
+	atomic_store_explicit(&chunk->header->publish_time_ns, time_ns, memory_order_relaxed);
+	atomic_store_explicit(&chunk->header->payload_size, size, memory_order_relaxed);
+	atomic_store_explicit(&chunk->header->publisher_id, writer->options.publisher_id,
+			      memory_order_relaxed);
+	atomic_store_explicit(&chunk->header->user_header_size, 0, memory_order_relaxed);
+	atomic_store_explicit(&chunk->descriptor->seq, n, memory_order_relaxed);
+	/*
+	 * HOLDERS-R1 pairs with HOLDERS-A1 in the runtime's recovery: a bit says that seq is
+	 * this message's. For the subscribers LANE-R1 orders it. All words were 0 at the claim.
+	 */
+	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
+		if (writer->holders[i])
+			atomic_store_explicit(&chunk->descriptor->holders[i], writer->holders[i],
+					      memory_order_release);
+}
+
+int zcp_writer_publish_chunk(struct zcp_writer *writer, uint32_t ref,
+			     const struct zcp_chunk *chunk, uint32_t generation, uint64_t size,
+			     int64_t timeout_ns)
+{
+	enter(writer);
+	if (__builtin_expect(writer->n_blocking > 0, 0)) {
+		int r = block(writer, timeout_ns);
+
+		if (r != 0)
+			return r;
+	}
+	prepare(writer, chunk, size);
+	push(writer, ref);
+	writer->next_seq++;
+	/* SEQ-R1 pairs with SEQ-A1 in zcp_reader: n was pushed to all that get it. */
+	atomic_store_explicit(&writer->slot->next_seq, writer->next_seq, memory_order_release);
+	unloan(writer, chunk->descriptor, generation);
+	leave(writer);
+	zcp_fence_light(writer->options.symmetric);
+	wake(writer);
+	zcp_claim_published(&writer->claim, zcp_ref_class(ref), zcp_ref_index(ref), generation);
+	prefetch(writer, ref, size);
+	return 0;
 }
 
 int zcp_writer_publish(struct zcp_writer *writer, uint32_t ref, uint64_t size, int64_t timeout_ns)
 {
-	uint64_t n = writer->next_seq;
 	struct zcp_chunk chunk;
-	uint64_t time_ns = 0;
-	int r;
 
 	if (!zcp_pool_chunk(writer->pool, ref, &chunk))
 		return -EINVAL;
-	enter(writer);
-	if (__builtin_expect(writer->n_blocking > 0, 0)) {
-		r = block(writer, timeout_ns);
-		if (r != 0)
-			return r;
-	}
-	if (writer->options.timestamps)
-		time_ns = zcp_now_ns();
-	/* Relaxed, all of it: LANE-R1 publishes it to each subscriber. */
-	atomic_store_explicit(&chunk.header->seq, n, memory_order_relaxed);
-	atomic_store_explicit(&chunk.header->publish_time_ns, time_ns, memory_order_relaxed);
-	atomic_store_explicit(&chunk.header->payload_size, size, memory_order_relaxed);
-	atomic_store_explicit(&chunk.header->publisher_id, writer->options.publisher_id,
-			      memory_order_relaxed);
-	atomic_store_explicit(&chunk.header->user_header_size, 0, memory_order_relaxed);
-	atomic_store_explicit(&chunk.descriptor->seq, n, memory_order_relaxed);
-	/*
-	 * HOLDERS-R1 pairs with HOLDERS-A1 in the runtime's recovery: a bit says that seq is
-	 * this message's. For the subscribers LANE-R1 orders it.
-	 */
-	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
-		atomic_store_explicit(&chunk.descriptor->holders[i], writer->holders[i],
-				      memory_order_release);
-	push(writer, ref);
-	writer->next_seq = n + 1;
-	/* SEQ-R1 pairs with SEQ-A1 in zcp_reader: n was pushed to all that get it. */
-	atomic_store_explicit(&writer->slot->next_seq, n + 1, memory_order_release);
-	unloan(writer, chunk.descriptor);
-	leave(writer);
-	zcp_fence_light(writer->options.symmetric);
-	wake(writer);
-	zcp_claim_published(&writer->claim, &writer->pool->classes[zcp_ref_class(ref)],
-			    zcp_ref_class(ref), zcp_ref_index(ref));
-	prefetch(writer, ref);
-	return 0;
+	return zcp_writer_publish_chunk(writer, ref, &chunk, zcp_writer_generation(writer, ref),
+					size, timeout_ns);
 }

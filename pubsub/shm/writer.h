@@ -77,6 +77,9 @@ struct zcp_writer {
 	uint32_t n_lanes;
 	uint32_t n_blocking;
 	uint32_t n_loaned;
+	/* the pool's size classes that we can use, the smallest first */
+	uint32_t by_size[ZCP_CLASSES_MAX];
+	uint32_t n_classes;
 	struct zcp_claim claim;
 };
 
@@ -110,11 +113,17 @@ uint32_t zcp_writer_generation(const struct zcp_writer *writer, uint32_t ref);
 /*
  * Publishes a loan of this writer. Where a blocking subscriber's queue is full, waits for
  * timeout_ns (< 0: without a limit). Returns 0, ZCP_WRITER_E_FULL with the loan as it was,
- * or -EINTR likewise. Wait-free over the subscribers where none blocks.
+ * -EINTR likewise, or -EINVAL (no such chunk). Wait-free over the subscribers where none
+ * blocks.
  */
 __attribute__((warn_unused_result)) int zcp_writer_publish(struct zcp_writer *writer,
 							   uint32_t ref, uint64_t size,
 							   int64_t timeout_ns);
+
+/* The same for whoever has the chunk and the loan's generation at hand. */
+__attribute__((warn_unused_result)) int
+zcp_writer_publish_chunk(struct zcp_writer *writer, uint32_t ref, const struct zcp_chunk *chunk,
+			 uint32_t generation, uint64_t size, int64_t timeout_ns);
 
 /* Gives a loan of this writer back. Wait-free. */
 void zcp_writer_discard(struct zcp_writer *writer, uint32_t ref);
