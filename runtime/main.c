@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -223,12 +224,23 @@ static void detach(const struct zcpd_server *server, int *ready)
 	zcp_close_fd(ready);
 }
 
+/* A node that is pinned to a processor starts us there; we serve others too. */
+static void unpin(void)
+{
+	cpu_set_t all;
+
+	(void)memset(&all, 0xff, sizeof(all));
+	ZCP_IGNORE(sched_setaffinity(0, sizeof(all), &all) < 0);
+}
+
 static int serve(const struct arguments *arguments, const struct zcpd_config *config)
 {
 	static struct zcpd_server server;
 	char text[1024];
 	int ready = -1, r;
 
+	if (arguments->server.until_idle)
+		unpin();
 	if (!arguments->foreground) {
 		r = go_into_background(&ready);
 		if (r != 0)

@@ -492,7 +492,7 @@ static void begin_grace(struct zcpd_registry *registry, struct zcpd_endpoint *su
 int zcpd_registry_open_subscriber(struct zcpd_registry *registry,
 				  const struct zcpd_client *client,
 				  const struct zcp_open_subscriber *request, uint64_t request_id,
-				  char *text, size_t text_size)
+				  struct zcpd_endpoint **endpoint, char *text, size_t text_size)
 {
 	ZCP_CLEANUP(zcp_free_memory) struct zcpd_endpoint *subscriber = NULL;
 	struct zcpd_topic *topic;
@@ -521,6 +521,7 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry,
 	zcpd_topic_set_type(topic, request->type);
 	zcpd_subscriber_join(topic, subscriber);
 	begin_grace(registry, subscriber);
+	*endpoint = subscriber;
 	subscriber = NULL;
 	(void)zcpd_registry_poll(registry);
 	return 0;

@@ -75,7 +75,7 @@ zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zcpd_c
 __attribute__((warn_unused_result)) int
 zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct zcpd_client *client,
 			      const struct zcp_open_subscriber *request, uint64_t request_id,
-			      char *text, size_t text_size);
+			      struct zcpd_endpoint **endpoint, char *text, size_t text_size);
 
 /*
  * Ends an endpoint whose owner asked for it, or is dead. events.closed() is called, perhaps

@@ -265,13 +265,16 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 static void open_subscriber(struct zcpd_session *session, const struct zcp_message *message)
 {
 	struct zcpd_client client = client_of(session);
+	struct zcpd_endpoint *subscriber;
 	char text[ZCP_TEXT_SIZE];
 	int r;
 
 	r = zcpd_registry_open_subscriber(session->registry, &client, &message->u.open_subscriber,
-					  message->id, text, sizeof(text));
+					  message->id, &subscriber, text, sizeof(text));
 	if (r < 0)
 		send_error(session, message->id, r, text);
+	else
+		LIST_INSERT_HEAD(&session->endpoints, subscriber, link);
 }
 
 void zcpd_session_joined(struct zcpd_endpoint *subscriber)
