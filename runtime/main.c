@@ -219,7 +219,9 @@ static void detach(const struct zcpd_server *server, int *ready)
 		(void)dup2(log >= 0 ? log : null, STDERR_FILENO);
 	zcp_close_fd(&null);
 	zcp_close_fd(&log);
-	ZCP_IGNORE(chdir("/") < 0);
+	/* With a relative runtime directory we must stay where it is. */
+	if (server->paths.directory[0] == '/')
+		ZCP_IGNORE(chdir("/") < 0);
 	ZCP_IGNORE(write(*ready, "r", 1) < 0);
 	zcp_close_fd(ready);
 }

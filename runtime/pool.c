@@ -171,16 +171,42 @@ struct zcp_chunk_shm *zcpd_pool_descriptor(const struct zcpd_pool *pool, uint32_
 	return zcp_ref_index(ref) < class->n_chunks ? &class->chunks[zcp_ref_index(ref)] : NULL;
 }
 
+uint32_t zcpd_pool_n_touched(const struct zcpd_pool *pool, uint32_t class_index)
+{
+	const struct zcp_class *class = &pool->view.classes[class_index];
+	int fd = pool->classes[class_index].chunks_fd;
+	off_t end = 0, data = 0;
+	uint64_t n;
+
+	/* Holes in between are rare: a round begins where the last one ended. */
+	while ((data = lseek(fd, data, SEEK_DATA)) >= 0) {
+		end = lseek(fd, data, SEEK_HOLE);
+		if (end < 0)
+			return class->n_chunks;
+		data = end;
+	}
+	if (errno != ENXIO)
+		return class->n_chunks;
+	if ((uint64_t)end <= sizeof(struct zcp_class_shm))
+		return 0;
+	n = ((uint64_t)end - sizeof(struct zcp_class_shm) + sizeof(struct zcp_chunk_shm) - 1) /
+	    sizeof(struct zcp_chunk_shm);
+	return n < class->n_chunks ? (uint32_t)n : class->n_chunks;
+}
+
 void zcpd_pool_class_info(const struct zcpd_pool *pool, uint32_t class_index,
 			  struct zcp_class_info *info)
 {
 	const struct zcp_class *class = &pool->view.classes[class_index];
+	uint32_t n_touched;
 
 	*info = (struct zcp_class_info){
 		.payload_size = class->payload_size,
 		.n_chunks = class->n_chunks,
 	};
-	for (uint32_t i = 0; i < class->n_chunks; i++) {
+	n_touched = zcpd_pool_n_touched(pool, class_index);
+	info->n_free = class->n_chunks - n_touched;
+	for (uint32_t i = 0; i < n_touched; i++) {
 		const struct zcp_chunk_shm *chunk = &class->chunks[i];
 		/* Relaxed: counts, which change while we count. */
 		uint64_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);

@@ -75,6 +75,12 @@ void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner);
 /* The descriptor a ref names; NULL where there is none. */
 struct zcp_chunk_shm *zcpd_pool_descriptor(const struct zcpd_pool *pool, uint32_t ref);
 
+/*
+ * How many of a class's chunks, from the first one on, can ever have been claimed: the rest
+ * of the table is a hole in its memfd, and looking at it would fill it.
+ */
+uint32_t zcpd_pool_n_touched(const struct zcpd_pool *pool, uint32_t class_index);
+
 /* What the chunks of one class are used for, as of now. */
 void zcpd_pool_class_info(const struct zcpd_pool *pool, uint32_t class_index,
 			  struct zcp_class_info *info);

@@ -178,8 +178,9 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 
 	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
 		const struct zcp_class *class = &topic->pool->view.classes[c];
+		uint32_t n_touched = zcpd_pool_n_touched(topic->pool, c);
 
-		for (uint32_t i = 0; i < class->n_chunks; i++) {
+		for (uint32_t i = 0; i < n_touched; i++) {
 			/* CHUNK-A1. */
 			uint64_t state = atomic_load_explicit(&class->chunks[i].state,
 							      memory_order_acquire);
@@ -259,8 +260,9 @@ void zcpd_subscriber_sweep(struct zcpd_topic *topic, struct zcpd_endpoint *subsc
 {
 	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
 		const struct zcp_class *class = &topic->pool->view.classes[c];
+		uint32_t n_touched = zcpd_pool_n_touched(topic->pool, c);
 
-		for (uint32_t i = 0; i < class->n_chunks; i++)
+		for (uint32_t i = 0; i < n_touched; i++)
 			if (zcp_chunk_has_holder(&class->chunks[i], subscriber->holder))
 				zcp_chunk_release(&class->chunks[i], subscriber->holder);
 	}

@@ -18,6 +18,7 @@
 
 /* Address space that one size class of an automatic pool may span; memory is taken by use. */
 #define AUTOMATIC_SPAN_MAX (UINT64_C(64) << 30)
+#define AUTOMATIC_PAYLOAD_MAX (UINT64_C(1) << 46)
 #define AUTOMATIC_CHUNKS_MAX (UINT64_C(1) << 20)
 /* How long a join waits for a publisher that is stopped in the middle of a publish. */
 #define JOIN_GRACE_MAX_NS UINT64_C(50000000)
@@ -272,6 +273,9 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	/* Twice as large each time, so that a few classes reach everywhere. */
 	if (payload < 2 * largest)
 		payload = 2 * largest;
+	/* More is refused with the class; here the stride would wrap. */
+	if (payload > AUTOMATIC_PAYLOAD_MAX)
+		return -EINVAL;
 	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(payload);
 	if (most > AUTOMATIC_CHUNKS_MAX)
 		most = AUTOMATIC_CHUNKS_MAX;

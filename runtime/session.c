@@ -51,13 +51,19 @@ static void free_session(uv_handle_t *handle)
 	free(session);
 }
 
+static void close_handles(struct zcpd_session *session)
+{
+	if (!uv_is_closing((uv_handle_t *)&session->socket_poll))
+		uv_close((uv_handle_t *)&session->socket_poll, free_session);
+	uv_close((uv_handle_t *)&session->pidfd_poll, free_session);
+}
+
 static void end_session(struct zcpd_session *session)
 {
 	if (session->greeted)
 		zcpd_registry_give_signal(session->registry, session->signal);
 	session->ended(session, session->user);
-	uv_close((uv_handle_t *)&session->socket_poll, free_session);
-	uv_close((uv_handle_t *)&session->pidfd_poll, free_session);
+	close_handles(session);
 }
 
 /* The process is gone, or says that it is done. */
@@ -90,12 +96,13 @@ static void disconnect(struct zcpd_session *session)
 {
 	struct zcpd_endpoint *endpoint;
 
-	(void)uv_poll_stop(&session->socket_poll);
 	if (LIST_EMPTY(&session->endpoints)) {
 		zcpd_debug("node '%s' (pid %u) has left", session->node, session->pid);
 		end_session(session);
 		return;
 	}
+	/* The poll first: once the number is somebody else's it must not be touched again. */
+	uv_close((uv_handle_t *)&session->socket_poll, free_session);
 	zcp_close_fd(&session->socket);
 	LIST_FOREACH(endpoint, &session->endpoints, link)
 		zcpd_registry_deactivate(session->registry, endpoint);
@@ -300,11 +307,16 @@ void zcpd_session_joined(struct zcpd_endpoint *subscriber)
 
 void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 {
-	if (!endpoint->session)
+	struct zcpd_session *session = endpoint->session;
+
+	if (!session)
 		return;
 	LIST_REMOVE(endpoint, link);
 	if (endpoint->request_id)
-		send_ok(endpoint->session, endpoint->request_id);
+		send_ok(session, endpoint->request_id);
+	/* The last one of a node that did not wait for it. */
+	if (session->socket < 0 && LIST_EMPTY(&session->endpoints))
+		end_session(session);
 }
 
 static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)
@@ -548,6 +560,5 @@ void zcpd_session_abandon(struct zcpd_session *session)
 		endpoint->session = NULL;
 	LIST_INIT(&session->endpoints);
 	session->ended(session, session->user);
-	uv_close((uv_handle_t *)&session->socket_poll, free_session);
-	uv_close((uv_handle_t *)&session->pidfd_poll, free_session);
+	close_handles(session);
 }
