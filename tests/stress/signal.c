@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No wake-up is lost. First two threads do at the same moment what must not miss each other:
+ * one announces its sleep and looks, the other publishes and looks for a sleeper; then two
+ * sleep and wake each other by turns; then messages to a subscriber that sleeps whenever
+ * there is nothing, from publishers that wait whenever there is no room. A lost wake-up
+ * leaves somebody asleep for ever; the watchdog sees that nothing moves on.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "pubsub/shm/fence.h"
+#include "tests/support/check.h"
+#include "tests/support/testbed.h"
+#include "tests/support/traffic.h"
+
+#define WATCH_SECONDS 20
+
+static _Atomic uint64_t progress;
+
+/* Comes again and again; between two of them something must have happened. */
+static void on_alarm(int number)
+{
+	static const char message[] = "failed: a wake-up was lost, nothing moves on\n";
+	static uint64_t last = UINT64_MAX;
+	/* Relaxed: a count. */
+	uint64_t now = atomic_load_explicit(&progress, memory_order_relaxed);
+
+	(void)number;
+	if (now == last) {
+		(void)!write(STDERR_FILENO, message, sizeof(message) - 1);
+		_exit(1);
+	}
+	last = now;
+	(void)alarm(WATCH_SECONDS);
+}
+
+/* Both sides of one sleep, again and again. */
+struct moment {
+	struct zcp_signal_shm *signal;
+	_Atomic uint64_t published;
+	/* rounds that the waker has begun and ended, and the sleeper has begun */
+	_Atomic uint64_t begun;
+	_Atomic uint64_t ended;
+	_Atomic uint64_t ready;
+	uint64_t n_rounds;
+};
+
+/* Waits for the other side, long enough on one processor too. */
+static void await_round(_Atomic uint64_t *word, uint64_t round)
+{
+	for (uint32_t n = 0; zcp_test_load(word) < round; n++) {
+		if (n % 4096 == 4095)
+			sched_yield();
+		else
+			zcp_cpu_relax();
+	}
+}
+
+static void *wake_at_the_moment(void *arg)
+{
+	struct moment *m = arg;
+	uint32_t seed = 5;
+
+	for (uint64_t round = 1; round <= m->n_rounds; round++) {
+		uint64_t woken = 0;
+
+		zcp_test_store(&m->begun, round);
+		await_round(&m->ready, round);
+		zcp_test_pause(&seed, 8);
+		/* A plain store, which the processor may keep back: the fence is what counts. */
+		atomic_store_explicit(&m->published, round, memory_order_relaxed);
+		zcp_fence_full();
+		zcp_signal_wake_sleeper(m->signal, &woken);
+		zcp_test_store(&m->ended, round);
+	}
+	return NULL;
+}
+
+static void moments(struct zcp_testbed *bed)
+{
+	struct moment m = {
+		.signal = &bed->view.signals.signals[0],
+		.n_rounds = zcp_test_rounds(300000),
+	};
+	uint64_t n_seen = 0, n_woken = 0;
+	uint32_t seed = 6;
+	pthread_t thread;
+
+	ZCP_CHECK(pthread_create(&thread, NULL, wake_at_the_moment, &m) == 0);
+	for (uint64_t round = 1; round <= m.n_rounds; round++) {
+		uint32_t announced;
+		bool seen, woken;
+
+		zcp_test_store(&m.ready, round);
+		await_round(&m.begun, round);
+		zcp_test_pause(&seed, 8);
+		announced = zcp_signal_announce(m.signal);
+		seen = atomic_load_explicit(&m.published, memory_order_relaxed) == round;
+		await_round(&m.ended, round);
+		woken = zcp_test_load(&m.signal->events) != announced;
+		/* Neither: it would have slept, and nobody would have come. */
+		ZCP_CHECK(seen || woken);
+		n_seen += seen;
+		n_woken += woken;
+		zcp_signal_awake(m.signal);
+		(void)atomic_fetch_add_explicit(&progress, 1, memory_order_relaxed);
+	}
+	ZCP_CHECK(pthread_join(thread, NULL) == 0);
+	(void)printf("%llu moments: %llu times seen, %llu times woken\n",
+		     (unsigned long long)m.n_rounds, (unsigned long long)n_seen,
+		     (unsigned long long)n_woken);
+}
+
+/* One side of the ball game: the ball is thrown with a word, and whoever sleeps is woken. */
+struct player {
+	struct zcp_signal_shm *mine;
+	struct zcp_signal_shm *theirs;
+	/* the ball's number, written by both by turns */
+	_Atomic uint64_t *ball;
+	/* whether the odd or the even balls are mine */
+	uint64_t side;
+	uint64_t n_rounds;
+	uint32_t seed;
+};
+
+static bool is_mine(const struct player *p)
+{
+	/* Relaxed: what is tested is the fences that zcp_signal_*() and its callers have. */
+	return atomic_load_explicit(p->ball, memory_order_relaxed) % 2 == p->side;
+}
+
+static void await_ball(const struct player *p)
+{
+	while (!is_mine(p)) {
+		uint32_t announced = zcp_signal_announce(p->mine);
+
+		if (!is_mine(p))
+			(void)zcp_signal_sleep(p->mine, announced, -1);
+		zcp_signal_awake(p->mine);
+	}
+}
+
+static void *play(void *arg)
+{
+	struct player *p = arg;
+	uint64_t woken = 0;
+
+	for (uint64_t i = 0; i < p->n_rounds; i++) {
+		await_ball(p);
+		zcp_test_pause(&p->seed, 1 + (zcp_test_random(&p->seed) % 8 == 0 ? 4000 : 100));
+		(void)atomic_fetch_add_explicit(&progress, 1, memory_order_relaxed);
+		/* A plain store, which the processor may keep back: the fence is what counts. */
+		atomic_store_explicit(p->ball,
+				      atomic_load_explicit(p->ball, memory_order_relaxed) + 1,
+				      memory_order_relaxed);
+		zcp_fence_full();
+		zcp_signal_wake_sleeper(p->theirs, &woken);
+	}
+	return NULL;
+}
+
+static void handovers(struct zcp_testbed *bed)
+{
+	struct zcp_signal_shm *signals = bed->view.signals.signals;
+	_Atomic uint64_t ball = 0;
+	struct player players[2];
+	pthread_t thread;
+
+	for (uint32_t i = 0; i < 2; i++)
+		players[i] = (struct player){
+			.mine = &signals[i],
+			.theirs = &signals[1 - i],
+			.ball = &ball,
+			.side = i,
+			.n_rounds = zcp_test_rounds(100000),
+			.seed = i + 1,
+		};
+	ZCP_CHECK(pthread_create(&thread, NULL, play, &players[0]) == 0);
+	(void)play(&players[1]);
+	ZCP_CHECK(pthread_join(thread, NULL) == 0);
+	(void)printf("%llu handovers\n", (unsigned long long)zcp_test_load(&ball));
+}
+
+struct publisher {
+	struct zcp_traffic *traffic;
+	struct zcp_writer writer;
+	uint32_t seed;
+};
+
+static void *publish(void *arg)
+{
+	struct publisher *p = arg;
+
+	zcp_traffic_publish(p->traffic, &p->writer, p->seed);
+	return NULL;
+}
+
+/* Short lanes, so that both sides sleep often. */
+static void messages(uint32_t n_publishers, bool blocks, uint32_t depth_log2)
+{
+	struct zcp_traffic traffic = {
+		.n_publishers = n_publishers,
+		.n_subscribers = 1,
+		.n_messages = zcp_test_rounds(30000) / n_publishers,
+		.first_seq = 1,
+		.sleeps = true,
+		.blocks = blocks,
+		.pause = 3000,
+	};
+	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(
+		n_publishers, 1, depth_log2, ZCP_TRAFFIC_PAYLOAD,
+		zcp_traffic_n_chunks(&traffic, depth_log2, 0));
+	struct zcp_reader_options subscriber = {
+		.depth_log2 = depth_log2,
+		.max_held = ZCP_TRAFFIC_HELD_MAX,
+		.blocks = blocks,
+	};
+	struct publisher publishers[4];
+	pthread_t threads[4];
+	struct zcp_reader reader;
+	struct zcp_testbed bed;
+
+	zcp_testbed_init(&bed, &options);
+	subscriber.symmetric = bed.symmetric;
+	zcp_testbed_join(&bed, &subscriber);
+	zcp_testbed_reader(&bed.view, &subscriber, &reader);
+	for (uint32_t p = 0; p < n_publishers; p++) {
+		publishers[p] = (struct publisher){ .traffic = &traffic, .seed = p + 1 };
+		zcp_testbed_writer(&bed, &bed.view, p, 1, &publishers[p].writer);
+		ZCP_CHECK(pthread_create(&threads[p], NULL, publish, &publishers[p]) == 0);
+	}
+	zcp_traffic_subscribe(&traffic, &reader, &bed.view.signals.signals[0], 7);
+	for (uint32_t p = 0; p < n_publishers; p++) {
+		ZCP_CHECK(pthread_join(threads[p], NULL) == 0);
+		zcp_writer_deinit(&publishers[p].writer);
+	}
+	zcp_traffic_check(&traffic);
+	ZCP_CHECK(zcp_testbed_n_busy(&bed) == 0);
+	(void)atomic_fetch_add_explicit(&progress, 1, memory_order_relaxed);
+	(void)printf("%u publishers, %s, depth %u: %llu received, %llu lost, %u wakes\n",
+		     n_publishers, blocks ? "blocking" : "dropping", 1U << depth_log2,
+		     (unsigned long long)zcp_test_load(&traffic.n_received),
+		     (unsigned long long)zcp_test_load(&traffic.n_lost),
+		     zcp_test_load(&bed.view.signals.signals[0].events));
+	zcp_reader_deinit(&reader);
+	zcp_testbed_deinit(&bed);
+}
+
+int main(void)
+{
+	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 2, 0, 64, 1);
+	struct zcp_testbed bed;
+
+	ZCP_CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
+	(void)alarm(WATCH_SECONDS);
+	zcp_testbed_init(&bed, &options);
+	moments(&bed);
+	handovers(&bed);
+	zcp_testbed_deinit(&bed);
+	messages(1, false, 1);
+	messages(1, true, 0);
+	messages(1, true, 2);
+	messages(4, false, 0);
+	messages(4, true, 1);
+	return 0;
+}

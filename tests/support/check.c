@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Checks, watchdog, random numbers, payloads.
+ */
+#include "tests/support/check.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pubsub/shm/fence.h"
+
+void zcp_test_fail(const char *file, int line, const char *condition)
+{
+	(void)dprintf(STDERR_FILENO, "%s:%d: failed in process %d: %s\n", file, line, (int)getpid(),
+		      condition);
+	_exit(1);
+}
+
+static double factor(void)
+{
+	const char *text = getenv("ZCP_STRESS_ROUNDS");
+	double f = text ? strtod(text, NULL) : 1;
+
+	return f > 0 ? f : 1;
+}
+
+uint64_t zcp_test_rounds(uint64_t n)
+{
+	double scaled = (double)n * factor();
+
+	return scaled < 1 ? 1 : (uint64_t)scaled;
+}
+
+static void on_alarm(int number)
+{
+	static const char message[] = "failed: still running when the watchdog came\n";
+
+	(void)number;
+	(void)!write(STDERR_FILENO, message, sizeof(message) - 1);
+	_exit(1);
+}
+
+void zcp_test_watchdog(unsigned int seconds)
+{
+	double f = factor();
+
+	ZCP_CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
+	(void)alarm(f > 1 ? (unsigned int)(seconds * f) : seconds);
+}
+
+uint32_t zcp_test_random(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+void zcp_test_pause(uint32_t *state, uint32_t limit)
+{
+	/* Of two random numbers the smaller: short pauses are where races are. */
+	uint32_t a = zcp_test_random(state) % limit, b = zcp_test_random(state) % limit;
+
+	for (uint32_t n = a < b ? a : b; n > 0; n--)
+		zcp_cpu_relax();
+}
+
+static uint64_t word(uint64_t publisher, uint64_t seq, size_t i)
+{
+	return (seq * UINT64_C(0x9e3779b97f4a7c15) ^ publisher << 56) + i;
+}
+
+void zcp_test_fill(void *payload, size_t size, uint64_t publisher, uint64_t seq)
+{
+	uint64_t *words = payload;
+
+	for (size_t i = 0; i < size / sizeof(words[0]); i++)
+		words[i] = word(publisher, seq, i);
+}
+
+bool zcp_test_is_filled(const void *payload, size_t size, uint64_t publisher, uint64_t seq)
+{
+	const uint64_t *words = payload;
+
+	for (size_t i = 0; i < size / sizeof(words[0]); i++)
+		if (words[i] != word(publisher, seq, i))
+			return false;
+	return true;
+}

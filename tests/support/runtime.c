@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zcpd as a child, and short ways through the API and through the control socket.
+ */
+#include "tests/support/runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pubsub/client/control.h"
+#include "tests/support/cases.h"
+#include "tests/support/process.h"
+
+#define ARGUMENTS_MAX 16
+
+static const char *zcpd_path(void)
+{
+	const char *path = getenv("ZCP_ZCPD");
+
+	return path ? path : ZCP_BIN_DIR "/zcpd";
+}
+
+const char *zcp_test_config(const char *text)
+{
+	static char path[128];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/zcp.toml", zcp_test_directory());
+	file = fopen(path, "we");
+	ZCP_CHECK(file != NULL);
+	ZCP_CHECK(fputs(text, file) >= 0 && fclose(file) == 0);
+	return path;
+}
+
+/* A datagram socket with a name of the kernel's choosing, which goes to NOTIFY_SOCKET. */
+static int listen_for_ready(char *name, size_t size)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	socklen_t n = sizeof(address);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ZCP_CHECK(fd >= 0);
+	ZCP_CHECK(bind(fd, (const struct sockaddr *)&address, sizeof(sa_family_t)) == 0);
+	ZCP_CHECK(getsockname(fd, (struct sockaddr *)&address, &n) == 0);
+	(void)snprintf(name, size, "@%.*s", (int)(n - offsetof(struct sockaddr_un, sun_path) - 1),
+		       address.sun_path + 1);
+	return fd;
+}
+
+void zcp_test_runtime_notifies(const struct zcp_test_runtime *runtime, const char *state)
+{
+	struct pollfd pollfds[2] = {
+		{ .fd = runtime->notify, .events = POLLIN },
+		{ .fd = runtime->pidfd, .events = POLLIN },
+	};
+	char said[64];
+	ssize_t n;
+
+	ZCP_CHECK(poll(pollfds, 2, -1) > 0);
+	ZCP_CHECK(pollfds[0].revents & POLLIN);
+	n = recv(runtime->notify, said, sizeof(said) - 1, 0);
+	ZCP_CHECK(n > 0);
+	said[n] = 0;
+	ZCP_CHECK(strcmp(said, state) == 0);
+}
+
+void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config)
+{
+	const char *arguments[8] = { "zcpd", "--foreground", "--log-level", "debug" };
+	char name[128];
+
+	runtime->notify = listen_for_ready(name, sizeof(name));
+	if (config) {
+		arguments[4] = "--config";
+		arguments[5] = zcp_test_config(config);
+	}
+	(void)snprintf(runtime->log, sizeof(runtime->log), "%s/foreground.log",
+		       zcp_test_directory());
+	(void)fflush(NULL);
+	runtime->pid = fork();
+	ZCP_CHECK(runtime->pid >= 0);
+	if (runtime->pid == 0) {
+		int log = open(runtime->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+		ZCP_CHECK(log >= 0 && dup2(log, STDERR_FILENO) >= 0);
+		ZCP_CHECK(setenv("NOTIFY_SOCKET", name, 1) == 0);
+		(void)execv(zcpd_path(), (char *const *)arguments);
+		_exit(127);
+	}
+	runtime->pidfd = zcp_test_pidfd(runtime->pid);
+	ZCP_CHECK(runtime->pidfd >= 0);
+	zcp_test_runtime_notifies(runtime, "READY=1");
+}
+
+static int end_runtime(struct zcp_test_runtime *runtime, int number)
+{
+	int status;
+
+	ZCP_CHECK(zcp_test_pidfd_kill(runtime->pidfd, number) == 0);
+	ZCP_CHECK(waitpid(runtime->pid, &status, 0) == runtime->pid);
+	(void)close(runtime->pidfd);
+	(void)close(runtime->notify);
+	return status;
+}
+
+void zcp_test_runtime_stop(struct zcp_test_runtime *runtime)
+{
+	int status = end_runtime(runtime, SIGTERM);
+
+	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+void zcp_test_runtime_kill(struct zcp_test_runtime *runtime)
+{
+	int status = end_runtime(runtime, SIGKILL);
+
+	ZCP_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void read_all(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t n = 0;
+	ssize_t r;
+
+	ZCP_CHECK(fd >= 0);
+	while (n + 1 < size && (r = read(fd, text + n, size - 1 - n)) > 0)
+		n += (size_t)r;
+	text[n] = 0;
+	(void)close(fd);
+}
+
+bool zcp_test_runtime_said(const struct zcp_test_runtime *runtime, const char *text)
+{
+	static char log[1 << 20];
+
+	read_all(runtime->log, log, sizeof(log));
+	return strstr(log, text) != NULL;
+}
+
+pid_t zcp_test_runtime_pid(const char *domain)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/%s/zcpd.pid", zcp_test_directory(), domain);
+	return zcp_test_read_pid(path);
+}
+
+int zcp_test_zcpd(const char *const *arguments, char *out, char *err, size_t size)
+{
+	const char *all[ARGUMENTS_MAX] = { "zcpd" };
+	char paths[2][128];
+	int status;
+	pid_t pid;
+
+	for (int i = 0; i + 2 < ARGUMENTS_MAX && arguments[i]; i++)
+		all[i + 1] = arguments[i];
+	for (int i = 0; i < 2; i++)
+		(void)snprintf(paths[i], sizeof(paths[i]), "%s/zcpd-%d.output",
+			       zcp_test_directory(), i);
+	(void)fflush(NULL);
+	pid = fork();
+	ZCP_CHECK(pid >= 0);
+	if (pid == 0) {
+		for (int i = 0; i < 2; i++) {
+			int fd = open(paths[i], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+			ZCP_CHECK(fd >= 0 && dup2(fd, STDOUT_FILENO + i) >= 0);
+		}
+		(void)execv(zcpd_path(), (char *const *)all);
+		_exit(127);
+	}
+	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
+	read_all(paths[0], out, size);
+	read_all(paths[1], err, size);
+	ZCP_CHECK(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+struct zcp_node *zcp_test_node(void)
+{
+	struct zcp_node *node = NULL;
+
+	ZCP_OK(zcp_node_open(&node, NULL), NULL);
+	return node;
+}
+
+struct zcp_publisher *zcp_test_publisher(struct zcp_node *node, const char *topic,
+					 size_t max_payload, uint32_t loans)
+{
+	struct zcp_publisher_options options = ZCP_PUBLISHER_OPTIONS_INIT;
+	struct zcp_publisher *publisher = NULL;
+
+	options.max_payload = max_payload;
+	options.loans = loans;
+	ZCP_OK(zcp_publisher_open(&publisher, node, topic, &options), node);
+	return publisher;
+}
+
+struct zcp_subscriber *zcp_test_subscriber(struct zcp_node *node, const char *topic, uint32_t depth,
+					   uint32_t held, uint32_t on_full)
+{
+	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	struct zcp_subscriber *subscriber = NULL;
+
+	options.depth = depth;
+	options.held = held;
+	options.on_full = on_full;
+	ZCP_OK(zcp_subscriber_open(&subscriber, node, topic, &options), node);
+	return subscriber;
+}
+
+void zcp_test_send(struct zcp_publisher *publisher, uint64_t number)
+{
+	int r = zcp_publisher_send(publisher, &number, sizeof(number));
+
+	if (r < 0)
+		(void)fprintf(stderr, "message %llu: %s\n", (unsigned long long)number,
+			      zcp_strerror(r));
+	ZCP_CHECK(r == 0);
+}
+
+bool zcp_test_take(struct zcp_subscriber *subscriber, uint64_t *number, uint64_t *lost)
+{
+	struct zcp_sample sample;
+	int r = zcp_subscriber_take(subscriber, &sample);
+
+	if (r == -EAGAIN)
+		return false;
+	ZCP_CHECK(r == 0);
+	ZCP_CHECK(sample.size == sizeof(*number));
+	memcpy(number, sample.data, sizeof(*number));
+	*lost = sample.lost;
+	ZCP_CHECK(zcp_sample_release(&sample) == 0);
+	return true;
+}
+
+void zcp_test_expect(struct zcp_subscriber *subscriber, uint64_t number)
+{
+	uint64_t got = UINT64_MAX, lost = UINT64_MAX;
+
+	if (zcp_test_take(subscriber, &got, &lost) && got == number && lost == 0)
+		return;
+	(void)fprintf(stderr, "wanted message %llu, got %llu (%llu lost; all ones: nothing)\n",
+		      (unsigned long long)number, (unsigned long long)got, (unsigned long long)lost);
+	ZCP_CHECK(got == number && lost == 0);
+}
+
+static int ask(struct zcp_node *node, const char *topic, struct zcp_message *reply)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_INFO };
+
+	(void)snprintf(request.u.info.topic, sizeof(request.u.info.topic), "%s", topic);
+	return zcp_control_request(node, &request, ZCP_MESSAGE_TOPIC_INFO, reply, NULL);
+}
+
+int zcp_test_ask(struct zcp_node *node, const char *topic)
+{
+	struct zcp_message reply;
+	int r = ask(node, topic, &reply);
+
+	if (r == 0)
+		zcp_message_deinit(&reply);
+	return r;
+}
+
+void zcp_test_info(struct zcp_node *node, const char *topic, struct zcp_message *reply)
+{
+	ZCP_OK(ask(node, topic, reply), node);
+}
+
+void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+			       uint32_t n_subscribers)
+{
+	for (bool there = false; !there;) {
+		struct zcp_message reply;
+
+		zcp_test_info(node, topic, &reply);
+		there = reply.u.topic_info.n_publishers == n_publishers &&
+			reply.u.topic_info.n_subscribers == n_subscribers;
+		zcp_message_deinit(&reply);
+	}
+}
+
+uint32_t zcp_test_n_busy(const struct zcp_pool *pool)
+{
+	uint32_t n = 0;
+
+	for (uint32_t c = 0; c < pool->n_classes; c++) {
+		const struct zcp_class *class = &pool->classes[c];
+
+		for (uint32_t i = 0; class->chunks && i < class->n_chunks; i++)
+			n += (zcp_test_load(&class->chunks[i].state) & ZCP_CHUNK_FLAGS) != 0 ||
+			     zcp_chunk_has_holders(&class->chunks[i]);
+	}
+	return n;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A runtime of the test's own in the case's directory, and what it says about a topic.
+ */
+#ifndef ZCP_TESTS_SUPPORT_RUNTIME_H
+#define ZCP_TESTS_SUPPORT_RUNTIME_H
+
+#include <sys/types.h>
+#include <zcp/zcp.h>
+
+#include "pubsub/shm/pool.h"
+#include "pubsub/wire/message.h"
+
+struct zcp_test_runtime {
+	pid_t pid;
+	int pidfd;
+	/* where it says READY=1 and STOPPING=1 */
+	int notify;
+	/* its standard error */
+	char log[128];
+};
+
+/* Writes a configuration into the case's directory; returns its path, static. */
+const char *zcp_test_config(const char *text);
+
+/*
+ * Starts zcpd in the foreground for domain "default", with a configuration (its text; NULL:
+ * all defaults); waits until it says that it is ready.
+ */
+void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config);
+
+/* SIGTERM, and waits for an end with 0; or SIGKILL. */
+void zcp_test_runtime_stop(struct zcp_test_runtime *runtime);
+void zcp_test_runtime_kill(struct zcp_test_runtime *runtime);
+
+/* Waits for the next thing that it tells the service manager, which must be that. */
+void zcp_test_runtime_notifies(const struct zcp_test_runtime *runtime, const char *state);
+
+/* Whether its log has `text`. */
+bool zcp_test_runtime_said(const struct zcp_test_runtime *runtime, const char *text);
+
+/* The pid of the domain's runtime, whoever has started it; 0 if there is none. */
+pid_t zcp_test_runtime_pid(const char *domain);
+
+/*
+ * Runs zcpd with `arguments` (NULL at the end, the program's name not among them), waits for
+ * its end, and returns its exit code; what it wrote goes to out and err (each of `size`).
+ */
+int zcp_test_zcpd(const char *const *arguments, char *out, char *err, size_t size);
+
+/* A node of a case; what does not work ends the process. */
+struct zcp_node *zcp_test_node(void);
+struct zcp_publisher *zcp_test_publisher(struct zcp_node *node, const char *topic,
+					 size_t max_payload, uint32_t loans);
+struct zcp_subscriber *zcp_test_subscriber(struct zcp_node *node, const char *topic, uint32_t depth,
+					   uint32_t held, uint32_t on_full);
+
+/* Publishes the number, in a message of its own. */
+void zcp_test_send(struct zcp_publisher *publisher, uint64_t number);
+
+/* Takes the next message and gives it back: the number in it, and what was lost before. */
+bool zcp_test_take(struct zcp_subscriber *subscriber, uint64_t *number, uint64_t *lost);
+
+/* Takes one message, which must be there, have that number and follow without a loss. */
+void zcp_test_expect(struct zcp_subscriber *subscriber, uint64_t number);
+
+/* Asks the runtime about a topic: 0 or -ENOENT; or zcp_message_deinit() the answer. */
+int zcp_test_ask(struct zcp_node *node, const char *topic);
+void zcp_test_info(struct zcp_node *node, const char *topic, struct zcp_message *reply);
+
+/* Asks again until the topic has so many; each question is one round trip. */
+void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+			       uint32_t n_subscribers);
+
+/* Chunks of the pool, as this process has it mapped, that are not free. */
+uint32_t zcp_test_n_busy(const struct zcp_pool *pool);
+
+#endif

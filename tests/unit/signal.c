@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signals: when a waker wakes, when a sleeper sleeps, and what is refused at attach.
+ */
+#include "pubsub/shm/signal.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "tests/support/check.h"
+
+#define DOMAIN UINT64_C(42)
+
+static uint32_t events_of(const struct zcp_signal_shm *signal)
+{
+	return zcp_test_load(&signal->events);
+}
+
+Test(signal, attached_ones_are_as_many_as_were_constructed)
+{
+	struct zcp_signals signals;
+	struct zcp_region region;
+	const char *why;
+	int fd = -1;
+
+	cr_assert_eq(zcp_region_create(&region, &fd, "zcp-test", zcp_signals_size(100)), 0);
+	zcp_signals_construct(&region, 100, DOMAIN);
+	cr_assert_eq(zcp_signals_attach(&signals, fd, DOMAIN, &why), 0);
+	cr_assert_eq(signals.n_signals, 100);
+	cr_assert_leq((const char *)(signals.signals + 100),
+		      (const char *)signals.region.base + signals.region.size);
+	cr_assert_eq((uintptr_t)signals.signals % 64, 0);
+	zcp_signals_deinit(&signals);
+	cr_assert_eq(signals.n_signals, 0);
+	zcp_signals_deinit(&signals);
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+Test(signal, number_that_lies_is_refused)
+{
+	static const uint32_t numbers[] = { 0, 31 + 1, ZCP_SIGNALS_MAX, ZCP_SIGNALS_MAX + 1,
+					    UINT32_MAX };
+	struct zcp_region region;
+	int fd = -1;
+
+	/* A page: the header and 31 of them. */
+	cr_assert_eq(zcp_region_create(&region, &fd, "zcp-test", zcp_signals_size(31)), 0);
+	zcp_signals_construct(&region, 31, DOMAIN);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct zcp_signals signals = { .signals = NULL };
+		const char *why = "";
+
+		((struct zcp_signals_shm *)region.base)->n_signals = numbers[i];
+		cr_assert_eq(zcp_signals_attach(&signals, fd, DOMAIN, &why), -EPROTO);
+		cr_assert_str_not_empty(why);
+		cr_assert_null(signals.signals);
+	}
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+Test(signal, epoch_is_odd_from_the_announcement_to_the_awakening)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+
+	(void)zcp_signal_announce(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), 1);
+	zcp_signal_awake(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
+	zcp_signal_awake(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
+	(void)zcp_signal_announce(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), 3);
+}
+
+Test(signal, second_announcement_is_another_sleep)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+
+	(void)zcp_signal_announce(&signal);
+	(void)zcp_signal_announce(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), 3);
+}
+
+Test(signal, epoch_wraps)
+{
+	struct zcp_signal_shm signal = { .epoch = UINT64_MAX - 1 };
+	uint64_t woken = 0;
+
+	(void)zcp_signal_announce(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), UINT64_MAX);
+	zcp_signal_wake_sleeper(&signal, &woken);
+	zcp_signal_awake(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), 0);
+	(void)zcp_signal_announce(&signal);
+	zcp_signal_wake_sleeper(&signal, &woken);
+	cr_assert_eq(events_of(&signal), 2);
+}
+
+Test(signal, reset_makes_one_ready_whose_node_died_asleep)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+	uint64_t woken = 0;
+
+	(void)zcp_signal_announce(&signal);
+	zcp_test_store(&signal.mode, ZCP_SIGNAL_FD);
+	zcp_signal_reset(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
+	cr_assert_eq(zcp_test_load(&signal.mode), ZCP_SIGNAL_FUTEX);
+	zcp_signal_wake_sleeper(&signal, &woken);
+	cr_assert_eq(events_of(&signal), 0);
+	/* And changes nothing about one that is awake. */
+	zcp_signal_reset(&signal);
+	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
+}
+
+Test(signal, only_a_sleeper_is_woken)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+	uint64_t woken = 0;
+
+	zcp_signal_wake_sleeper(&signal, &woken);
+	cr_assert_eq(events_of(&signal), 0);
+	(void)zcp_signal_announce(&signal);
+	zcp_signal_wake_sleeper(&signal, &woken);
+	cr_assert_eq(events_of(&signal), 1);
+	zcp_signal_awake(&signal);
+	zcp_signal_wake_sleeper(&signal, &woken);
+	cr_assert_eq(events_of(&signal), 1);
+}
+
+Test(signal, each_waker_wakes_each_sleep_once)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+	uint64_t a = 0, b = 0;
+
+	for (uint32_t sleep = 0; sleep < 3; sleep++) {
+		(void)zcp_signal_announce(&signal);
+		for (int i = 0; i < 3; i++)
+			zcp_signal_wake_sleeper(&signal, &a);
+		cr_assert_eq(events_of(&signal), 2 * sleep + 1);
+		/* The other one may not rely on the first: it may have died before the wake. */
+		for (int i = 0; i < 3; i++)
+			zcp_signal_wake_sleeper(&signal, &b);
+		cr_assert_eq(events_of(&signal), 2 * sleep + 2);
+		/* And a waker changes nothing that is the sleeper's. */
+		cr_assert_eq(zcp_test_load(&signal.epoch), 2 * sleep + 1);
+		zcp_signal_awake(&signal);
+	}
+}
+
+Test(signal, sleep_ends_at_once_after_a_wake_since_the_announcement, .timeout = 10)
+{
+	struct zcp_signal_shm signal = { .events = UINT32_MAX };
+	uint32_t announced = zcp_signal_announce(&signal);
+	uint64_t woken = 0;
+
+	cr_assert_eq(announced, UINT32_MAX);
+	zcp_signal_wake_sleeper(&signal, &woken);
+	cr_assert_eq(events_of(&signal), 0);
+	cr_assert_eq(zcp_signal_sleep(&signal, announced, -1), 0);
+}
+
+Test(signal, sleep_without_a_wake_times_out, .timeout = 10)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+	uint32_t announced = zcp_signal_announce(&signal);
+
+	cr_assert_eq(zcp_signal_sleep(&signal, announced, 0), -ETIMEDOUT);
+	cr_assert_eq(zcp_signal_sleep(&signal, announced, 1), -ETIMEDOUT);
+	cr_assert_eq(zcp_signal_sleep(&signal, announced, 1000), -ETIMEDOUT);
+}
+
+Test(signal, wake_before_the_announcement_is_no_wake_of_this_sleep, .timeout = 10)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+	uint32_t announced;
+
+	zcp_signal_wake(&signal);
+	announced = zcp_signal_announce(&signal);
+	cr_assert_eq(zcp_signal_sleep(&signal, announced, 1000), -ETIMEDOUT);
+}

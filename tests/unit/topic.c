@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Topic regions: where things lie, and what is refused at attach.
+ */
+#include "pubsub/shm/topic.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/check.h"
+
+#define DOMAIN UINT64_C(42)
+
+static const struct zcp_topic_geometry geometry = {
+	.max_publishers = 3,
+	.max_subscribers = 5,
+	.max_depth_log2 = 4,
+};
+
+/* A topic region of the geometry; returns the descriptor. */
+static int make(const struct zcp_topic_geometry *g, const char *name, struct zcp_region *region)
+{
+	int fd = -1;
+
+	cr_assert_eq(zcp_region_create(region, &fd, "zcp-test", zcp_topic_size(g)), 0);
+	zcp_topic_construct(region, g, name, 9, DOMAIN, 1);
+	return fd;
+}
+
+Test(topic, attached_one_has_what_was_constructed)
+{
+	struct zcp_region region;
+	struct zcp_topic topic;
+	const char *why;
+	int fd = make(&geometry, "camera/front", &region);
+
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), 0);
+	cr_assert_eq(topic.geometry.max_publishers, 3);
+	cr_assert_eq(topic.geometry.max_subscribers, 5);
+	cr_assert_eq(topic.geometry.max_depth_log2, 4);
+	cr_assert_str_eq(topic.shm->name, "camera/front");
+	cr_assert_eq(topic.shm->pool_id, 9);
+	for (int p = 0; p < 3; p++) {
+		cr_assert_eq(zcp_test_load(&topic.publishers[p].next_seq), 1);
+		cr_assert_eq(zcp_test_load(&topic.publishers[p].op), 0);
+	}
+	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
+		cr_assert_eq(zcp_test_load(&topic.shm->active[w]), 0);
+	zcp_topic_deinit(&topic);
+	cr_assert_null(topic.shm);
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+Test(topic, name_that_is_too_long_is_cut_and_ends)
+{
+	struct zcp_region region;
+	struct zcp_topic_shm *shm;
+	char name[400];
+	int fd;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	fd = make(&geometry, name, &region);
+	shm = region.base;
+	cr_assert_eq(strlen(shm->name), sizeof(shm->name) - 1);
+	cr_assert_eq(shm->type[0], '\0');
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+/* Slots and lanes follow each other without a gap or an overlap, up to the region's end. */
+static void check_layout(const struct zcp_topic_geometry *g)
+{
+	struct zcp_region region;
+	struct zcp_topic topic;
+	const char *why = "", *next;
+	int fd = make(g, "t", &region);
+
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), 0, "%s", why);
+	next = (const char *)(topic.shm + 1);
+	cr_assert_eq((const char *)topic.publishers, next);
+	next = (const char *)(topic.publishers + g->max_publishers);
+	cr_assert_eq((const char *)topic.subscribers, next);
+	next = (const char *)(topic.subscribers + g->max_subscribers);
+	for (uint32_t s = 0; s < g->max_subscribers; s++)
+		for (uint32_t p = 0; p < g->max_publishers; p++) {
+			struct zcp_lane lane = zcp_topic_lane(&topic, p, s, g->max_depth_log2);
+
+			ZCP_CHECK((const char *)lane.slots == next);
+			ZCP_CHECK((uintptr_t)next % 64 == 0);
+			ZCP_CHECK(lane.mask + 1 == 1U << g->max_depth_log2);
+			next += topic.lane_stride;
+			ZCP_CHECK((const char *)(lane.slots + lane.mask + 1) <= next);
+		}
+	cr_assert_leq(next, (const char *)topic.region.base + topic.region.size);
+	cr_assert_eq(next, (const char *)topic.region.base + zcp_topic_size(g));
+	zcp_topic_deinit(&topic);
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+Test(topic, lanes_fill_the_region_whatever_its_limits)
+{
+	static const struct zcp_topic_geometry geometries[] = {
+		{ 1, 1, 0 },
+		{ 1, 1, 3 },
+		{ 1, 1, ZCP_LANE_LOG2_MAX },
+		{ 3, 5, 4 },
+		{ 64, 1, 2 },
+		{ ZCP_TOPIC_PUBLISHERS_MAX, ZCP_TOPIC_SUBSCRIBERS_MAX, 8 },
+	};
+
+	for (size_t i = 0; i < sizeof(geometries) / sizeof(geometries[0]); i++)
+		check_layout(&geometries[i]);
+}
+
+Test(topic, lane_deeper_than_the_topic_s_is_cut_down)
+{
+	struct zcp_region region;
+	struct zcp_topic topic;
+	struct zcp_lane lane;
+	const char *why;
+	int fd = make(&geometry, "t", &region);
+
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), 0);
+	for (uint32_t log2 = 4; log2 < 70; log2++) {
+		lane = zcp_topic_lane(&topic, 2, 4, log2);
+		cr_assert_eq(lane.log2, 4);
+		cr_assert_eq(lane.mask, 15);
+	}
+	lane = zcp_topic_lane(&topic, 2, 4, 1);
+	cr_assert_eq(lane.mask, 1);
+	zcp_topic_deinit(&topic);
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+/* Writes into the geometry what must not be believed. */
+static void lie(struct zcp_topic_shm *shm, int which)
+{
+	switch (which) {
+	case 0:
+		shm->max_publishers = 0;
+		break;
+	case 1:
+		shm->max_publishers = ZCP_TOPIC_PUBLISHERS_MAX + 1;
+		break;
+	case 2:
+		shm->max_publishers = UINT32_MAX;
+		break;
+	case 3:
+		shm->max_subscribers = 0;
+		break;
+	case 4:
+		shm->max_subscribers = ZCP_TOPIC_SUBSCRIBERS_MAX + 1;
+		break;
+	case 5:
+		shm->max_depth_log2 = ZCP_LANE_LOG2_MAX + 1;
+		break;
+	case 6:
+		shm->max_depth_log2 = 64;
+		break;
+	case 7:
+		shm->max_publishers++;
+		break;
+	case 8:
+		shm->max_depth_log2++;
+		break;
+	case 9:
+		shm->publishers_offset += 64;
+		break;
+	case 10:
+		shm->subscribers_offset -= 64;
+		break;
+	case 11:
+		shm->lanes_offset = UINT64_MAX;
+		break;
+	case 12:
+		shm->lane_stride = 0;
+		break;
+	}
+}
+
+Test(topic, geometry_that_lies_is_refused)
+{
+	for (int i = 0; i < 13; i++) {
+		struct zcp_topic topic = { .shm = NULL };
+		struct zcp_region region;
+		const char *why = "";
+		int fd = make(&geometry, "t", &region);
+
+		lie(region.base, i);
+		cr_expect_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), -EPROTO, "lie %d", i);
+		cr_expect_str_not_empty(why);
+		cr_expect_null(topic.shm);
+		zcp_region_deinit(&region);
+		close(fd);
+	}
+}
+
+Test(topic, limits_that_fit_together_but_not_the_region_are_refused)
+{
+	const struct zcp_topic_geometry large = { 64, 256, 8 };
+	struct zcp_topic topic = { .shm = NULL };
+	struct zcp_region region, whole;
+	const char *why = "";
+	int fd = make(&geometry, "t", &region), whole_fd = make(&large, "t", &whole);
+	struct zcp_region_shm header = *(struct zcp_region_shm *)region.base;
+
+	memcpy(region.base, whole.base, sizeof(struct zcp_topic_shm));
+	*(struct zcp_region_shm *)region.base = header;
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), -EPROTO);
+	cr_assert(strstr(why, "too short"), "it says: %s", why);
+	zcp_region_deinit(&whole);
+	zcp_region_deinit(&region);
+	close(whole_fd);
+	close(fd);
+}
+
+Test(topic, region_of_another_kind_or_domain_is_refused)
+{
+	struct zcp_topic topic = { .shm = NULL };
+	struct zcp_region region;
+	const char *why = "";
+	int fd = make(&geometry, "t", &region);
+
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN + 1, &why), -EPROTO);
+	zcp_region_publish(&region, ZCP_REGION_SIGNALS, DOMAIN, 1);
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), -EPROTO);
+	cr_assert_null(topic.shm);
+	zcp_region_deinit(&region);
+	close(fd);
+}
