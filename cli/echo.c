@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zcp echo: messages to standard output.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <unistd.h>
+#include <zcp/subscriber.h>
+
+#include "cli/command.h"
+#include "cli/complain.h"
+#include "cli/hexdump.h"
+#include "cli/node.h"
+#include "cli/output.h"
+#include "cli/stop.h"
+#include "pubsub/util.h"
+
+#define BYTES_DEFAULT 64
+/* At least so long between two complaints about lost messages. */
+#define COMPLAIN_PERIOD_NS UINT64_C(1000000000)
+
+struct echo_options {
+	struct cli_common common;
+	const char *topic;
+	const char *type;
+	uint64_t count;
+	uint64_t bytes;
+	uint64_t depth;
+	uint64_t held;
+	double timeout;
+	uint32_t on_full;
+	bool raw;
+	bool lines;
+	bool quiet;
+};
+
+#define OPTION(member) .offset = offsetof(struct echo_options, member)
+
+/* In the order of enum zcp_on_full. */
+static const char *const on_full_choices[] = { "drop-oldest", "block", NULL };
+
+static const struct cli_option options_table[] = {
+	{ .kind = CLI_OPTION_FLAG,
+	  OPTION(raw),
+	  .name = "raw",
+	  .help = "write the payloads, byte for byte, and nothing else" },
+	{ .kind = CLI_OPTION_FLAG,
+	  OPTION(lines),
+	  .name = "lines",
+	  .help = "write the payloads, with a newline after each" },
+	{ .kind = CLI_OPTION_COUNT,
+	  OPTION(bytes),
+	  .name = "bytes",
+	  .argument = "N",
+	  .help = "show the first N bytes of each payload (default: 64)",
+	  .max = UINT64_MAX },
+	{ .kind = CLI_OPTION_COUNT,
+	  OPTION(count),
+	  .name = "count",
+	  .argument = "N",
+	  .help = "end after N messages",
+	  .min = 1,
+	  .max = UINT64_MAX },
+	{ .kind = CLI_OPTION_NUMBER,
+	  OPTION(timeout),
+	  .name = "timeout",
+	  .argument = "SECONDS",
+	  .help = "end with exit code 124 when nothing came for so long",
+	  .max = 1000000000 },
+	{ .kind = CLI_OPTION_COUNT,
+	  OPTION(depth),
+	  .name = "depth",
+	  .argument = "N",
+	  .help = "messages of each publisher that may wait here (default: the\n"
+		  "topic's, else 16)",
+	  .min = 1,
+	  .max = 65536 },
+	{ .kind = CLI_OPTION_COUNT,
+	  OPTION(held),
+	  .name = "held",
+	  .argument = "N",
+	  .help = "messages to claim beside those that wait (default: the topic's,\n"
+		  "else 4; one is enough)",
+	  .min = 1,
+	  .max = 4096 },
+	{ .kind = CLI_OPTION_CHOICE,
+	  OPTION(on_full),
+	  .name = "on-full",
+	  .argument = "POLICY",
+	  .help = "when as many wait as may: drop-oldest, or block: the publisher\n"
+		  "waits and nothing is lost (default: drop-oldest)",
+	  .choices = on_full_choices },
+	{ .kind = CLI_OPTION_TEXT,
+	  OPTION(type),
+	  .name = "type",
+	  .argument = "NAME",
+	  .help = "refuse a topic of another type" },
+	{ .kind = CLI_OPTION_FLAG,
+	  OPTION(quiet),
+	  .name = "quiet",
+	  .help = "say nothing about lost messages and how many came" },
+	CLI_COMMON_OPTIONS(echo_options, common),
+	{ .kind = CLI_OPTION_END },
+};
+
+struct echo {
+	const struct echo_options *options;
+	struct zcp_node *node;
+	struct zcp_subscriber *subscriber;
+	struct cli_output output;
+	uint64_t n_received;
+	/* lost and not yet complained about; when that was done last */
+	uint64_t n_unsaid;
+	uint64_t said_ns;
+};
+
+/* What the table cannot say. Returns CLI_OPTIONS_RUN or an exit code. */
+static int check(const struct echo_options *options)
+{
+	if (options->raw && options->lines)
+		return cli_complain_usage("--raw and --lines exclude each other: leave one out");
+	return CLI_OPTIONS_RUN;
+}
+
+static void print_readable(struct echo *echo, const struct zcp_sample *sample)
+{
+	struct cli_output *output = &echo->output;
+	size_t shown = sample->size < echo->options->bytes ? sample->size : echo->options->bytes;
+
+	cli_output_printf(output, "message %" PRIu64 "  publisher %" PRIu64 "  %zu bytes",
+			  sample->sequence, sample->publisher_id, sample->size);
+	if (sample->publish_time_ns > 0)
+		cli_output_printf(output, "  age %.1f us",
+				  (double)(int64_t)(zcp_now_ns() - sample->publish_time_ns) / 1e3);
+	cli_output_printf(output, "  lost %" PRIu64 "\n", sample->lost);
+	cli_hexdump(sample->data, shown, output);
+	if (shown < sample->size && shown > 0)
+		cli_output_printf(output, "  ... %zu more bytes (--bytes %zu shows them)\n",
+				  sample->size - shown, sample->size);
+}
+
+/* The readable form has it in its line. At most once a second: a flood would cost more. */
+static void complain_lost(struct echo *echo, const struct zcp_sample *sample)
+{
+	uint64_t now;
+
+	echo->n_unsaid += sample->lost;
+	if (echo->n_unsaid == 0 || echo->options->quiet)
+		return;
+	now = zcp_now_ns();
+	if (echo->said_ns > 0 && now - echo->said_ns < COMPLAIN_PERIOD_NS)
+		return;
+	cli_complain("lost %" PRIu64 " messages before message %" PRIu64 " of publisher %" PRIu64
+		     "; raise --depth, or use --on-full block",
+		     echo->n_unsaid, sample->sequence, sample->publisher_id);
+	echo->said_ns = now;
+	echo->n_unsaid = 0;
+}
+
+static void print(struct echo *echo, const struct zcp_sample *sample)
+{
+	if (!echo->options->raw && !echo->options->lines) {
+		print_readable(echo, sample);
+		return;
+	}
+	complain_lost(echo, sample);
+	cli_output_write(&echo->output, sample->data, sample->size);
+	if (echo->options->lines)
+		cli_output_write(&echo->output, "\n", 1);
+}
+
+/* Returns 0 where it is worth looking again; -ETIMEDOUT. */
+static int wait_more(struct echo *echo)
+{
+	int64_t timeout_ns = ZCP_FOREVER;
+	int r;
+
+	if (echo->options->timeout > 0)
+		timeout_ns = (int64_t)(echo->options->timeout * 1e9);
+	/* Nobody waits for what we have while we wait. */
+	if (cli_output_flush(&echo->output) < 0)
+		return 0;
+	r = zcp_node_wait(echo->node, timeout_ns);
+	return r == -EINTR ? 0 : r;
+}
+
+/* Takes and prints until there is an end. Returns 0 or a negative errno. */
+static int take_all(struct echo *echo)
+{
+	const struct echo_options *options = echo->options;
+
+	while (!cli_stop_asked() && echo->output.error == 0 &&
+	       (options->count == 0 || echo->n_received < options->count)) {
+		struct zcp_sample sample;
+		int r = zcp_subscriber_take(echo->subscriber, &sample);
+
+		if (r == -EAGAIN) {
+			r = wait_more(echo);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (r < 0)
+			return r;
+		print(echo, &sample);
+		(void)zcp_sample_release(&sample);
+		echo->n_received++;
+	}
+	return 0;
+}
+
+/* Returns an exit code. */
+static int end(struct echo *echo, int r)
+{
+	const struct echo_options *options = echo->options;
+	int code = cli_output_end(&echo->output);
+	uint64_t n_taken, n_lost;
+
+	if (r == -ETIMEDOUT) {
+		cli_complain("nothing came on topic '%s' for %g s", options->topic,
+			     options->timeout);
+		code = code == CLI_EXIT_OK ? CLI_EXIT_TIMED_OUT : code;
+	} else if (r < 0) {
+		code = cli_complain_error(echo->node, r, "cannot take a message of topic '%s'",
+					  options->topic);
+	}
+	zcp_subscriber_counts(echo->subscriber, &n_taken, &n_lost);
+	if (!options->quiet)
+		cli_complain("received %" PRIu64 " messages, lost %" PRIu64, echo->n_received,
+			     n_lost);
+	return code;
+}
+
+static int run(int argc, char **argv)
+{
+	struct echo_options options = { .bytes = BYTES_DEFAULT };
+	struct zcp_subscriber_options subscriber_options = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	ZCP_CLEANUP(cli_node_closep) struct zcp_node *node = NULL;
+	struct echo echo = { .options = &options };
+	int r;
+
+	r = cli_options_parse(&cli_echo, &options, &options.topic, argc, argv);
+	if (r == CLI_OPTIONS_RUN)
+		r = check(&options);
+	if (r != CLI_OPTIONS_RUN)
+		return r;
+	node = cli_node_open(&options.common, "zcp-echo");
+	if (!node)
+		return CLI_EXIT_FAILED;
+	cli_stop_on_signals(node);
+	subscriber_options.type = options.type;
+	subscriber_options.depth = (uint32_t)options.depth;
+	subscriber_options.held = (uint32_t)options.held;
+	subscriber_options.on_full = options.on_full;
+	r = zcp_subscriber_open(&echo.subscriber, node, options.topic, &subscriber_options);
+	if (r < 0)
+		return cli_complain_error(node, r, "cannot subscribe to topic '%s'", options.topic);
+	echo.node = node;
+	cli_output_init(&echo.output, STDOUT_FILENO);
+	return end(&echo, take_all(&echo));
+}
+
+const struct cli_command cli_echo = {
+	.name = "echo",
+	.argument = "TOPIC",
+	.summary = "shows the messages of a topic, or writes their payloads",
+	.description = "Shows the messages of a topic as they come, or writes their payloads to\n"
+		       "standard output. What it has to say itself goes to standard error.\n",
+	.examples = "  zcp echo video/in --raw --on-full block |\n"
+		    "      ffplay -f rawvideo -pixel_format rgb24 -video_size 1280x720 -\n",
+	.options = options_table,
+	.run = run,
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zcp info: all about one topic.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/complain.h"
+#include "cli/info_print.h"
+#include "cli/node.h"
+#include "pubsub/client/control.h"
+#include "pubsub/util.h"
+
+struct info_options {
+	struct cli_common common;
+	const char *topic;
+	bool json;
+};
+
+static const struct cli_option options_table[] = {
+	{ .kind = CLI_OPTION_FLAG,
+	  .offset = offsetof(struct info_options, json),
+	  .name = "json",
+	  .help = "one object; sizes in bytes" },
+	CLI_COMMON_OPTIONS(info_options, common),
+	{ .kind = CLI_OPTION_END },
+};
+
+/* Returns an exit code. */
+static int print_info(struct zcp_node *node, const char *topic, bool is_json)
+{
+	ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .version = 0 };
+	struct zcp_message request = { .type = ZCP_MESSAGE_INFO };
+	struct cli_output output;
+	int r;
+
+	r = zcp_node_check_topic(node, topic);
+	if (r == 0) {
+		(void)strcpy(request.u.info.topic, topic);
+		r = zcp_control_request(node, &request, ZCP_MESSAGE_TOPIC_INFO, &reply, NULL);
+	}
+	if (r < 0)
+		return cli_complain_error(node, r, "cannot ask for topic '%s'", topic);
+	cli_output_init(&output, STDOUT_FILENO);
+	if (is_json)
+		cli_info_print_json(&reply.u.topic_info, &output);
+	else
+		cli_info_print(&reply.u.topic_info, &output);
+	return cli_output_end(&output);
+}
+
+static int run(int argc, char **argv)
+{
+	struct info_options options = { .json = false };
+	ZCP_CLEANUP(cli_node_closep) struct zcp_node *node = NULL;
+	int r;
+
+	r = cli_options_parse(&cli_info, &options, &options.topic, argc, argv);
+	if (r != CLI_OPTIONS_RUN)
+		return r;
+	/* A runtime that we would start has no topic. */
+	options.common.no_start = true;
+	node = cli_node_open(&options.common, "zcp-info");
+	if (!node)
+		return CLI_EXIT_FAILED;
+	return print_info(node, options.topic, options.json);
+}
+
+const struct cli_command cli_info = {
+	.name = "info",
+	.argument = "TOPIC",
+	.summary = "tells all about a topic",
+	.description =
+		"Tells who publishes on a topic and who subscribes to it, what came through\n"
+		"and what was lost, and how full its pool is.\n",
+	.examples = "  zcp info camera/front\n"
+		    "  zcp info camera/front --json | jq '.pool.classes[].free'\n",
+	.options = options_table,
+	.run = run,
+};

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A topic as one JSON object. Names stay what they are once they have been released.
+ */
+#include "cli/info_print.h"
+#include "cli/info_words.h"
+#include "cli/json.h"
+
+static void write_publisher(struct cli_json *json, const struct zcp_publisher_info *p)
+{
+	cli_json_begin(json, NULL, '{');
+	cli_json_number(json, "id", p->id);
+	cli_json_text(json, "node", p->node);
+	cli_json_number(json, "pid", p->pid);
+	cli_json_number(json, "loans", p->loans);
+	cli_json_number(json, "max_payload", p->max_payload);
+	cli_json_number(json, "messages", p->n_messages);
+	cli_json_number(json, "no_chunk", p->n_exhausted);
+	cli_json_end(json, '}');
+}
+
+static void write_subscriber(struct cli_json *json, const struct zcp_subscriber_info *s)
+{
+	cli_json_begin(json, NULL, '{');
+	cli_json_number(json, "id", s->id);
+	cli_json_text(json, "node", s->node);
+	cli_json_number(json, "pid", s->pid);
+	cli_json_text(json, "on_full", cli_info_on_full(s->on_full));
+	cli_json_number(json, "depth", s->depth);
+	cli_json_number(json, "held", s->held);
+	cli_json_number(json, "taken", s->n_taken);
+	cli_json_number(json, "lost", s->n_lost);
+	cli_json_number(json, "queued", s->n_queued);
+	cli_json_end(json, '}');
+}
+
+static void write_class(struct cli_json *json, const struct zcp_class_info *c)
+{
+	cli_json_begin(json, NULL, '{');
+	cli_json_number(json, "size", c->payload_size);
+	cli_json_number(json, "count", c->n_chunks);
+	cli_json_number(json, "free", c->n_free);
+	cli_json_number(json, "loaned", c->n_loaned);
+	cli_json_number(json, "held", c->n_held);
+	cli_json_number(json, "highest_use", c->n_used);
+	cli_json_end(json, '}');
+}
+
+void cli_info_print_json(const struct zcp_topic_info *info, struct cli_output *output)
+{
+	struct cli_json json;
+
+	cli_json_init(&json, output);
+	cli_json_begin(&json, NULL, '{');
+	cli_json_text(&json, "name", info->name);
+	cli_json_text(&json, "type", info->type);
+	cli_json_number(&json, "messages", info->n_messages);
+	cli_json_number(&json, "lost", info->n_lost);
+	cli_json_number(&json, "depth", info->depth);
+	cli_json_number(&json, "max_depth", info->max_depth);
+	cli_json_bool(&json, "timestamps", info->timestamps);
+	cli_json_number(&json, "max_publishers", info->max_publishers);
+	cli_json_begin(&json, "publishers", '[');
+	for (uint32_t i = 0; i < info->n_publishers; i++)
+		write_publisher(&json, &info->publishers[i]);
+	cli_json_end(&json, ']');
+	cli_json_number(&json, "max_subscribers", info->max_subscribers);
+	cli_json_begin(&json, "subscribers", '[');
+	for (uint32_t i = 0; i < info->n_subscribers; i++)
+		write_subscriber(&json, &info->subscribers[i]);
+	cli_json_end(&json, ']');
+	cli_json_begin(&json, "pool", '{');
+	cli_json_text(&json, "name", info->pool);
+	cli_json_begin(&json, "classes", '[');
+	for (uint32_t i = 0; i < info->n_classes; i++)
+		write_class(&json, &info->classes[i]);
+	cli_json_end(&json, ']');
+	cli_json_end(&json, '}');
+	cli_json_end(&json, '}');
+}

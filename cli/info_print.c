@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A topic as a page of text.
+ */
+#include "cli/info_print.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cli/info_words.h"
+#include "cli/table.h"
+#include "pubsub/util.h"
+#include "runtime/config_units.h"
+
+static void add_row(struct cli_table *table, const char *name, const char *value)
+{
+	cli_table_add(table, "%s", name);
+	cli_table_add(table, "%s", value);
+}
+
+static void print_head(const struct zcp_topic_info *info, struct cli_output *output)
+{
+	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
+
+	cli_table_init(&table, "ll");
+	add_row(&table, "topic", info->name);
+	add_row(&table, "type", info->type[0] ? info->type : "- (any)");
+	cli_table_add(&table, "messages");
+	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", info->n_messages,
+		      info->n_lost);
+	cli_table_add(&table, "depth");
+	cli_table_add(&table, "%" PRIu32 ", at most %" PRIu32, info->depth, info->max_depth);
+	add_row(&table, "timestamps", info->timestamps ? "yes" : "no");
+	add_row(&table, "pool", info->pool[0] ? info->pool : "the topic's own");
+	cli_table_print(&table, 0, output);
+}
+
+static void print_publishers(const struct zcp_topic_info *info, struct cli_output *output)
+{
+	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
+	char size[ZCPD_UNITS_TEXT_SIZE];
+
+	cli_table_init(&table, "llrrrrr");
+	cli_output_printf(output, "\npublishers (%" PRIu32 " of at most %" PRIu32 ")\n",
+			  info->n_publishers, info->max_publishers);
+	if (info->n_publishers == 0)
+		return;
+	cli_table_add_titles(&table, "ID|NODE|PID|LOANS|MAX PAYLOAD|MESSAGES|NO CHUNK");
+	for (uint32_t i = 0; i < info->n_publishers; i++) {
+		const struct zcp_publisher_info *p = &info->publishers[i];
+
+		cli_table_add(&table, "%" PRIu64, p->id);
+		cli_table_add(&table, "%s", p->node);
+		cli_table_add(&table, "%" PRIu32, p->pid);
+		cli_table_add(&table, "%" PRIu32, p->loans);
+		cli_table_add(&table, "%s", zcpd_units_format_size(size, p->max_payload));
+		cli_table_add(&table, "%" PRIu64, p->n_messages);
+		cli_table_add(&table, "%" PRIu64, p->n_exhausted);
+	}
+	cli_table_print(&table, 2, output);
+}
+
+static void print_subscribers(const struct zcp_topic_info *info, struct cli_output *output)
+{
+	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
+
+	cli_table_init(&table, "llrlrrrrr");
+	cli_output_printf(output, "\nsubscribers (%" PRIu32 " of at most %" PRIu32 ")\n",
+			  info->n_subscribers, info->max_subscribers);
+	if (info->n_subscribers == 0)
+		return;
+	cli_table_add_titles(&table, "ID|NODE|PID|ON FULL|DEPTH|HELD|TAKEN|LOST|QUEUED");
+	for (uint32_t i = 0; i < info->n_subscribers; i++) {
+		const struct zcp_subscriber_info *s = &info->subscribers[i];
+
+		cli_table_add(&table, "%" PRIu64, s->id);
+		cli_table_add(&table, "%s", s->node);
+		cli_table_add(&table, "%" PRIu32, s->pid);
+		cli_table_add(&table, "%s", cli_info_on_full(s->on_full));
+		cli_table_add(&table, "%" PRIu32, s->depth);
+		cli_table_add(&table, "%" PRIu32, s->held);
+		cli_table_add(&table, "%" PRIu64, s->n_taken);
+		cli_table_add(&table, "%" PRIu64, s->n_lost);
+		cli_table_add(&table, "%" PRIu64, s->n_queued);
+	}
+	cli_table_print(&table, 2, output);
+}
+
+static void print_classes(const struct zcp_topic_info *info, struct cli_output *output)
+{
+	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
+	char size[ZCPD_UNITS_TEXT_SIZE];
+
+	cli_output_printf(output, "\nchunks\n");
+	cli_table_init(&table, "rrrrrr");
+	cli_table_add_titles(&table, "SIZE|COUNT|FREE|LOANED|HELD|HIGHEST USE");
+	for (uint32_t i = 0; i < info->n_classes; i++) {
+		const struct zcp_class_info *c = &info->classes[i];
+
+		cli_table_add(&table, "%s", zcpd_units_format_size(size, c->payload_size));
+		cli_table_add(&table, "%" PRIu32, c->n_chunks);
+		cli_table_add(&table, "%" PRIu32, c->n_free);
+		cli_table_add(&table, "%" PRIu32, c->n_loaned);
+		cli_table_add(&table, "%" PRIu32, c->n_held);
+		cli_table_add(&table, "%" PRIu32, c->n_used);
+	}
+	cli_table_print(&table, 2, output);
+}
+
+void cli_info_print(const struct zcp_topic_info *info, struct cli_output *output)
+{
+	print_head(info, output);
+	print_publishers(info, output);
+	print_subscribers(info, output);
+	if (info->n_classes > 0)
+		print_classes(info, output);
+}

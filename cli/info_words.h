@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Words for what is a number on the wire.
+ */
+#ifndef ZCP_CLI_INFO_WORDS_H
+#define ZCP_CLI_INFO_WORDS_H
+
+#include <stdint.h>
+#include <zcp/subscriber.h>
+
+static inline const char *cli_info_on_full(uint32_t on_full)
+{
+	switch (on_full) {
+	case ZCP_ON_FULL_DEFAULT:
+	case ZCP_ON_FULL_DROP_OLDEST:
+		return "drop-oldest";
+	case ZCP_ON_FULL_BLOCK:
+		return "block";
+	default:
+		/* a newer runtime's */
+		return "unknown";
+	}
+}
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * zcp list: all topics of a domain.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "cli/complain.h"
+#include "cli/json.h"
+#include "cli/node.h"
+#include "cli/table.h"
+#include "pubsub/client/control.h"
+#include "pubsub/util.h"
+
+struct list_options {
+	struct cli_common common;
+	bool json;
+};
+
+static const struct cli_option options_table[] = {
+	{ .kind = CLI_OPTION_FLAG,
+	  .offset = offsetof(struct list_options, json),
+	  .name = "json",
+	  .help = "an array of objects: name, type, publishers, subscribers,\nmessages" },
+	CLI_COMMON_OPTIONS(list_options, common),
+	{ .kind = CLI_OPTION_END },
+};
+
+/* Where the lines go: a table that is printed at the end, or JSON as they come. */
+struct listing {
+	bool is_json;
+	struct cli_table table;
+	struct cli_json json;
+};
+
+static void listing_deinit(struct listing *listing)
+{
+	cli_table_deinit(&listing->table);
+}
+
+static void add_line(struct listing *listing, const struct zcp_topic_line *line)
+{
+	struct cli_json *json = &listing->json;
+
+	if (!listing->is_json) {
+		cli_table_add(&listing->table, "%s", line->name);
+		cli_table_add(&listing->table, "%s", line->type[0] ? line->type : "-");
+		cli_table_add(&listing->table, "%" PRIu32, line->n_publishers);
+		cli_table_add(&listing->table, "%" PRIu32, line->n_subscribers);
+		cli_table_add(&listing->table, "%" PRIu64, line->n_messages);
+		return;
+	}
+	cli_json_begin(json, NULL, '{');
+	cli_json_text(json, "name", line->name);
+	cli_json_text(json, "type", line->type);
+	cli_json_number(json, "publishers", line->n_publishers);
+	cli_json_number(json, "subscribers", line->n_subscribers);
+	cli_json_number(json, "messages", line->n_messages);
+	cli_json_end(json, '}');
+}
+
+/* Asks for page after page. Returns 0 or a negative errno. */
+static int list_all(struct zcp_node *node, struct listing *listing)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_LIST };
+	char *after = request.u.list.after;
+	bool more = true;
+
+	while (more) {
+		ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .version = 0 };
+		const struct zcp_topics *topics = &reply.u.topics;
+		int r;
+
+		r = zcp_control_request(node, &request, ZCP_MESSAGE_TOPICS, &reply, NULL);
+		if (r < 0)
+			return r;
+		for (uint32_t i = 0; i < topics->n_topics; i++)
+			add_line(listing, &topics->topics[i]);
+		/* A runtime that promises more and gives nothing must not keep us for ever. */
+		more = topics->more && topics->n_topics > 0;
+		if (more)
+			memcpy(after, topics->topics[topics->n_topics - 1].name,
+			       sizeof(request.u.list.after));
+	}
+	return 0;
+}
+
+/* Returns an exit code. */
+static int print_list(struct zcp_node *node, bool is_json)
+{
+	ZCP_CLEANUP(listing_deinit) struct listing listing = { .is_json = is_json };
+	struct cli_output output;
+	int r;
+
+	cli_output_init(&output, STDOUT_FILENO);
+	cli_json_init(&listing.json, &output);
+	cli_table_init(&listing.table, "llrrr");
+	if (is_json)
+		cli_json_begin(&listing.json, NULL, '[');
+	else
+		cli_table_add_titles(&listing.table, "TOPIC|TYPE|PUBLISHERS|SUBSCRIBERS|MESSAGES");
+	r = list_all(node, &listing);
+	if (r < 0)
+		return cli_complain_error(node, r, "cannot list the topics");
+	if (is_json)
+		cli_json_end(&listing.json, ']');
+	else
+		cli_table_print(&listing.table, 0, &output);
+	return cli_output_end(&output);
+}
+
+static int run(int argc, char **argv)
+{
+	struct list_options options = { .json = false };
+	ZCP_CLEANUP(cli_node_closep) struct zcp_node *node = NULL;
+	int r;
+
+	r = cli_options_parse(&cli_list, &options, NULL, argc, argv);
+	if (r != CLI_OPTIONS_RUN)
+		return r;
+	/* To start a runtime would only show that nothing is there. */
+	options.common.no_start = true;
+	node = cli_node_open(&options.common, "zcp-list");
+	if (!node)
+		return CLI_EXIT_FAILED;
+	return print_list(node, options.json);
+}
+
+const struct cli_command cli_list = {
+	.name = "list",
+	.argument = "",
+	.summary = "lists the topics",
+	.description = "Lists the topics of a domain, with their types, how many publishers and\n"
+		       "subscribers they have, and how many messages were published on them.\n",
+	.examples = "  zcp list\n"
+		    "  zcp list --json | jq -r '.[] | select(.publishers == 0) | .name'\n",
+	.options = options_table,
+	.run = run,
+};

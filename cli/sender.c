@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pace, and what may come between a loan and its publish.
+ */
+#include "cli/sender.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "cli/complain.h"
+#include "cli/stop.h"
+#include "pubsub/util.h"
+
+bool cli_sender_is_done(const struct cli_sender *sender)
+{
+	return cli_stop_asked() || (sender->count > 0 && sender->n_published == sender->count);
+}
+
+int cli_sender_loan(struct cli_sender *sender, size_t size, struct zcp_loan *loan)
+{
+	int r = zcp_publisher_loan(sender->publisher, size, loan);
+
+	if (r < 0)
+		(void)cli_complain_error(sender->node, r, "cannot loan %zu bytes of topic '%s'",
+					 size, sender->topic);
+	return r;
+}
+
+/* When the next message is due. Time that was lost is not made up for by a burst. */
+static uint64_t next_due(struct cli_sender *sender)
+{
+	double period_ns = 1e9 / sender->rate;
+	uint64_t now = zcp_now_ns();
+	uint64_t due = sender->pace_start_ns + (uint64_t)((double)sender->n_paced * period_ns);
+
+	if (sender->pace_start_ns == 0 || (now > due && (double)(now - due) > period_ns)) {
+		sender->pace_start_ns = now;
+		sender->n_paced = 0;
+		due = now;
+	}
+	sender->n_paced++;
+	return due;
+}
+
+/* Returns 0, -EINTR. */
+static int wait_for_turn(struct cli_sender *sender)
+{
+	uint64_t due;
+	struct timespec ts;
+
+	if (sender->rate <= 0)
+		return 0;
+	due = next_due(sender);
+	ts.tv_sec = (time_t)(due / 1000000000);
+	ts.tv_nsec = (long)(due % 1000000000);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+		if (cli_stop_asked())
+			return -EINTR;
+	return 0;
+}
+
+int cli_sender_publish(struct cli_sender *sender, struct zcp_loan *loan)
+{
+	int r = wait_for_turn(sender);
+
+	if (r < 0)
+		return r;
+	do {
+		r = zcp_publisher_publish(sender->publisher, loan);
+	} while (r == -EINTR && !cli_stop_asked());
+	if (r == 0)
+		sender->n_published++;
+	else if (r != -EINTR)
+		(void)cli_complain_error(sender->node, r, "cannot publish on topic '%s'",
+					 sender->topic);
+	return r;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A publisher that keeps to a rate and a number of messages, and stops when asked to.
+ */
+#ifndef ZCP_CLI_SENDER_H
+#define ZCP_CLI_SENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <zcp/node.h>
+#include <zcp/publisher.h>
+
+struct cli_sender {
+	struct zcp_node *node;
+	struct zcp_publisher *publisher;
+	/* for sentences */
+	const char *topic;
+	/* messages a second; 0: as fast as they come */
+	double rate;
+	/* messages to publish; 0: all there are */
+	uint64_t count;
+	uint64_t n_published;
+	/* when the pace was last begun, and how many were sent in it; 0: not begun */
+	uint64_t pace_start_ns;
+	uint64_t n_paced;
+};
+
+/* Whether as many have been published as were to be, or the user wants an end. */
+bool cli_sender_is_done(const struct cli_sender *sender);
+
+/*
+ * Loans a chunk. Returns 0; a negative errno that has been complained about.
+ */
+__attribute__((warn_unused_result)) int cli_sender_loan(struct cli_sender *sender, size_t size,
+							struct zcp_loan *loan);
+
+/*
+ * Waits for its time, and for subscribers that block, and publishes. Returns 0; -EINTR: the
+ * user wants an end; another negative errno that has been complained about. On failure the
+ * loan stays the caller's.
+ */
+__attribute__((warn_unused_result)) int cli_sender_publish(struct cli_sender *sender,
+							   struct zcp_loan *loan);
+
+#endif
