@@ -1,0 +1,97 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The examples as a user runs them: the demo, a camera with a viewer that is stopped by a
+# signal, an inertial sensor, and what they say when they are used wrongly.
+set -u
+. "$(dirname "$0")/../support/domain.sh"
+
+[ -x "$ZCP_BIN_DIR/zcp-demo" ] || { echo "the examples are not built"; exit 77; }
+
+echo "the demo"
+start demo "$ZCP_BIN_DIR/zcp-demo" --seconds 1
+join demo
+is "exit code of the demo" 0 $?
+has "demo" "$dir/demo.out" "camera/front"
+has "demo" "$dir/demo.out" "imu/body"
+# zcp-demo has a runtime directory of its own
+[ ! -e "$ZCP_RUNTIME_DIR" ] || fail "the demo has used $ZCP_RUNTIME_DIR"
+
+echo "a demo without its programs"
+mkdir "$dir/bin"
+cp "$ZCP_BIN_DIR/zcp-demo" "$dir/bin"
+LD_LIBRARY_PATH="$ZCP_BIN_DIR/../lib" "$dir/bin/zcp-demo" --seconds 1 >"$dir/out" 2>"$dir/err"
+is "exit code" 1 $?
+has "demo without its programs" "$dir/err" "cannot run $dir/bin/"
+
+# Not more than fit into a queue, so that none can be lost.
+echo "a camera, and a viewer that is stopped"
+start viewer "$ZCP_BIN_DIR/camera_viewer" --summary
+start camera "$ZCP_BIN_DIR/camera_publisher" --wait-subscribers 1 --count 16 --summary
+join camera
+is "exit code of the camera" 0 $?
+has "camera" "$dir/camera.out" "sent=16 bytes=99532800"
+has "camera" "$dir/camera.out" "subscribers=1"
+kill -INT "$(pid viewer)"
+join viewer
+is "exit code of the viewer" 0 $?
+has "viewer" "$dir/viewer.out" "received=16 bytes=99532800"
+has "viewer" "$dir/viewer.out" "lost=0 damaged=0 copied=0"
+
+echo "a viewer that has seen enough, and a camera that is stopped"
+start camera "$ZCP_BIN_DIR/camera_publisher" --topic camera/rear --summary
+"$ZCP_BIN_DIR/camera_viewer" --topic camera/rear --count 3 >"$dir/out" 2>"$dir/err"
+is "exit code of the viewer" 0 $?
+kill -TERM "$(pid camera)"
+join camera
+is "exit code of the camera" 0 $?
+has "camera" "$dir/camera.out" "summary topic=camera/rear"
+
+echo "a viewer that is killed, and another"
+start killed "$ZCP_BIN_DIR/camera_viewer"
+"$ZCP_BIN_DIR/camera_publisher" --wait-subscribers 1 --count 1 >"$dir/out" 2>"$dir/err"
+is "exit code of the camera" 0 $?
+kill -KILL "$(pid killed)"
+join killed
+# Were the first one still counted, the camera would not wait for this one.
+start viewer "$ZCP_BIN_DIR/camera_viewer" --count 1 --duration 60 --summary
+"$ZCP_BIN_DIR/camera_publisher" --wait-subscribers 1 --count 1 >"$dir/out" 2>"$dir/err"
+is "exit code of the camera" 0 $?
+join viewer
+is "exit code of the viewer" 0 $?
+has "viewer" "$dir/viewer.out" "received=1 "
+
+echo "an inertial sensor"
+start reader "$ZCP_BIN_DIR/imu" read --count 200 --summary
+start sensor "$ZCP_BIN_DIR/imu" publish --wait-subscribers 1 --count 200 --summary
+join sensor
+is "exit code of the sensor" 0 $?
+join reader
+is "exit code of the reader" 0 $?
+has "reader" "$dir/reader.out" "received=200 bytes=12800"
+has "reader" "$dir/reader.out" "lost=0 damaged=0 copied=0"
+
+# wrong CODE TEXT COMMAND...
+wrong() {
+	code=$1 text=$2
+	shift 2
+	echo "$*"
+	program=$1
+	shift
+	"$ZCP_BIN_DIR/$program" "$@" >"$dir/out" 2>"$dir/err"
+	is "exit code of $program $*" "$code" $?
+	has "$program $*" "$dir/err" "$text"
+}
+
+wrong 2 "usage: zcp-demo" zcp-demo 5
+wrong 2 "--seconds 'five' is not a number from 0.1 to 3600" zcp-demo --seconds five
+wrong 2 "usage: camera_publisher" camera_publisher --fast
+wrong 2 "--rate '0' is not a number from 0.001 to 1000000" camera_publisher --rate 0
+wrong 2 "--count '3x' is not a number" camera_viewer --count 3x
+wrong 2 "usage: camera_viewer" camera_viewer camera/front
+wrong 2 "usage: imu publish" imu
+wrong 2 "usage: imu publish" imu read write
+wrong 1 "cannot publish on a*b: " camera_publisher --topic 'a*b'
+export ZCP_AUTO_START=0 ZCP_DOMAIN=nobody
+wrong 1 "camera_viewer: cannot open a node: " camera_viewer
+wrong 1 "start zcpd" imu read

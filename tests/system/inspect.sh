@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# zcp list and zcp info: what they tell of topics that are in use.
+set -u
+# shellcheck source=tests/support/domain.sh
+. "$(dirname "$0")/../support/domain.sh"
+
+# json FILTER: of the last zcp ... --json
+json() {
+	jq -c "$1" "$dir/json" || fail "not JSON: $(cat "$dir/json")"
+}
+
+for command in list "info a" "list --no-start"; do
+	code=0
+	# shellcheck disable=SC2086
+	"$zcp" $command >"$dir/out" 2>"$dir/message" || code=$?
+	is "zcp $command without a runtime: exit code" 1 "$code"
+	has "zcp $command without a runtime" "$dir/message" \
+		"zcp ${command%% *}: no runtime answers in domain 'default'"
+	has "zcp $command without a runtime" "$dir/message" "start zcpd"
+done
+[ ! -e "$ZCP_RUNTIME_DIR" ] || fail "list or info made $ZCP_RUNTIME_DIR"
+
+mkfifo "$dir/in" "$dir/pipe"
+start reader "$zcp" echo käse/ü --lines --depth 4 --held 2 --on-full block --type text
+# shellcheck disable=SC2016
+start other sh -c 'exec "$@" >"$0"' "$dir/pipe" "$zcp" echo käse/ü --lines
+exec 4<>"$dir/in"
+start writer "$zcp" pub käse/ü --lines --type text --max-payload 1000 --wait-subscribers 2 \
+	<"$dir/in"
+exec 5<"$dir/pipe"
+printf 'one\ntwo\nthree\n' >&4
+for word in one two three; do
+	read -r line <&5
+	is "other reader" $word "$line"
+done
+
+"$zcp" list --json >"$dir/json" || fail "zcp list --json: $?"
+is "list" '[{"name":"käse/ü","type":"text","publishers":1,"subscribers":2,"messages":3}]' \
+	"$(json .)"
+"$zcp" list >"$dir/table" || fail "zcp list: $?"
+is "list" "TOPIC|TYPE|PUBLISHERS|SUBSCRIBERS|MESSAGES
+käse/ü|text|1|2|3" "$(tr -s ' ' '|' <"$dir/table")"
+
+"$zcp" info käse/ü --json >"$dir/json" || fail "zcp info --json: $?"
+is "info: topic" '["käse/ü","text",3,0]' "$(json '[.name, .type, .messages, .lost]')"
+is "info: publisher" "[[\"zcp-pub\",$(pid writer),3,1000]]" \
+	"$(json '.publishers | map([.node, .pid, .messages, .max_payload])')"
+is "info: reader" "[[\"zcp-echo\",4,2,\"block\",0]]" \
+	"$(json ".subscribers | map(select(.pid == $(pid reader))) |
+		map([.node, .depth, .held, .on_full, .lost])")"
+is "info: other" "[[\"zcp-echo\",16,4,\"drop-oldest\",0,3,0]]" \
+	"$(json ".subscribers | map(select(.pid == $(pid other))) |
+		map([.node, .depth, .held, .on_full, .lost, .taken, .queued])")"
+is "info: a chunk is free, loaned or held" true \
+	"$(json '.pool.classes | length > 0 and
+		all(.size >= 1000 and .count > 0 and .free + .loaned + .held == .count)')"
+is "info: the publisher has one on loan while it reads" 0 "$(json '.pool.classes[0].loaned')"
+is "info: chunks were used" true "$(json '.pool.classes[0] | .highest_use >= 1 and
+	.highest_use <= 3')"
+
+"$zcp" info käse/ü >"$dir/page" || fail "zcp info: $?"
+has "info" "$dir/page" "käse/ü"
+has "info" "$dir/page" "3 published, 0 lost"
+for name in writer reader other; do
+	grep -q "zcp-[a-z]* *$(pid $name) " "$dir/page" || fail "info: no line about $name:
+$(cat "$dir/page")"
+done
+
+code=0
+"$zcp" info nothing >"$dir/nothing" 2>"$dir/message" || code=$?
+is "unknown topic: exit code" 1 "$code"
+has "unknown topic" "$dir/message" "nothing"
+is "unknown topic: output" "" "$(cat "$dir/nothing")"
+"$zcp" list >/dev/full 2>"$dir/message"
+is "full disk: exit code" 1 $?
+has "full disk" "$dir/message" "cannot write to standard output: No space left on device"
+
+exec 4>&-
+join writer || fail "writer ended with $?"
+kill -TERM "$(pid reader)" "$(pid other)"
+join reader || fail "reader ended with $?"
+join other || fail "other ended with $?"
+exit "$failed"
