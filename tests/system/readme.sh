@@ -29,7 +29,7 @@ for program in publisher subscriber; do
 	"$cc" $flags -I "$ZCP_SOURCE_DIR/include" "$dir/$program.c" -o "$dir/$program" \
 		-L "$lib" -lzcp -Wl,-rpath,"$lib" || fail "$program.c does not compile"
 done
-[ $failed -eq 0 ] || exit 1
+[ "$failed" -eq 0 ] || exit 1
 
 start subscriber "$dir/subscriber"
 start publisher "$dir/publisher"
