@@ -2,9 +2,11 @@
 /*
  * The sums over a pool's endpoints.
  *
- * A message takes the smallest size class that fits, then the larger ones. So what the
- * topics of one class may use beyond its chunks spills into the next class, and a loan can
- * fail only if the largest class overflows.
+ * A message takes the smallest size class that fits, then the larger ones. So the classes
+ * from the j-th on may be taken up by all that the topics with payloads of that size use,
+ * and by what spills over from the topics with smaller ones: no more than those use, and no
+ * more than all together use beyond the smaller classes, since a message spills only while
+ * those are full.
  */
 #include "runtime/admission.h"
 
@@ -60,35 +62,56 @@ static void describe(const struct zcpd_endpoint *more, char *text, size_t text_s
 			       1u << more->depth_log2, more->held);
 }
 
+/* Chunks that may be wanted of the classes from the j-th on, at the most. */
+static uint64_t wanted_from(uint32_t j, const uint64_t *demands, const uint64_t *counts,
+			    uint32_t n_classes)
+{
+	uint64_t smaller = 0, larger = 0, below = 0, spill;
+
+	for (uint32_t c = 0; c < n_classes; c++) {
+		if (c < j) {
+			smaller += demands[c];
+			below += counts[c];
+		} else {
+			larger += demands[c];
+		}
+	}
+	/* Nobody has payloads of that size: then only what spills matters, one class down. */
+	if (larger == 0)
+		return 0;
+	spill = smaller + larger > below ? smaller + larger - below : 0;
+	return larger + (spill < smaller ? spill : smaller);
+}
+
 int zcpd_admission_check(const struct zcpd_registry *registry, const struct zcpd_endpoint *more,
 			 char *text, size_t text_size)
 {
 	const struct zcpd_pool *pool = more->topic->pool;
-	uint64_t spill = 0, have = 0;
-	uint32_t first = 0;
+	uint64_t demands[ZCP_CLASSES_MAX], counts[ZCP_CLASSES_MAX];
+	uint32_t n_classes = pool->view.n_classes;
 	char size[64], who[64];
 
-	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
-		uint64_t n_chunks = pool->view.classes[c].n_chunks;
-		uint64_t demand = spill + class_demand(registry, pool, c, more);
-
-		if (spill == 0) {
-			first = c;
-			have = 0;
-		}
-		have += n_chunks;
-		spill = demand > n_chunks ? demand - n_chunks : 0;
+	for (uint32_t c = 0; c < n_classes; c++) {
+		demands[c] = class_demand(registry, pool, c, more);
+		counts[c] = pool->view.classes[c].n_chunks;
 	}
-	if (spill == 0)
-		return 0;
-	zcpd_format_size(pool->view.classes[first].payload_size, size, sizeof(size));
-	describe(more, who, sizeof(who));
-	(void)snprintf(text, text_size,
-		       "pool '%s' has %" PRIu64 " chunks of %s%s; with %s its endpoints would need "
-		       "%" PRIu64 "; %s",
-		       pool->name, have, size, first + 1 < pool->view.n_classes ? " or more" : "",
-		       who, have + spill,
-		       pool->automatic ? "lower depth, held or loans, or raise the topic's limits" :
-					 "raise the pool's count, or lower depth, held or loans");
-	return -ENOSPC;
+	for (uint32_t j = 0; j < n_classes; j++) {
+		uint64_t wanted = wanted_from(j, demands, counts, n_classes), have = 0;
+
+		for (uint32_t c = j; c < n_classes; c++)
+			have += counts[c];
+		if (wanted <= have)
+			continue;
+		zcpd_format_size(pool->view.classes[j].payload_size, size, sizeof(size));
+		describe(more, who, sizeof(who));
+		(void)snprintf(text, text_size,
+			       "pool '%s' has %" PRIu64 " chunks of %s%s; with %s its endpoints would "
+			       "need %" PRIu64 "; %s",
+			       pool->name, have, size, j + 1 < n_classes ? " or more" : "", who, wanted,
+			       pool->automatic ?
+				       "lower depth, held or loans, or raise the topic's limits" :
+				       "raise the pool's count, or lower depth, held or loans");
+		return -ENOSPC;
+	}
+	return 0;
 }

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <zcp/version.h>
 
 #include "pubsub/util.h"
@@ -273,6 +274,28 @@ static int serve(const struct arguments *arguments, const struct zcpd_config *co
 	return r < 0 ? EXIT_FAILED : 0;
 }
 
+/* Nothing of ours becomes descriptor 0, 1 or 2, which detach() puts elsewhere. */
+static void open_standard_descriptors(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	zcp_close_fd(&fd);
+}
+
+/* Every topic, size class and node costs descriptors. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		ZCP_IGNORE(setrlimit(RLIMIT_NOFILE, &limit) < 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	ZCP_CLEANUP(zcpd_config_freep) struct zcpd_config *config = NULL;
@@ -291,5 +314,7 @@ int main(int argc, char **argv)
 	if (set_log_level(config, arguments.log_level) < 0)
 		return usage_error("--log-level takes error, warning, info or debug");
 	(void)signal(SIGPIPE, SIG_IGN);
+	open_standard_descriptors();
+	raise_descriptor_limit();
 	return serve(&arguments, config);
 }

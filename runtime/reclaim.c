@@ -7,8 +7,11 @@
  */
 #include "runtime/reclaim.h"
 
+#include <string.h>
+
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/lane.h"
+#include "runtime/log.h"
 
 static void set_active(struct zcpd_topic *topic, uint32_t slot, bool active)
 {
@@ -37,13 +40,18 @@ static void announce_change(struct zcpd_topic *topic)
 
 void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, bool symmetric)
 {
+	int r = zcp_fence_heavy(symmetric);
+
 	grace->waiting = 0;
-	zcp_fence_heavy(symmetric);
+	/* Cannot be: it worked when the runtime started, and a process cannot lose it. */
+	if (r < 0)
+		zcpd_error("membarrier has stopped working (%s): set fences = \"symmetric\"",
+			   strerror(-r));
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		/* OP-A1 pairs with OP-R1 in leave(): an even one has done all its pushes. */
 		grace->ops[p] = atomic_load_explicit(&topic->view.publishers[p].op,
 						     memory_order_acquire);
-		if (grace->ops[p] & 1)
+		if (topic->publishers[p] && (grace->ops[p] & 1))
 			grace->waiting |= UINT64_C(1) << p;
 	}
 }
@@ -54,8 +62,9 @@ bool zcpd_grace_is_over(struct zcpd_grace *grace, const struct zcpd_topic *topic
 		uint32_t p = (uint32_t)__builtin_ctzll(left);
 
 		/* OP-A1, as above; another odd one began after the heavy fence. */
-		if (atomic_load_explicit(&topic->view.publishers[p].op, memory_order_acquire) !=
-		    grace->ops[p])
+		if (!topic->publishers[p] ||
+		    atomic_load_explicit(&topic->view.publishers[p].op, memory_order_acquire) !=
+			    grace->ops[p])
 			grace->waiting &= ~(UINT64_C(1) << p);
 	}
 	return grace->waiting == 0;
@@ -106,16 +115,27 @@ static void clear_dropped(struct zcpd_topic *topic, uint32_t ref, uint32_t holde
  */
 static bool recover_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
 			 const struct zcpd_endpoint *subscriber, struct zcp_chunk_shm *chunk,
-			 uint32_t ref, bool publishing)
+			 uint32_t ref, uint64_t state, bool publishing)
 {
 	struct zcp_lane lane = zcpd_topic_lane(topic, publisher->slot, subscriber);
-	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
+	/* Acquire, both: they stay before the second look at `state`. */
+	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_acquire);
 	/* LANE-A1: the publisher's death has ordered it already; do not rely on it. */
 	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&lane, seq)->word, memory_order_acquire);
 	int32_t ahead = zcp_slot_ahead(word, seq);
-	bool has = zcp_chunk_has_holder(chunk, subscriber->holder);
+	bool has = atomic_load_explicit(&chunk->holders[subscriber->holder / 64],
+					memory_order_acquire) >>
+			   (subscriber->holder % 64) &
+		   1;
 	uint32_t dropped;
 
+	/*
+	 * A chunk that was free when we read `state` may be somebody else's by now. One that
+	 * has a holder's bit is nobody's to claim: if the state is the same, bit and seq are of
+	 * the generation that we came for.
+	 */
+	if (atomic_load_explicit(&chunk->state, memory_order_relaxed) != state)
+		return false;
 	if (publishing && ahead == 0)
 		return true;
 	if (publishing && has && ahead < 0 &&
@@ -125,6 +145,9 @@ static bool recover_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *p
 			clear_dropped(topic, dropped, subscriber->holder);
 		return true;
 	}
+	/* Not sent, and nothing new is to be sent there. */
+	if (publishing && has && ahead < 0)
+		zcp_chunk_release(chunk, subscriber->holder);
 	/* Pushed out by the message a lap later, and the bit not cleared yet. */
 	if (has && ahead == (int32_t)lane.mask + 1 && (word & ZCP_SLOT_DROPPED))
 		zcp_chunk_release(chunk, subscriber->holder);
@@ -142,7 +165,7 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		if (topic->subscribers[s])
 			pushed |= recover_lane(topic, publisher, topic->subscribers[s], chunk, ref,
-					       loaned && inside);
+					       state, loaned && inside);
 	seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
 	if (pushed &&
 	    (int64_t)(atomic_load_explicit(&slot->next_seq, memory_order_relaxed) - seq) <= 0)
@@ -154,7 +177,7 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 	 */
 	(void)atomic_compare_exchange_strong_explicit(
 		&chunk->state, &state,
-		zcp_state(zcp_state_generation(state), 0,
+		zcp_state(zcp_state_generation(state), publisher->former,
 			  state & ZCP_CHUNK_FLAGS & ~ZCP_CHUNK_LOANED),
 		memory_order_release, memory_order_relaxed);
 }
@@ -185,7 +208,8 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 			uint64_t state = atomic_load_explicit(&class->chunks[i].state,
 							      memory_order_acquire);
 
-			if (zcp_state_owner(state) == publisher->owner)
+			if (zcp_state_owner(state) == publisher->owner ||
+			    zcp_state_owner(state) == publisher->former)
 				recover_chunk(topic, publisher, zcp_ref(c, i), state, op & 1);
 		}
 	}

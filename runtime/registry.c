@@ -281,6 +281,8 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 		most = AUTOMATIC_CHUNKS_MAX;
 	if (most < now)
 		most = now;
+	if (limit < now)
+		limit = now;
 	r = zcpd_pool_add_class(pool, payload, (uint32_t)(limit < most ? limit : most));
 	if (r < 0)
 		return r;
@@ -336,11 +338,29 @@ static int settle_payload(struct zcpd_registry *registry, struct zcpd_endpoint *
 	return r < 0 ? failed(r, "cannot make the pool of topic", topic->name, text, text_size) : 0;
 }
 
+/* The slot's two owner numbers. */
+static int settle_owner(struct zcpd_endpoint *publisher)
+{
+	struct zcpd_topic *topic = publisher->topic;
+	uint32_t *numbers[] = { &topic->owners[publisher->slot], &topic->formers[publisher->slot] };
+
+	for (int i = 0; i < 2; i++) {
+		int owner = *numbers[i] ? (int)*numbers[i] : zcpd_pool_take_owner(topic->pool);
+
+		if (owner < 0)
+			return owner;
+		*numbers[i] = (uint32_t)owner;
+	}
+	publisher->owner = *numbers[0];
+	publisher->former = *numbers[1];
+	return 0;
+}
+
 static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 			  const struct zcp_open_publisher *request, char *text, size_t text_size)
 {
 	struct zcpd_topic *topic = publisher->topic;
-	int slot, owner, r;
+	int slot, r;
 
 	r = check_type(topic, request->type, "publisher", text, text_size);
 	if (r < 0)
@@ -365,14 +385,12 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 		r = zcpd_admission_check(registry, publisher, text, text_size);
 	if (r < 0)
 		return r;
-	owner = zcpd_pool_take_owner(topic->pool);
-	if (owner < 0) {
-		(void)snprintf(text, text_size, "pool '%s' has 65535 publishers: use another pool",
+	r = settle_owner(publisher);
+	if (r < 0)
+		(void)snprintf(text, text_size,
+			       "pool '%s' has publishers in 32767 slots: use another pool",
 			       topic->pool->name);
-		return owner;
-	}
-	publisher->owner = (uint32_t)owner;
-	return 0;
+	return r;
 }
 
 static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t text_size)
@@ -534,13 +552,13 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry,
 static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 {
 	struct zcpd_topic *topic = publisher->topic;
-	uint64_t before = zcpd_topic_n_messages(topic);
+	uint64_t before;
 
 	zcpd_publisher_recover(topic, publisher, &registry->signals);
+	before = zcpd_topic_n_messages(topic);
 	topic->publishers[publisher->slot] = NULL;
 	topic->n_publishers--;
 	topic->n_messages_before += before - zcpd_topic_n_messages(topic);
-	zcpd_pool_give_owner(topic->pool, publisher->owner);
 	registry->events.closed(publisher, registry->events.user);
 	free(publisher);
 	drop_if_unused(registry, topic);
@@ -607,6 +625,7 @@ bool zcpd_registry_poll(struct zcpd_registry *registry)
 			 * the subscriber out: the reader finds its lane again by itself.
 			 */
 			TAILQ_REMOVE(&registry->pending, endpoint, pending);
+			endpoint->unsure = !over;
 			endpoint->state = ZCPD_ENDPOINT_OPEN;
 			registry->events.joined(endpoint, registry->events.user);
 		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && over) {

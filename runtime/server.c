@@ -23,7 +23,9 @@
 #define PID_NAME "zcpd.pid"
 #define BACKLOG 256
 #define GRACE_MS_MIN 1
-#define GRACE_MS_MAX 100
+#define GRACE_MS_MAX 20
+/* Until connections are looked at again after one could not be accepted. */
+#define ACCEPT_PAUSE_MS 100
 
 static int fail(int r, char *text, size_t text_size, const char *what, const char *path)
 {
@@ -176,6 +178,8 @@ static void turn_away(struct zcpd_server *server)
 	zcpd_warning("a connection was turned away: out of descriptors: raise RLIMIT_NOFILE");
 }
 
+static void on_accept_again(uv_timer_t *timer);
+
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
 	struct zcpd_server *server = poll->data;
@@ -186,10 +190,22 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	do {
 		r = accept_one(server);
 	} while (r == 0 || r == -ECONNABORTED || r == -EINTR);
+	if (r == -EAGAIN)
+		return;
 	if (r == -EMFILE || r == -ENFILE)
 		turn_away(server);
-	else if (r != -EAGAIN)
+	else
 		zcpd_warning("accept: %s", strerror(-r));
+	/* Neither the processor nor the log is for those who try again at once. */
+	(void)uv_poll_stop(&server->listen_poll);
+	(void)uv_timer_start(&server->accept_timer, on_accept_again, ACCEPT_PAUSE_MS, 0);
+}
+
+static void on_accept_again(uv_timer_t *timer)
+{
+	struct zcpd_server *server = timer->data;
+
+	(void)uv_poll_start(&server->listen_poll, UV_READABLE, on_connection);
 }
 
 static void on_joined(struct zcpd_endpoint *subscriber, void *user)
@@ -264,6 +280,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 		.grace_ms = GRACE_MS_MIN,
 	};
 	LIST_INIT(&server->sessions);
+	server->registry.signals_fd = -1;
 	r = take_domain(server, options, text, text_size);
 	if (r != 0) {
 		zcpd_registry_deinit(&server->registry);
@@ -286,11 +303,13 @@ int zcpd_server_run(struct zcpd_server *server)
 	(void)uv_signal_init(&server->loop, &server->interrupt);
 	(void)uv_timer_init(&server->loop, &server->grace_timer);
 	(void)uv_timer_init(&server->loop, &server->idle_timer);
+	(void)uv_timer_init(&server->loop, &server->accept_timer);
 	(void)uv_check_init(&server->loop, &server->turn);
 	server->terminate.data = server;
 	server->interrupt.data = server;
 	server->grace_timer.data = server;
 	server->idle_timer.data = server;
+	server->accept_timer.data = server;
 	server->listen_poll.data = server;
 	server->turn.data = server;
 	r = uv_poll_init(&server->loop, &server->listen_poll, server->listener);

@@ -21,6 +21,7 @@ struct zcpd_server {
 	uv_check_t turn;
 	uv_timer_t grace_timer;
 	uv_timer_t idle_timer;
+	uv_timer_t accept_timer;
 	struct zcp_paths paths;
 	const struct zcpd_config *config;
 	bool until_idle;

@@ -22,8 +22,11 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-/* Messages that wait for a client that does not read; then it is disconnected. */
-#define PACKETS_MAX 256
+/*
+ * Messages that wait for a client that does not read; then it is disconnected. A node has
+ * one request under way, and what grows comes to fewer events than a socket's buffer holds.
+ */
+#define PACKETS_MAX 16
 
 static void watch_socket(struct zcpd_session *session);
 
@@ -60,18 +63,28 @@ static void close_handles(struct zcpd_session *session)
 
 static void end_session(struct zcpd_session *session)
 {
+	if (session->ending)
+		return;
+	session->ending = true;
 	if (session->greeted)
 		zcpd_registry_give_signal(session->registry, session->signal);
 	session->ended(session, session->user);
 	close_handles(session);
 }
 
-/* The process is gone, or says that it is done. */
+/*
+ * The process is gone. Closing one endpoint may finish the leave of another, which must not
+ * find its way back here: each is taken off before it is closed.
+ */
 static void close_endpoints(struct zcpd_session *session)
 {
-	while (!LIST_EMPTY(&session->endpoints)) {
-		struct zcpd_endpoint *endpoint = LIST_FIRST(&session->endpoints);
+	struct zcpd_endpoint *endpoint;
 
+	LIST_FOREACH(endpoint, &session->endpoints, link)
+		if (endpoint->state == ZCPD_ENDPOINT_LEAVING)
+			endpoint->request_id = 0;
+	while (!LIST_EMPTY(&session->endpoints)) {
+		endpoint = LIST_FIRST(&session->endpoints);
 		LIST_REMOVE(endpoint, link);
 		endpoint->session = NULL;
 		zcpd_registry_close(session->registry, endpoint, 0);
@@ -190,6 +203,10 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 	int signal;
 
 	(void)snprintf(session->node, sizeof(session->node), "%s", hello->name);
+	/* It goes into the log and onto people's terminals. */
+	for (char *c = session->node; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
 	if (session->greeted) {
 		refuse(session, "introduces itself twice");
 		return;
@@ -247,6 +264,13 @@ static struct zcpd_client client_of(struct zcpd_session *session)
 	};
 }
 
+static void remember(struct zcpd_session *session, struct zcpd_endpoint *endpoint,
+		     uint64_t request_id)
+{
+	endpoint->opened_by = request_id;
+	LIST_INSERT_HEAD(&session->endpoints, endpoint, link);
+}
+
 static void open_publisher(struct zcpd_session *session, const struct zcp_message *message)
 {
 	struct zcpd_client client = client_of(session);
@@ -261,7 +285,7 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 		send_error(session, message->id, r, text);
 		return;
 	}
-	LIST_INSERT_HEAD(&session->endpoints, publisher, link);
+	remember(session, publisher, message->id);
 	publisher->request_id = message->id;
 	reply.u.opened.owner = publisher->owner;
 	reply.u.opened.loans = publisher->loans;
@@ -281,7 +305,7 @@ static void open_subscriber(struct zcpd_session *session, const struct zcp_messa
 	if (r < 0)
 		send_error(session, message->id, r, text);
 	else
-		LIST_INSERT_HEAD(&session->endpoints, subscriber, link);
+		remember(session, subscriber, message->id);
 }
 
 void zcpd_session_joined(struct zcpd_endpoint *subscriber)
@@ -300,6 +324,7 @@ void zcpd_session_joined(struct zcpd_endpoint *subscriber)
 	reply.u.opened.depth_log2 = subscriber->depth_log2;
 	reply.u.opened.held = subscriber->held;
 	reply.u.opened.on_full = subscriber->on_full;
+	reply.u.opened.unsure = subscriber->unsure;
 	reply.u.opened.starts = starts;
 	reply.u.opened.n_starts = topic->view.geometry.max_publishers;
 	send_opened(subscriber, &reply);
@@ -319,6 +344,17 @@ void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 		end_session(session);
 }
 
+/* An endpoint that was opened by a request whose answer the node has given up. */
+static struct zcpd_endpoint *find_opened_by(struct zcpd_session *session, uint64_t request_id)
+{
+	struct zcpd_endpoint *endpoint;
+
+	LIST_FOREACH(endpoint, &session->endpoints, link)
+		if (endpoint->opened_by == request_id)
+			return endpoint;
+	return NULL;
+}
+
 static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)
 {
 	struct zcpd_endpoint *endpoint;
@@ -331,7 +367,10 @@ static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_
 
 static void close_endpoint(struct zcpd_session *session, const struct zcp_message *message)
 {
-	struct zcpd_endpoint *endpoint = find_endpoint(session, message->u.close.endpoint);
+	const struct zcp_close *close = &message->u.close;
+	struct zcpd_endpoint *endpoint = close->endpoint ?
+						 find_endpoint(session, close->endpoint) :
+						 find_opened_by(session, close->opened_by);
 
 	if (!endpoint || endpoint->state == ZCPD_ENDPOINT_LEAVING)
 		send_ok(session, message->id);
@@ -443,7 +482,6 @@ static void receive(struct zcpd_session *session)
 	switch (r) {
 	case 0:
 		handle(session, &message);
-		zcp_message_deinit(&message);
 		break;
 	case -EAGAIN:
 		break;
@@ -464,6 +502,7 @@ static void receive(struct zcpd_session *session)
 	default:
 		refuse(session, "sent a malformed message");
 	}
+	zcp_message_deinit(&message);
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
@@ -502,6 +541,8 @@ static int identify(struct zcpd_session *session)
 	size = sizeof(session->pidfd);
 	if (getsockopt(session->socket, SOL_SOCKET, SO_PEERPIDFD, &session->pidfd, &size) == 0)
 		return 0;
+	if (errno != ENOPROTOOPT)
+		return zcp_errno();
 	/* Before Linux 6.5 there is a moment in which the pid may have been reused. */
 	session->pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
 	return session->pidfd < 0 ? zcp_errno() : 0;

@@ -32,6 +32,8 @@ struct zcpd_session {
 	uint32_t pid;
 	uint32_t uid;
 	bool greeted;
+	/* its handles are being closed */
+	bool ending;
 	uint32_t signal;
 	char node[ZCP_NAME_SIZE];
 	LIST_HEAD(, zcpd_endpoint) endpoints;

@@ -61,6 +61,12 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic)
 	if (!topic)
 		return NULL;
 	topic->pool->n_topics--;
+	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++) {
+		if (topic->owners[p])
+			zcpd_pool_give_owner(topic->pool, topic->owners[p]);
+		if (topic->formers[p])
+			zcpd_pool_give_owner(topic->pool, topic->formers[p]);
+	}
 	zcp_topic_deinit(&topic->view);
 	zcp_close_fd(&topic->fd);
 	free(topic);

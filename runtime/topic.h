@@ -41,8 +41,9 @@ struct zcpd_endpoint {
 	uint32_t pid;
 	uint32_t signal;
 	uint32_t slot;
-	/* publishers */
+	/* publishers: the slot's number in descriptors, and that of those who had it before */
 	uint32_t owner;
+	uint32_t former;
 	uint32_t loans;
 	uint64_t max_payload;
 	uint64_t first_seq;
@@ -54,7 +55,10 @@ struct zcpd_endpoint {
 	/* while JOINING or LEAVING: whom it waits for, and the request that is to be answered */
 	struct zcpd_grace grace;
 	uint64_t request_id;
+	uint64_t opened_by;
 	uint64_t deadline_ns;
+	/* joined although a publisher was stopped in the middle of a publish */
+	bool unsure;
 	TAILQ_ENTRY(zcpd_endpoint) pending;
 	LIST_ENTRY(zcpd_endpoint) link; /* of its session */
 };
@@ -69,6 +73,13 @@ struct zcpd_topic {
 	struct zcpd_endpoint *subscribers[ZCP_TOPIC_SUBSCRIBERS_MAX];
 	uint32_t n_publishers;
 	uint32_t n_subscribers;
+	/*
+	 * Each publisher slot has two owner numbers, from its first publisher to the topic's
+	 * end: one for the publisher it has, and one for what former ones have left. A
+	 * publisher that dies may have pushed out a message of a former one of its slot.
+	 */
+	uint32_t owners[ZCP_TOPIC_PUBLISHERS_MAX];
+	uint32_t formers[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* of publishers that are gone */
 	uint64_t n_messages_before;
 	uint64_t n_lost_before;

@@ -36,12 +36,8 @@ static int failed(struct zcp_node *node, int r)
 				     "it stopped, or the machine overloaded?",
 				     node->domain, (double)node->timeout_ns / 1e9);
 	case -EMFILE:
-	case -ENFILE:
-		return zcp_node_fail(node, r,
-				     "out of file descriptors: raise RLIMIT_NOFILE (ulimit -n)");
-	case -EMSGSIZE:
 		/* Descriptors that the process has no room for are cut off by the kernel. */
-		return zcp_node_fail(node, -EMFILE,
+		return zcp_node_fail(node, r,
 				     "descriptors from the runtime of domain '%s' were cut off: raise "
 				     "RLIMIT_NOFILE (ulimit -n)",
 				     node->domain);
@@ -85,8 +81,8 @@ static int send_request(struct zcp_node *node, const struct zcp_message *request
 	}
 }
 
-/* An answer that comes after its request was given up: what it opened is closed again. */
-static void refuse_late(struct zcp_node *node, const struct zcp_message *message)
+/* An answer that nobody waits for, or that cannot be used: what it opened is closed again. */
+static void refuse(struct zcp_node *node, const struct zcp_message *message)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_CLOSE };
 
@@ -103,7 +99,7 @@ static void act(struct zcp_node *node, struct zcp_message *message, struct zcp_f
 	if (message->type == ZCP_MESSAGE_POOL_CLASSES)
 		zcp_endpoint_add_classes(node, message->u.pool_classes.endpoint, fds);
 	else if (message->id != 0)
-		refuse_late(node, message);
+		refuse(node, message);
 }
 
 /* The next message that is the answer to request `id`; anything else is acted on. */
@@ -121,12 +117,35 @@ static int receive_reply(struct zcp_node *node, uint64_t id, uint64_t deadline,
 		}
 		if (r == -EOPNOTSUPP)
 			continue; /* an event of a newer runtime */
+		if (r == -EMFILE) {
+			bool is_reply = reply->id == id;
+
+			refuse(node, reply);
+			zcp_message_deinit(reply);
+			if (is_reply)
+				return r;
+			continue;
+		}
 		if (r < 0 || reply->id == id)
 			return r;
 		act(node, reply, fds);
 		zcp_message_deinit(reply);
 		zcp_fds_deinit(fds);
 	}
+}
+
+/* Should the runtime come to it after all, nothing stays open that nobody knows of. */
+static void cancel(struct zcp_node *node, const struct zcp_message *request)
+{
+	struct zcp_message message = { .type = ZCP_MESSAGE_CLOSE };
+
+	if (request->type != ZCP_MESSAGE_OPEN_PUBLISHER &&
+	    request->type != ZCP_MESSAGE_OPEN_SUBSCRIBER)
+		return;
+	message.id = ++node->request_id;
+	message.u.close.opened_by = request->id;
+	/* If it cannot be sent, the node's end closes the endpoint. */
+	ZCP_IGNORE(zcp_socket_send(node->socket, &message, NULL, 0));
 }
 
 int zcp_control_request(struct zcp_node *node, const struct zcp_message *request,
@@ -138,10 +157,15 @@ int zcp_control_request(struct zcp_node *node, const struct zcp_message *request
 	struct zcp_message message = *request, answer;
 	int r;
 
+	if (node->deadline_ns > 0 && node->deadline_ns < deadline)
+		deadline = node->deadline_ns;
+
 	message.id = ++node->request_id;
 	r = send_request(node, &message, deadline);
 	if (r == 0)
 		r = receive_reply(node, message.id, deadline, &answer, &received);
+	if (r == -ETIMEDOUT)
+		cancel(node, &message);
 	if (r < 0)
 		return failed(node, r);
 	if (answer.type == ZCP_MESSAGE_ERROR) {
@@ -171,9 +195,12 @@ void zcp_control_drain(struct zcp_node *node)
 
 		if (r == -EOPNOTSUPP)
 			continue;
-		if (r < 0)
+		if (r < 0 && r != -EMFILE)
 			return;
-		act(node, &message, &fds);
+		if (r == -EMFILE)
+			refuse(node, &message);
+		else
+			act(node, &message, &fds);
 		zcp_message_deinit(&message);
 	}
 }

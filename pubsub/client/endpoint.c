@@ -23,6 +23,7 @@ int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint, const int *fds, uint
 
 		if (r < 0)
 			return zcp_node_fail(node, r, "a size class of the pool: %s", why);
+		endpoint->absent = 0;
 	}
 	return 0;
 }
@@ -102,12 +103,15 @@ int zcp_endpoint_get_classes(struct zcp_endpoint *endpoint, uint32_t class_index
 	int r;
 
 	zcp_control_drain(endpoint->node);
-	if (endpoint->pool.classes[class_index].chunks)
+	if (endpoint->pool.classes[class_index].chunks || endpoint->absent >> class_index & 1)
 		return 0;
 	request.u.pool_get.endpoint = endpoint->id;
 	r = zcp_control_request(endpoint->node, &request, ZCP_MESSAGE_POOL_CLASSES, &reply, &fds);
 	if (r < 0)
 		return r;
 	zcp_message_deinit(&reply);
-	return zcp_endpoint_map_classes(endpoint, fds.fds, fds.n_fds);
+	r = zcp_endpoint_map_classes(endpoint, fds.fds, fds.n_fds);
+	if (r == 0 && !endpoint->pool.classes[class_index].chunks)
+		endpoint->absent |= UINT64_C(1) << class_index;
+	return r;
 }

@@ -24,6 +24,8 @@ struct zcp_endpoint {
 	bool writable;
 	struct zcp_topic topic;
 	struct zcp_pool pool;
+	/* size classes that were asked for, and that the pool does not have */
+	uint64_t absent;
 	/* the topic's */
 	char name[ZCP_TOPIC_SIZE];
 };
@@ -55,6 +57,7 @@ void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct z
 /*
  * A ref names a class that is not mapped: looks for it among the events, then asks.
  * Returns 0 when all that the runtime has is mapped; else as zcp_control_request().
+ * A class that the runtime did not have is not asked for again until the pool grows.
  */
 __attribute__((warn_unused_result)) int zcp_endpoint_get_classes(struct zcp_endpoint *endpoint,
 								 uint32_t class_index);

@@ -17,6 +17,8 @@
 #include "pubsub/util.h"
 
 #define TIMEOUT_DEFAULT_NS UINT64_C(5000000000)
+/* Between two tries to open a node that the runtime has closed the door to. */
+#define REOPEN_NS 20000000
 
 /* What zcp_node_open() said last in this thread, when there was no node to say it. */
 static _Thread_local char open_error[sizeof(((struct zcp_node *)NULL)->error)];
@@ -77,8 +79,10 @@ static int fill_options(struct zcp_node *node, struct zcp_node_options *options,
 		options->auto_start = environment && strcmp(environment, "0") == 0 ?
 					      ZCP_AUTO_START_OFF :
 					      ZCP_AUTO_START_ON;
-	if (options->timeout_ns == 0 || options->timeout_ns > INT64_MAX / 2)
+	if (options->timeout_ns == 0)
 		options->timeout_ns = TIMEOUT_DEFAULT_NS;
+	if (options->timeout_ns > INT64_MAX / 2)
+		options->timeout_ns = INT64_MAX / 2;
 	node->timeout_ns = options->timeout_ns;
 	return copy_name(node, options->name);
 }
@@ -146,7 +150,8 @@ static int open_node(struct zcp_node *node, const struct zcp_node_options *their
 	if (r < 0)
 		return r;
 	deadline = zcp_now_ns() + options.timeout_ns;
-	do {
+	node->deadline_ns = deadline;
+	for (;;) {
 		zcp_close_fd(&node->socket);
 		r = zcp_start_connect(&options, deadline, &node->socket, node->error,
 				      sizeof(node->error));
@@ -155,7 +160,11 @@ static int open_node(struct zcp_node *node, const struct zcp_node_options *their
 		(void)strncpy(node->domain, options.domain, sizeof(node->domain) - 1);
 		r = introduce(node);
 		/* A runtime that ends because it was idle may close the door before us. */
-	} while (r == -ENOTCONN && zcp_now_ns() < deadline);
+		if (r != -ENOTCONN || zcp_now_ns() >= deadline)
+			break;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = REOPEN_NS }, NULL);
+	}
+	node->deadline_ns = 0;
 	return r;
 }
 
@@ -185,6 +194,8 @@ struct zcp_node *zcp_node_close(struct zcp_node *node)
 {
 	if (!node)
 		return NULL;
+	/* All of it within one timeout. */
+	node->deadline_ns = zcp_now_ns() + node->timeout_ns;
 	while (!LIST_EMPTY(&node->publishers))
 		(void)zcp_publisher_close(LIST_FIRST(&node->publishers));
 	while (!LIST_EMPTY(&node->subscribers))

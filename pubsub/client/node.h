@@ -23,6 +23,8 @@ struct zcp_node {
 	/* of the last request */
 	uint64_t request_id;
 	uint64_t timeout_ns;
+	/* 0, or when a call that makes several requests has waited long enough */
+	uint64_t deadline_ns;
 	uint64_t domain_id;
 	bool symmetric;
 	struct zcp_signals signals;

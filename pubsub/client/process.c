@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "pubsub/util.h"
@@ -34,13 +35,19 @@ static void map_word(void)
 
 int zcp_process_init(uint64_t *id)
 {
-	uint64_t pid = (uint64_t)getpid();
+	uint64_t mine = 0, seen = 0;
 
 	(void)pthread_once(&once, map_word);
 	if (failed)
 		return failed;
-	/* Relaxed: all threads of the process write the same. */
-	atomic_store_explicit(zcp_process_word, pid, memory_order_relaxed);
-	*id = pid;
+	/* Not the pid, which may be given to another process of our descent. */
+	while (mine == 0)
+		if (getrandom(&mine, sizeof(mine), 0) < 0)
+			return zcp_errno();
+	/* Relaxed: the word says it all. The first thread of the process decides. */
+	if (!atomic_compare_exchange_strong_explicit(zcp_process_word, &seen, mine,
+						     memory_order_relaxed, memory_order_relaxed))
+		mine = seen;
+	*id = mine;
 	return 0;
 }

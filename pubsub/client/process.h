@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /*
- * A word on a page that the kernel wipes in a child (MADV_WIPEONFORK, Linux 4.14): our pid,
- * or 0 in a child that has not opened a node yet. NULL before the first node.
+ * A word on a page that the kernel wipes in a child (MADV_WIPEONFORK, Linux 4.14): a number
+ * of our own, or 0 in a child that has not opened a node yet. NULL before the first node.
  */
 extern _Atomic uint64_t *zcp_process_word;
 

@@ -13,9 +13,9 @@
 /* Meaning of zcp_loan.reserved. */
 enum {
 	LOAN_PUBLISHER = 0,
-	LOAN_REF = 1,
-	LOAN_GENERATION = 2,
-	LOAN_DESCRIPTOR = 3,
+	LOAN_REF = 1, /* and in the upper half the generation */
+	LOAN_DESCRIPTOR = 2,
+	LOAN_HEADER = 3,
 	LOAN_CAPACITY = 4,
 };
 
@@ -155,12 +155,15 @@ int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_
 	loan->size = size;
 	loan->capacity = chunk.payload_size;
 	loan->reserved[LOAN_PUBLISHER] = (uint64_t)(uintptr_t)publisher;
-	loan->reserved[LOAN_REF] = ref;
 	loan->reserved[LOAN_CAPACITY] = chunk.payload_size;
 	loan->reserved[LOAN_DESCRIPTOR] = (uint64_t)(uintptr_t)chunk.descriptor;
-	/* Relaxed: we wrote it a moment ago. */
-	loan->reserved[LOAN_GENERATION] = zcp_state_generation(
-		atomic_load_explicit(&chunk.descriptor->state, memory_order_relaxed));
+	loan->reserved[LOAN_HEADER] = (uint64_t)(uintptr_t)chunk.header;
+	/* Relaxed: we wrote the state a moment ago. */
+	loan->reserved[LOAN_REF] =
+		(uint64_t)zcp_state_generation(atomic_load_explicit(&chunk.descriptor->state,
+								    memory_order_relaxed))
+			<< 32 |
+		ref;
 	return 0;
 }
 
@@ -174,13 +177,12 @@ static bool find(const struct zcp_publisher *publisher, const struct zcp_loan *l
 	if (!loan->data || loan->reserved[LOAN_PUBLISHER] != (uint64_t)(uintptr_t)publisher)
 		return false;
 	chunk->descriptor = (struct zcp_chunk_shm *)(uintptr_t)loan->reserved[LOAN_DESCRIPTOR];
-	chunk->payload = loan->data;
-	chunk->header = (struct zcp_chunk_header_shm *)loan->data - 1;
+	chunk->header = (struct zcp_chunk_header_shm *)(uintptr_t)loan->reserved[LOAN_HEADER];
+	chunk->payload = chunk->header + 1;
 	chunk->payload_size = loan->reserved[LOAN_CAPACITY];
 	/* Relaxed: if it is ours, we wrote it. */
 	return atomic_load_explicit(&chunk->descriptor->state, memory_order_relaxed) ==
-	       zcp_state((uint32_t)loan->reserved[LOAN_GENERATION],
-			 publisher->writer.options.owner, ZCP_CHUNK_LOANED);
+	       zcp_state((uint32_t)(loan->reserved[LOAN_REF] >> 32), publisher->writer.options.owner, ZCP_CHUNK_LOANED);
 }
 
 static void clear(struct zcp_loan *loan)
@@ -214,7 +216,7 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 				     "one",
 				     loan->size, (size_t)chunk.payload_size);
 	r = zcp_writer_publish_chunk(&publisher->writer, (uint32_t)loan->reserved[LOAN_REF], &chunk,
-				     (uint32_t)loan->reserved[LOAN_GENERATION], loan->size,
+				     (uint32_t)(loan->reserved[LOAN_REF] >> 32), loan->size,
 				     timeout_ns);
 	if (r == ZCP_WRITER_E_FULL)
 		return -EAGAIN;

@@ -24,6 +24,8 @@
 #define LOCK_NAME "start.lock"
 /* Between two looks at a lock that another starter holds, and at a socket's full backlog. */
 #define RETRY_NS 1000000
+/* A runtime may end, idle, between its start and our connecting; not again and again. */
+#define RUNS_MAX 3
 
 struct start {
 	const struct zcp_node_options *options;
@@ -126,7 +128,7 @@ static void find_beside(char *path, size_t size)
 /* Which program to start: a path, or a name for $PATH. */
 static const char *find_program(const struct start *start, char *beside, size_t size)
 {
-	const char *environment = getenv("ZCP_ZCPD");
+	const char *environment = secure_getenv("ZCP_ZCPD");
 
 	if (start->options->zcpd)
 		return start->options->zcpd;
@@ -152,6 +154,8 @@ static int spawn(const struct start *start, const char *program, int output, pid
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	struct sched_param parameters = { .sched_priority = 0 };
+	short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID;
+	int policy = sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
 	sigset_t none, all;
 	int r;
 
@@ -168,12 +172,12 @@ static int spawn(const struct start *start, const char *program, int output, pid
 	(void)posix_spawnattr_setsigmask(&attributes, &none);
 	(void)posix_spawnattr_setsigdefault(&attributes, &all);
 	/* A real-time program's runtime is not one itself. */
-	(void)posix_spawnattr_setschedpolicy(&attributes, SCHED_OTHER);
-	(void)posix_spawnattr_setschedparam(&attributes, &parameters);
-	(void)posix_spawnattr_setflags(&attributes,
-				       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-					       POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSCHEDULER |
-					       POSIX_SPAWN_SETSCHEDPARAM);
+	if (policy == SCHED_FIFO || policy == SCHED_RR) {
+		(void)posix_spawnattr_setschedpolicy(&attributes, SCHED_OTHER);
+		(void)posix_spawnattr_setschedparam(&attributes, &parameters);
+		flags |= POSIX_SPAWN_SETSCHEDULER | POSIX_SPAWN_SETSCHEDPARAM;
+	}
+	(void)posix_spawnattr_setflags(&attributes, flags);
 	r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
 		r = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
@@ -197,7 +201,8 @@ static int read_output(const struct start *start, int fd, char *said, size_t sai
 	for (;;) {
 		struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 		uint64_t now = zcp_now_ns();
-		int left = now < start->deadline ? (int)((start->deadline - now) / 1000000 + 1) : 0;
+		uint64_t ms = now < start->deadline ? (start->deadline - now) / 1000000 + 1 : 0;
+		int left = ms < INT_MAX ? (int)ms : INT_MAX;
 		char rest[256];
 		ssize_t n;
 		int r = poll(&pollfd, 1, left);
@@ -255,11 +260,11 @@ static int run(struct start *start)
 			       said[0] ? said : "it said nothing");
 		return r;
 	}
-	/* A program that reaps all its children may have reaped ours: then connecting tells. */
+	/* A program that reaps all its children may have reaped ours: what it said tells. */
 	while (waitpid(pid, &status, 0) < 0) {
 		if (errno == EINTR)
 			continue;
-		status = 0;
+		status = said[0] ? -1 : 0;
 		break;
 	}
 	if (status != 0) {
@@ -289,12 +294,14 @@ static int connect_or_start(struct start *start, int *socketp)
 		return r;
 	/* Whoever had the lock before us may have started it. */
 	r = try_connect(start, socketp);
-	while (r == -ECONNREFUSED) {
+	for (int runs = 0; r == -ECONNREFUSED; runs++) {
+		if (runs > 0)
+			pause_shortly();
 		r = run(start);
 		if (r < 0)
 			return r;
 		r = try_connect(start, socketp);
-		if (r == -ECONNREFUSED && zcp_now_ns() >= start->deadline) {
+		if (r == -ECONNREFUSED && (runs == RUNS_MAX || zcp_now_ns() >= start->deadline)) {
 			(void)snprintf(start->text, start->text_size,
 				       "the runtime of domain '%s' was started and does not answer "
 				       "at %s",

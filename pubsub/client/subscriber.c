@@ -13,7 +13,7 @@
 /* Meaning of zcp_sample.reserved. */
 enum {
 	SAMPLE_SUBSCRIBER = 0,
-	SAMPLE_PLACE = 1,
+	SAMPLE_PLACE = 1, /* and in the upper half the ticket */
 };
 
 static void free_subscriber(struct zcp_subscriber **subscriber)
@@ -79,6 +79,7 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 		.depth_log2 = opened->depth_log2,
 		.max_held = opened->held,
 		.blocks = opened->on_full == ZCP_ON_FULL_BLOCK,
+		.unsure = opened->unsure,
 		.symmetric = node->symmetric,
 	};
 	for (uint32_t i = 0; i < opened->n_starts; i++)
@@ -116,16 +117,18 @@ struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber)
 	return NULL;
 }
 
-/* The message lies in a part of the pool that has been added since. */
-static int open_unmapped(struct zcp_subscriber *subscriber, struct zcp_reader_message *message)
+/*
+ * The message lies in a part of the pool that has been added since. It stays in its queue
+ * until that is mapped; if there is no such part, somebody lies.
+ */
+static int map_class(struct zcp_subscriber *subscriber, const struct zcp_reader_message *message)
 {
-	int r = zcp_endpoint_get_classes(&subscriber->endpoint, zcp_ref_class(message->ref));
+	struct zcp_endpoint *endpoint = &subscriber->endpoint;
+	int r = zcp_endpoint_get_classes(endpoint, zcp_ref_class(message->ref));
 
-	if (r < 0) {
-		zcp_reader_lose_message(&subscriber->reader, message);
-		return r;
-	}
-	return zcp_reader_open_message(&subscriber->reader, message);
+	if (r == 0 && !zcp_pool_has_class(&endpoint->pool, message->ref))
+		zcp_reader_lose(&subscriber->reader, message);
+	return r;
 }
 
 int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sample)
@@ -135,11 +138,13 @@ int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sa
 
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return -EOWNERDEAD;
-	r = zcp_reader_take(&subscriber->reader, &message);
-	if (__builtin_expect(r == ZCP_READER_E_UNMAPPED, 0))
-		r = open_unmapped(subscriber, &message);
-	if (r < 0)
-		return r;
+	while (__builtin_expect((r = zcp_reader_take(&subscriber->reader, &message)) ==
+					ZCP_READER_E_UNMAPPED,
+				0)) {
+		r = map_class(subscriber, &message);
+		if (r < 0)
+			return r;
+	}
 	if (r == ZCP_READER_E_HELD)
 		return zcp_node_fail(subscriber->endpoint.node, -EMFILE,
 				     "%u samples of topic '%s' are held, as many as this subscriber "
@@ -156,7 +161,7 @@ int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sa
 	sample->publisher_id = message.publisher_id;
 	sample->lost = message.n_lost;
 	sample->reserved[SAMPLE_SUBSCRIBER] = (uint64_t)(uintptr_t)subscriber;
-	sample->reserved[SAMPLE_PLACE] = message.place;
+	sample->reserved[SAMPLE_PLACE] = (uint64_t)message.ticket << 32 | message.place;
 	return 0;
 }
 
@@ -170,9 +175,12 @@ int zcp_sample_release(struct zcp_sample *sample)
 		return -EINVAL;
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return -EOWNERDEAD;
-	r = zcp_reader_release(&subscriber->reader, (uint32_t)sample->reserved[SAMPLE_PLACE]);
+	r = zcp_reader_release(&subscriber->reader, (uint32_t)sample->reserved[SAMPLE_PLACE],
+			       (uint32_t)(sample->reserved[SAMPLE_PLACE] >> 32));
 	if (r < 0)
 		return r;
+	if (__builtin_expect(zcp_reader_is_starved(&subscriber->reader), 0))
+		zcp_signal_wake(subscriber->endpoint.node->signal);
 	sample->data = NULL;
 	sample->size = 0;
 	sample->reserved[SAMPLE_SUBSCRIBER] = 0;

@@ -32,19 +32,40 @@ static bool is_ready(struct zcp_node *node, enum waiting which)
 	return false;
 }
 
-/* Their publishers look at our signal from now on. Returns how many there are. */
-static unsigned int arm(struct zcp_node *node, enum waiting which)
+static unsigned int n_waiting(const struct zcp_node *node, enum waiting which)
 {
-	struct zcp_subscriber *subscriber;
+	const struct zcp_subscriber *subscriber;
 	unsigned int n = 0;
 
-	LIST_FOREACH(subscriber, &node->subscribers, link) {
-		if (!counts(subscriber, which))
-			continue;
-		zcp_reader_arm(&subscriber->reader);
-		n++;
-	}
+	LIST_FOREACH(subscriber, &node->subscribers, link)
+		if (counts(subscriber, which))
+			n++;
 	return n;
+}
+
+/* Whoever publishes or releases looks at our signal from now on. */
+static int arm(struct zcp_node *node, enum waiting which)
+{
+	struct zcp_subscriber *subscriber;
+
+	LIST_FOREACH(subscriber, &node->subscribers, link) {
+		int r = counts(subscriber, which) ? zcp_reader_arm(&subscriber->reader) : 0;
+
+		if (r < 0)
+			return zcp_node_fail(node, -ENOTSUP,
+					     "membarrier has stopped working in this process: set "
+					     "fences = \"symmetric\" in [runtime] of the runtime's "
+					     "configuration");
+	}
+	return 0;
+}
+
+static void disarm(struct zcp_node *node)
+{
+	struct zcp_subscriber *subscriber;
+
+	LIST_FOREACH(subscriber, &node->subscribers, link)
+		zcp_reader_disarm(&subscriber->reader);
 }
 
 static bool was_interrupted(struct zcp_node *node)
@@ -56,14 +77,18 @@ static bool was_interrupted(struct zcp_node *node)
 /* One sleep. Returns 0 where it is worth looking again. */
 static int sleep_once(struct zcp_node *node, enum waiting which, int64_t timeout_ns)
 {
-	uint32_t announced = zcp_signal_announce(node->signal);
-	int r = 0;
+	uint32_t announced;
+	int r = arm(node, which);
 
+	if (r < 0)
+		return r;
+	announced = zcp_signal_announce(node->signal);
 	if (was_interrupted(node))
 		r = -EINTR;
 	else if (!is_ready(node, which))
 		r = zcp_signal_sleep(node->signal, announced, timeout_ns);
 	zcp_signal_awake(node->signal);
+	disarm(node);
 	return r;
 }
 
@@ -79,7 +104,7 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 		return 0;
 	if (timeout_ns == 0)
 		return -ETIMEDOUT;
-	if (arm(node, which) == 0 && timeout_ns < 0)
+	if (n_waiting(node, which) == 0 && timeout_ns < 0)
 		return zcp_node_fail(node, -EINVAL,
 				     "node '%s' would wait for ever: it has no subscriber%s",
 				     node->name,
@@ -98,8 +123,8 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 			left = timeout_ns - (int64_t)passed;
 		}
 		r = sleep_once(node, which, left);
-		/* An interrupt is taken by looking at it: it must not be lost to a message. */
-		if (r == -EINTR || was_interrupted(node))
+		/* An interrupt is taken by looking at it, and must not be lost to a message. */
+		if (was_interrupted(node) || r == -EINTR)
 			return -EINTR;
 		if (is_ready(node, which))
 			return 0;
@@ -129,7 +154,8 @@ static int dispatch_one(struct zcp_subscriber *subscriber, unsigned int *n)
 		struct zcp_sample sample;
 		int r = zcp_subscriber_take(subscriber, &sample);
 
-		if (r == -EAGAIN)
+		/* Held to the limit: nothing for us before something is released. */
+		if (r == -EAGAIN || r == -EMFILE)
 			break;
 		if (r < 0)
 			return r;

@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "pubsub/util.h"
+
 int zcp_fence_register(void)
 {
 	long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
@@ -21,17 +23,19 @@ int zcp_fence_register(void)
 	return 0;
 }
 
-void zcp_fence_heavy(bool symmetric)
+int zcp_fence_heavy(bool symmetric)
 {
 	zcp_fence_full();
 #ifdef ZCP_FENCES_SYMMETRIC
 	(void)symmetric;
 #else
 	/*
-	 * Registration has succeeded in this process, so that the call cannot fail. A process
-	 * that has not registered takes no light fence.
+	 * GLOBAL is the same by waiting until every processor has been through the scheduler:
+	 * milliseconds, but it needs neither memory nor a registration.
 	 */
-	if (!symmetric)
-		(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0);
+	if (!symmetric && syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) < 0 &&
+	    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) < 0)
+		return zcp_errno();
 #endif
+	return 0;
 }

@@ -58,8 +58,11 @@ static inline void zcp_cpu_relax(void)
 #endif
 }
 
-/* The rare side: one system call, 1 to 20 µs. */
-void zcp_fence_heavy(bool symmetric);
+/*
+ * The rare side: one system call, 1 to 20 µs. Returns 0, or what membarrier(2) gives: then
+ * there was no fence, and nothing may be built on it.
+ */
+__attribute__((warn_unused_result)) int zcp_fence_heavy(bool symmetric);
 
 /*
  * Registers this process for the heavy fences of others; once is enough, again is harmless.

@@ -49,6 +49,10 @@ int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor
 		word = atomic_load_explicit(&slot->word, memory_order_acquire);
 		if (zcp_slot_ahead(word, cursor->seq) != 0 || !(word & ZCP_SLOT_LIVE))
 			continue;
+		if (pool && !zcp_pool_has_class(pool, zcp_slot_ref(word))) {
+			*ref = zcp_slot_ref(word);
+			return ZCP_LANE_E_UNMAPPED;
+		}
 		zcp_pool_prefetch(pool, zcp_slot_ref(word), cursor->last_size);
 		/* Relaxed, as in zcp_lane_take(). */
 		if (atomic_compare_exchange_strong_explicit(&slot->word, &word,
@@ -61,6 +65,21 @@ int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor
 		}
 	}
 	return ZCP_LANE_E_EMPTY;
+}
+
+void zcp_lane_lose(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor)
+{
+	struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, cursor->seq);
+	/* Relaxed, both: nothing is read by it, and a publisher that was faster is as well. */
+	uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+	if (zcp_slot_ahead(word, cursor->seq) == 0 && (word & ZCP_SLOT_LIVE))
+		(void)atomic_compare_exchange_strong_explicit(&slot->word, &word,
+							      word & ~ZCP_SLOT_LIVE,
+							      memory_order_relaxed,
+							      memory_order_relaxed);
+	cursor->seq++;
+	cursor->n_lost++;
 }
 
 uint64_t zcp_lane_first(const struct zcp_lane *lane, uint64_t next_seq)

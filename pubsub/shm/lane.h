@@ -29,6 +29,7 @@ struct zcp_lane {
 /* Expected outcomes of zcp_lane_take(). */
 enum {
 	ZCP_LANE_E_EMPTY = 1,
+	ZCP_LANE_E_UNMAPPED = 2, /* the message's size class is not mapped; it stays */
 };
 
 /* Where a subscriber is in a lane; private to it. */
@@ -107,8 +108,9 @@ int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor
  * Subscriber: takes the message at the cursor or the oldest after it, and moves the cursor
  * on; its number is then cursor->seq - 1, or equal to that in the low 32 bits where the
  * subscriber had fallen further behind. What was lost on the way is added to
- * cursor->n_lost. The chunk is fetched from `pool` into the cache on the way. Returns 0 with *ref, or ZCP_LANE_E_EMPTY. Wait-free: looks at no more
- * than two laps of slots, whatever the publisher does meanwhile.
+ * cursor->n_lost. The chunk is fetched from `pool` into the cache on the way (NULL: it is
+ * not). Returns 0 with *ref, ZCP_LANE_E_EMPTY, or ZCP_LANE_E_UNMAPPED with *ref. Wait-free:
+ * looks at no more than two laps of slots, whatever the publisher does meanwhile.
  */
 static inline int zcp_lane_take(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
 				const struct zcp_pool *pool, uint32_t *ref)
@@ -121,6 +123,10 @@ static inline int zcp_lane_take(const struct zcp_lane *lane, struct zcp_lane_cur
 	if (ahead < 0)
 		return ZCP_LANE_E_EMPTY;
 	if (__builtin_expect(ahead == 0 && (word & ZCP_SLOT_LIVE), 1)) {
+		if (__builtin_expect(pool && !zcp_pool_has_class(pool, zcp_slot_ref(word)), 0)) {
+			*ref = zcp_slot_ref(word);
+			return ZCP_LANE_E_UNMAPPED;
+		}
 		zcp_pool_prefetch(pool, zcp_slot_ref(word), cursor->last_size);
 		/*
 		 * Relaxed: LANE-A1 has ordered what the slot refers to. A publisher that pushes
@@ -137,6 +143,9 @@ static inline int zcp_lane_take(const struct zcp_lane *lane, struct zcp_lane_cur
 	}
 	return zcp_lane_take_after_loss(lane, cursor, pool, ref);
 }
+
+/* Subscriber: gives up the message at the cursor, as lost. Wait-free. */
+void zcp_lane_lose(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor);
 
 /* Subscriber: whether zcp_lane_take() would not say empty. Wait-free. */
 static inline bool zcp_lane_is_ready(const struct zcp_lane *lane, uint64_t cursor)

@@ -92,6 +92,12 @@ static inline bool zcp_pool_chunk(const struct zcp_pool *pool, uint32_t ref,
 	return true;
 }
 
+/* Whether the size class that `ref` names is mapped here. */
+static inline bool zcp_pool_has_class(const struct zcp_pool *pool, uint32_t ref)
+{
+	return zcp_ref_class(ref) < ZCP_CLASSES_MAX && pool->classes[zcp_ref_class(ref)].chunks;
+}
+
 /*
  * Brings a chunk's descriptor (for writing), its header, and first and last line of a
  * payload of `size` bytes into the cache.
@@ -100,7 +106,7 @@ static inline void zcp_pool_prefetch(const struct zcp_pool *pool, uint32_t ref, 
 {
 	struct zcp_chunk chunk;
 
-	if (!zcp_pool_chunk(pool, ref, &chunk))
+	if (!pool || !zcp_pool_chunk(pool, ref, &chunk))
 		return;
 	zcp_prefetch_read(chunk.header);
 	zcp_prefetch_read(chunk.payload);
@@ -113,7 +119,7 @@ static inline void zcp_pool_prefetch(const struct zcp_pool *pool, uint32_t ref, 
 static inline void zcp_chunk_release(struct zcp_chunk_shm *chunk, uint32_t holder)
 {
 	/*
-	 * CHUNK-R2 pairs with CHUNK-A2 in zcp_chunk_is_free(): the holder's reads are over
+	 * CHUNK-R2 pairs with CHUNK-A2 in zcp_chunk_has_holders(): the holder's reads are over
 	 * before anybody writes the chunk again.
 	 */
 	(void)atomic_fetch_and_explicit(&chunk->holders[holder / 64],

@@ -123,54 +123,75 @@ static void make_room(struct zcp_reader *reader, uint32_t publisher)
 	}
 }
 
-void zcp_reader_lose_message(struct zcp_reader *reader, const struct zcp_reader_message *message)
+void zcp_reader_lose(struct zcp_reader *reader, const struct zcp_reader_message *message)
 {
-	reader->cursors[message->publisher].n_lost++;
+	zcp_lane_lose(&reader->lanes[message->publisher], &reader->cursors[message->publisher]);
+	if (reader->options.blocks)
+		make_room(reader, message->publisher);
 }
 
 /*
  * Everything that a slot or a header says is checked here. What does not hold is counted
  * as lost: the publisher is broken, or somebody has written where he should not.
  */
-int zcp_reader_open_message(struct zcp_reader *reader, struct zcp_reader_message *message)
+static bool check(const struct zcp_reader *reader, struct zcp_reader_message *message)
 {
 	struct zcp_lane_cursor *cursor = &reader->cursors[message->publisher];
-	struct zcp_chunk *chunk = &message->chunk;
-	const struct zcp_chunk_header_shm *header;
-	uint64_t seq;
+	const struct zcp_chunk *chunk = &message->chunk;
+	/* Relaxed, both: LANE-A1 has ordered them after the publisher's writes. */
+	uint64_t seq = atomic_load_explicit(&chunk->descriptor->seq, memory_order_relaxed);
 
-	if (!zcp_pool_chunk(reader->pool, message->ref, chunk))
-		goto corrupt;
-	header = chunk->header;
-	/* Relaxed, all of it: LANE-A1 has ordered it after the publisher's writes. */
-	seq = atomic_load_explicit(&chunk->descriptor->seq, memory_order_relaxed);
-	message->size = atomic_load_explicit(&header->payload_size, memory_order_relaxed);
-	if (message->size > chunk->payload_size || (uint32_t)seq != (uint32_t)message->seq ||
+	message->size = atomic_load_explicit(&chunk->header->payload_size, memory_order_relaxed);
+	if ((uint32_t)seq != (uint32_t)message->seq || seq < message->seq ||
 	    !zcp_chunk_has_holder(chunk->descriptor, reader->options.holder))
-		goto corrupt;
+		return false;
+	if (message->size > chunk->payload_size) {
+		/* It was given to us all the same. */
+		zcp_chunk_release(chunk->descriptor, reader->options.holder);
+		return false;
+	}
 	if (__builtin_expect(seq != message->seq, 0)) {
 		/* More than 2^32 behind: the slot's 32 bits did not tell. */
-		if (seq < message->seq)
-			goto corrupt;
 		cursor->n_lost += seq - message->seq;
 		cursor->seq = seq + 1;
 		message->seq = seq;
 	}
+	return true;
+}
+
+static void hold(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	struct zcp_reader_place *place;
+
+	message->place = reader->vacant[--reader->n_vacant];
+	place = &reader->places[message->place];
+	/* Relaxed: whoever releases the message gets it from this thread. */
+	message->ticket = atomic_load_explicit(&place->ticket, memory_order_relaxed) + 1;
+	atomic_store_explicit(&place->ticket, message->ticket, memory_order_relaxed);
+	atomic_store_explicit(&place->chunk, message->chunk.descriptor, memory_order_relaxed);
+}
+
+static int open_message(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	struct zcp_lane_cursor *cursor = &reader->cursors[message->publisher];
+	const struct zcp_chunk_header_shm *header;
+
+	if (!zcp_pool_chunk(reader->pool, message->ref, &message->chunk) ||
+	    !check(reader, message)) {
+		cursor->n_lost++;
+		return ZCP_READER_E_EMPTY;
+	}
+	header = message->chunk.header;
+	/* Relaxed, as in check(). */
 	message->publish_time_ns =
 		atomic_load_explicit(&header->publish_time_ns, memory_order_relaxed);
 	message->publisher_id = atomic_load_explicit(&header->publisher_id, memory_order_relaxed);
 	message->n_lost = cursor->n_lost;
 	cursor->n_lost = 0;
 	cursor->last_size = message->size;
-	message->place = reader->vacant[--reader->n_vacant];
-	/* Relaxed: whoever releases the message gets it from this thread. */
-	atomic_store_explicit(&reader->places[message->place].chunk, chunk->descriptor,
-			      memory_order_relaxed);
+	hold(reader, message);
 	count(reader, 1, message->n_lost);
 	return 0;
-corrupt:
-	zcp_reader_lose_message(reader, message);
-	return ZCP_READER_E_EMPTY;
 }
 
 /* Gathers the places that have been emptied. */
@@ -187,20 +208,17 @@ static int take_lane(struct zcp_reader *reader, uint32_t publisher,
 		     struct zcp_reader_message *message)
 {
 	struct zcp_lane_cursor *cursor = &reader->cursors[publisher];
-	uint32_t class_index;
-	int r;
+	int r = zcp_lane_take(&reader->lanes[publisher], cursor, reader->pool, &message->ref);
 
-	r = zcp_lane_take(&reader->lanes[publisher], cursor, reader->pool, &message->ref);
-	if (r != 0)
-		return r;
+	if (r == ZCP_LANE_E_EMPTY)
+		return ZCP_READER_E_EMPTY;
 	message->publisher = publisher;
+	if (r == ZCP_LANE_E_UNMAPPED)
+		return ZCP_READER_E_UNMAPPED;
 	message->seq = cursor->seq - 1;
 	if (reader->options.blocks)
 		make_room(reader, publisher);
-	class_index = zcp_ref_class(message->ref);
-	if (class_index < ZCP_CLASSES_MAX && !reader->pool->classes[class_index].chunks)
-		return ZCP_READER_E_UNMAPPED;
-	return zcp_reader_open_message(reader, message);
+	return open_message(reader, message);
 }
 
 int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *message)
@@ -221,26 +239,35 @@ int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *messag
 		reader->n_empty = 0;
 		return r;
 	}
-	if (++reader->n_empty % RESYNC_LOOKS == 0)
+	if (++reader->n_empty % RESYNC_LOOKS == 0 || reader->options.unsure)
 		for (publisher = 0; publisher < n; publisher++)
 			resync(reader, publisher);
 	return ZCP_READER_E_EMPTY;
 }
 
-int zcp_reader_release(struct zcp_reader *reader, uint32_t place)
+int zcp_reader_release(struct zcp_reader *reader, uint32_t index, uint32_t ticket)
 {
+	struct zcp_reader_place *place;
 	struct zcp_chunk_shm *chunk;
 
-	if (place >= reader->options.max_held)
+	if (index >= reader->options.max_held)
 		return -EINVAL;
-	/* Relaxed: whoever has the message has it from the thread that took it. */
-	chunk = atomic_load_explicit(&reader->places[place].chunk, memory_order_relaxed);
-	if (!chunk)
+	place = &reader->places[index];
+	/* Relaxed, both: whoever has the message has it from the thread that took it. */
+	chunk = atomic_load_explicit(&place->chunk, memory_order_relaxed);
+	if (!chunk || atomic_load_explicit(&place->ticket, memory_order_relaxed) != ticket)
 		return -EINVAL;
 	zcp_chunk_release(chunk, reader->options.holder);
 	/* PLACE-R1 pairs with PLACE-A1 in find_vacant(): our bit is clear by then. */
-	atomic_store_explicit(&reader->places[place].chunk, NULL, memory_order_release);
+	atomic_store_explicit(&place->chunk, NULL, memory_order_release);
 	return 0;
+}
+
+bool zcp_reader_is_starved(const struct zcp_reader *reader)
+{
+	/* Our emptied place before our look, against the heavy fence of zcp_reader_arm(). */
+	zcp_fence_light(reader->options.symmetric);
+	return atomic_load_explicit(&reader->starved, memory_order_relaxed) != 0;
 }
 
 uint32_t zcp_reader_n_held(const struct zcp_reader *reader)
@@ -254,23 +281,36 @@ uint32_t zcp_reader_n_held(const struct zcp_reader *reader)
 	return n;
 }
 
-void zcp_reader_arm(struct zcp_reader *reader)
+int zcp_reader_arm(struct zcp_reader *reader)
 {
 	uint32_t s = reader->options.slot;
+	bool starved = reader->n_vacant == 0 && !find_vacant(reader);
+	int r;
 
-	if (reader->sleeps)
-		return;
-	/* Relaxed: the heavy fence orders it against the publishers' light one. */
+	if (reader->sleeps && !starved)
+		return 0;
+	/* Relaxed, both: the heavy fence orders them against the others' light one. */
+	atomic_store_explicit(&reader->starved, starved, memory_order_relaxed);
 	(void)atomic_fetch_or_explicit(&reader->topic->shm->sleepers[s / 64],
 				       UINT64_C(1) << (s % 64), memory_order_relaxed);
-	zcp_fence_heavy(reader->options.symmetric);
-	reader->sleeps = true;
+	r = zcp_fence_heavy(reader->options.symmetric);
+	reader->sleeps = r == 0;
+	return r;
+}
+
+void zcp_reader_disarm(struct zcp_reader *reader)
+{
+	/* Relaxed: whoever still sees it wakes us once too often. */
+	if (atomic_load_explicit(&reader->starved, memory_order_relaxed))
+		atomic_store_explicit(&reader->starved, 0, memory_order_relaxed);
 }
 
 bool zcp_reader_is_ready(struct zcp_reader *reader)
 {
 	uint32_t n = n_lanes(reader);
 
+	if (reader->n_vacant == 0 && !find_vacant(reader))
+		return false;
 	for (uint32_t p = 0; p < n; p++) {
 		if (zcp_lane_is_ready(&reader->lanes[p], reader->cursors[p].seq))
 			return true;

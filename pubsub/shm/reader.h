@@ -31,6 +31,8 @@ struct zcp_reader_options {
 	uint32_t max_held;
 	bool blocks;
 	bool symmetric;
+	/* a publisher was in the middle of a publish when we joined: look for its lane often */
+	bool unsure;
 	/*
 	 * for the first n_starts publisher slots the first number that is sent to us for
 	 * certain; only read by zcp_reader_init(); for the others the slot's next_seq
@@ -63,10 +65,14 @@ struct zcp_reader {
 	struct zcp_reader_place *places;
 	uint32_t *vacant;
 	uint32_t n_vacant;
+	/* set while our thread sleeps because no place is vacant; read by whoever releases */
+	_Atomic uint32_t starved;
 };
 
 struct zcp_reader_place {
 	_Atomic(struct zcp_chunk_shm *) chunk;
+	/* the next number for each message that is held here: tells a stale copy from it */
+	_Atomic uint32_t ticket;
 };
 
 /* A message that was taken. */
@@ -77,9 +83,10 @@ struct zcp_reader_message {
 	uint64_t publish_time_ns;
 	uint64_t publisher_id;
 	uint64_t n_lost;
-	/* the place where it is held: what zcp_reader_release() needs */
+	/* where it is held: what zcp_reader_release() needs */
 	uint32_t place;
-	/* publisher slot and ref: what zcp_reader_open_message() needs */
+	uint32_t ticket;
+	/* publisher slot and ref: what zcp_reader_lose() needs */
 	uint32_t publisher;
 	uint32_t ref;
 };
@@ -96,34 +103,39 @@ void zcp_reader_deinit(struct zcp_reader *reader);
 
 /*
  * Takes the next message of any publisher, in turn. Returns 0 with *message, or
- * ZCP_READER_E_EMPTY, _HELD; or _UNMAPPED: attach the class of message->ref and call
- * zcp_reader_open_message(), or zcp_reader_lose_message(). Wait-free over the publishers.
+ * ZCP_READER_E_EMPTY, _HELD; or _UNMAPPED: attach the class of message->ref and take again,
+ * or zcp_reader_lose() it. Wait-free over the publishers.
  */
 __attribute__((warn_unused_result)) int zcp_reader_take(struct zcp_reader *reader,
 							struct zcp_reader_message *message);
 
-/* After ZCP_READER_E_UNMAPPED: 0, or ZCP_READER_E_EMPTY where the ref was not to be had. */
-__attribute__((warn_unused_result)) int
-zcp_reader_open_message(struct zcp_reader *reader, struct zcp_reader_message *message);
-void zcp_reader_lose_message(struct zcp_reader *reader, const struct zcp_reader_message *message);
+/* After ZCP_READER_E_UNMAPPED: the class is not to be had; the message is lost. */
+void zcp_reader_lose(struct zcp_reader *reader, const struct zcp_reader_message *message);
 
 /*
  * Gives back the message in a place. Any thread. Wait-free. Returns 0, or -EINVAL where
- * nothing is held there.
+ * that message is not held there any more.
  */
-int zcp_reader_release(struct zcp_reader *reader, uint32_t place);
+int zcp_reader_release(struct zcp_reader *reader, uint32_t place, uint32_t ticket);
+
+/* Whether the thread that takes sleeps until something is released: then wake it. */
+bool zcp_reader_is_starved(const struct zcp_reader *reader);
 
 /* How many messages are held. */
 uint32_t zcp_reader_n_held(const struct zcp_reader *reader);
 
 /*
- * Makes sure that publishers look at our signal before they leave a publish: the first
- * time one heavy fence, afterwards nothing.
+ * Before a sleep: makes sure that publishers look at our signal before they leave a
+ * publish, the first time with one heavy fence, afterwards with nothing; and that whoever
+ * releases wakes us if all that we may hold is held. Returns 0, or what membarrier(2) gives.
  */
-void zcp_reader_arm(struct zcp_reader *reader);
+__attribute__((warn_unused_result)) int zcp_reader_arm(struct zcp_reader *reader);
+
+/* After a sleep. */
+void zcp_reader_disarm(struct zcp_reader *reader);
 
 /*
- * Whether a take may find something; for the second look before a sleep, after a full
+ * Whether a take may find something, and has room for it; for the second look before a sleep, after a full
  * fence. Also finds a lane again whose publisher has gone on without us.
  */
 bool zcp_reader_is_ready(struct zcp_reader *reader);

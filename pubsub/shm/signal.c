@@ -67,14 +67,14 @@ void zcp_signals_deinit(struct zcp_signals *signals)
 
 int zcp_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {
-	struct timespec ts, *timeout = NULL;
+	/*
+	 * Always with a timeout: the kernel goes back to a wait without one after a handler
+	 * that was installed with SA_RESTART, and the caller would not learn of the signal.
+	 */
+	int64_t ns = timeout_ns >= 0 ? timeout_ns : INT64_MAX;
+	struct timespec timeout = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 
-	if (timeout_ns >= 0) {
-		ts.tv_sec = timeout_ns / 1000000000;
-		ts.tv_nsec = timeout_ns % 1000000000;
-		timeout = &ts;
-	}
-	if (syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout, NULL, 0) < 0 &&
+	if (syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, NULL, 0) < 0 &&
 	    errno != EAGAIN)
 		return zcp_errno();
 	return 0;

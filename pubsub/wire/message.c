@@ -73,6 +73,7 @@ static const struct zcp_field zcp_opened_fields[] = {
 	U32(zcp_opened, held),
 	U32(zcp_opened, on_full),
 	BOOL(zcp_opened, timestamps),
+	BOOL(zcp_opened, unsure),
 	U64(zcp_opened, max_payload),
 	LIST(zcp_opened, starts, 64, zcp_start),
 	END,
@@ -80,6 +81,7 @@ static const struct zcp_field zcp_opened_fields[] = {
 
 static const struct zcp_field zcp_close_fields[] = {
 	U64(zcp_close, endpoint),
+	U64(zcp_close, opened_by),
 	END,
 };
 

@@ -102,6 +102,8 @@ struct zcp_opened {
 	uint32_t held;
 	uint32_t on_full;
 	bool timestamps;
+	/* a publisher is stopped in the middle of a publish: its numbers are not certain */
+	bool unsure;
 	uint64_t max_payload;
 	/* subscribers: for each publisher slot the first number that is sent for certain */
 	struct zcp_start *starts;
@@ -111,6 +113,7 @@ struct zcp_opened {
 /* Node: closes an endpoint. Answer: ok, when the runtime has settled it. */
 struct zcp_close {
 	uint64_t endpoint;
+	uint64_t opened_by; /* where endpoint is 0: the one that this request has opened */
 };
 
 /*

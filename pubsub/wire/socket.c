@@ -114,13 +114,15 @@ int zcp_socket_receive(int socket, struct zcp_message *message, struct zcp_fds *
 	if (n < 0)
 		return zcp_errno();
 	collect(&header, &received);
-	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+	if (header.msg_flags & MSG_TRUNC)
 		return -EMSGSIZE;
 	if (n == 0)
 		return -EPIPE;
 	r = zcp_codec_unpack(message, buffer, (size_t)n);
 	if (r < 0)
 		return r;
+	if (header.msg_flags & MSG_CTRUNC)
+		return -EMFILE;
 	*fds = received;
 	received.n_fds = 0;
 	return 0;

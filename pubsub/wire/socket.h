@@ -34,8 +34,9 @@ __attribute__((warn_unused_result)) int zcp_socket_send_packet(int socket, const
 
 /*
  * Receives one message with its descriptors. Returns 0 with *message and *fds (deinit
- * both), -EAGAIN, -EPIPE (the peer has closed), -ECONNRESET, -EMSGSIZE (a packet or its
- * descriptors were cut off), and the errors of zcp_codec_unpack(). *fds is empty on error.
+ * both), -EAGAIN, -EPIPE (the peer has closed), -ECONNRESET, -EMSGSIZE (a packet that was cut
+ * off), -EMFILE (its descriptors were: *message is there and to be deinited), and the errors
+ * of zcp_codec_unpack(). *fds is empty on error.
  */
 __attribute__((warn_unused_result)) int zcp_socket_receive(int socket,
 							   struct zcp_message *message,
