@@ -124,7 +124,11 @@ static bool from_round(struct zcp_claim_class *mine, const struct zcp_class *cla
 {
 	uint32_t i = mine->cursor;
 
-	for (uint32_t n = 0; n < class->n_chunks; n++) {
+	/*
+	 * Twice round: where several publishers are about, a chunk may become free behind a
+	 * look that was held up, while the one ahead that was free is claimed.
+	 */
+	for (uint64_t n = 0; n < 2 * (uint64_t)class->n_chunks; n++) {
 		if (i >= class->n_chunks)
 			i = 0;
 		if (try_claim(&class->chunks[i], owner)) {

@@ -4,7 +4,7 @@
  *
  * There is no free list. A publisher remembers, privately, where free chunks are likely:
  * what it just pushed out of a lane, then what it published longest ago. Only when neither
- * helps does it go once round the size class. Memory that was used last is used again
+ * helps does it go round the size class. Memory that was used last is used again
  * first, and as few chunks rotate as the subscribers' backlog asks for.
  */
 #ifndef ZCP_SHM_CLAIM_H
@@ -52,7 +52,7 @@ __attribute__((warn_unused_result)) int zcp_claim_add_class(struct zcp_claim *cl
 
 /*
  * Claims a chunk of one size class; it is LOANED and ours. Returns 0 with *index, or
- * ZCP_CLAIM_E_EXHAUSTED. Wait-free: a few looks and one round at most.
+ * ZCP_CLAIM_E_EXHAUSTED. Wait-free: a few looks and two rounds at most.
  */
 __attribute__((warn_unused_result)) int zcp_claim_take(struct zcp_claim *claim,
 						       const struct zcp_class *class,
