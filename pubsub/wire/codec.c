@@ -260,6 +260,61 @@ static int unpack_message(struct zcp_message *message, const msgpack_object *obj
 	return r;
 }
 
+/* What follows the bytes 0xc0 to 0xdf, in their order. */
+static const struct {
+	unsigned char n_length;                    /* bytes of a length */
+	unsigned char n_fixed;                     /* bytes behind it */
+	enum { SKIP, BYTES, OBJECTS, PAIRS } kind; /* what the length counts */
+} tags[] = {
+	{ 0, 0, SKIP },  { 0, 0, SKIP },  { 0, 0, SKIP },  { 0, 0, SKIP },    { 1, 0, BYTES },
+	{ 2, 0, BYTES }, { 4, 0, BYTES }, { 1, 1, BYTES }, { 2, 1, BYTES },   { 4, 1, BYTES },
+	{ 0, 4, SKIP },  { 0, 8, SKIP },  { 0, 1, SKIP },  { 0, 2, SKIP },    { 0, 4, SKIP },
+	{ 0, 8, SKIP },  { 0, 1, SKIP },  { 0, 2, SKIP },  { 0, 4, SKIP },    { 0, 8, SKIP },
+	{ 0, 2, SKIP },  { 0, 3, SKIP },  { 0, 5, SKIP },  { 0, 9, SKIP },    { 0, 17, SKIP },
+	{ 1, 0, BYTES }, { 2, 0, BYTES }, { 4, 0, BYTES }, { 2, 0, OBJECTS }, { 4, 0, OBJECTS },
+	{ 2, 0, PAIRS }, { 4, 0, PAIRS },
+};
+
+/*
+ * Whether the packet can hold as much as its lists and maps say: an entry takes a byte at
+ * least. msgpack-c allocates for all that is announced before it has seen any of it.
+ */
+static bool holds_what_it_says(const unsigned char *bytes, size_t size)
+{
+	uint64_t n_objects = 1;
+	size_t at = 0;
+
+	for (; n_objects > 0; n_objects--) {
+		uint64_t length = 0, skip = 0;
+		unsigned char tag;
+
+		if (n_objects > size - at)
+			return false;
+		tag = bytes[at++];
+		if (tag < 0x80 || tag >= 0xe0)
+			continue;
+		if (tag < 0xa0) {
+			n_objects += (tag & 0xf) * (tag < 0x90 ? 2u : 1u);
+		} else if (tag < 0xc0) {
+			skip = tag & 0x1f;
+		} else {
+			if (tags[tag - 0xc0].n_length > size - at)
+				return false;
+			for (int i = 0; i < tags[tag - 0xc0].n_length; i++)
+				length = length << 8 | bytes[at++];
+			skip = tags[tag - 0xc0].n_fixed;
+			if (tags[tag - 0xc0].kind == BYTES)
+				skip += length;
+			else
+				n_objects += tags[tag - 0xc0].kind == PAIRS ? 2 * length : length;
+		}
+		if (skip > size - at)
+			return false;
+		at += skip;
+	}
+	return true;
+}
+
 int zcp_codec_unpack(struct zcp_message *message, const char *buffer, size_t size)
 {
 	ZCP_CLEANUP(msgpack_unpacked_destroy) msgpack_unpacked packet;
@@ -270,7 +325,7 @@ int zcp_codec_unpack(struct zcp_message *message, const char *buffer, size_t siz
 
 	memset(&unpacked, 0, sizeof(unpacked));
 	msgpack_unpacked_init(&packet);
-	if (size > ZCP_PACKET_SIZE_MAX)
+	if (size > ZCP_PACKET_SIZE_MAX || !holds_what_it_says((const unsigned char *)buffer, size))
 		return -EPROTO;
 	found = msgpack_unpack_next(&packet, buffer, size, &offset);
 	if (found == MSGPACK_UNPACK_NOMEM_ERROR)
