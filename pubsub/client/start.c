@@ -24,8 +24,8 @@
 #define LOCK_NAME "start.lock"
 /* Between two looks at a lock that another starter holds, and at a socket's full backlog. */
 #define RETRY_NS 1000000
-/* A runtime may end, idle, between its start and our connecting; not again and again. */
-#define RUNS_MAX 3
+/* Between two starts, at the most. */
+#define START_AGAIN_NS 50000000
 
 struct start {
 	const struct zcp_node_options *options;
@@ -37,9 +37,9 @@ struct start {
 
 extern char **environ;
 
-static void pause_shortly(void)
+static void pause_for(long ns)
 {
-	struct timespec ts = { .tv_nsec = RETRY_NS };
+	struct timespec ts = { .tv_nsec = ns };
 
 	(void)nanosleep(&ts, NULL);
 }
@@ -62,7 +62,7 @@ static int try_connect(struct start *start, int *socketp)
 		if (r == -ENOENT || r == -ECONNREFUSED)
 			return -ECONNREFUSED;
 		if ((r == -EAGAIN || r == -EINTR) && zcp_now_ns() < start->deadline) {
-			pause_shortly();
+			pause_for(RETRY_NS);
 			continue;
 		}
 		if (r == -EAGAIN)
@@ -100,7 +100,7 @@ static int lock(struct start *start, int *lockp)
 				       path);
 			return -ETIMEDOUT;
 		}
-		pause_shortly();
+		pause_for(RETRY_NS);
 	}
 	*lockp = zcp_steal_fd(&fd);
 	return 0;
@@ -294,20 +294,23 @@ static int connect_or_start(struct start *start, int *socketp)
 		return r;
 	/* Whoever had the lock before us may have started it. */
 	r = try_connect(start, socketp);
-	for (int runs = 0; r == -ECONNREFUSED; runs++) {
-		if (runs > 0)
-			pause_shortly();
+	for (long pause_ns = RETRY_NS; r == -ECONNREFUSED; pause_ns *= 2) {
 		r = run(start);
-		if (r < 0)
+		/* The time that is left may be too short for one more. */
+		if (r < 0 && !(r == -ETIMEDOUT && pause_ns > RETRY_NS))
 			return r;
-		r = try_connect(start, socketp);
-		if (r == -ECONNREFUSED && (runs == RUNS_MAX || zcp_now_ns() >= start->deadline)) {
+		if (r == 0)
+			r = try_connect(start, socketp);
+		if (r == -ETIMEDOUT || (r == -ECONNREFUSED && zcp_now_ns() >= start->deadline)) {
 			(void)snprintf(start->text, start->text_size,
 				       "the runtime of domain '%s' was started and does not answer "
 				       "at %s",
 				       start->options->domain, start->paths.socket.sun_path);
 			return -ETIMEDOUT;
 		}
+		/* One that is about to end has the domain still, or ended before we came. */
+		if (r == -ECONNREFUSED)
+			pause_for(pause_ns < START_AGAIN_NS ? pause_ns : START_AGAIN_NS);
 	}
 	return r;
 }
