@@ -5,8 +5,9 @@
  * A message takes the smallest size class that fits, then the larger ones. So the classes
  * from the j-th on may be taken up by all that the topics with payloads of that size use,
  * and by what spills over from the topics with smaller ones: no more than those use, and no
- * more than all together use beyond the smaller classes, since a message spills only while
- * those are full.
+ * more than all together use beyond the classes that it passes, since a message spills only
+ * while those are full. A message may be smaller than its topic's largest: so whoever fills
+ * them need not be who spills.
  */
 #include "runtime/admission.h"
 
@@ -43,7 +44,8 @@ static uint64_t class_demand(const struct zcpd_registry *registry, const struct 
 	const struct zcpd_topic *topic;
 	uint64_t demand = 0;
 
-	LIST_FOREACH(topic, &registry->topics, link) {
+	LIST_FOREACH(topic, &registry->topics, link)
+	{
 		const struct zcpd_endpoint *of_topic = topic == more->topic ? more : NULL;
 
 		if (topic->pool == pool &&
@@ -69,12 +71,15 @@ static uint64_t wanted_from(uint32_t j, const uint64_t *demands, const uint64_t 
 	uint64_t smaller = 0, larger = 0, below = 0, spill;
 
 	for (uint32_t c = 0; c < n_classes; c++) {
-		if (c < j) {
-			smaller += demands[c];
-			below += counts[c];
-		} else {
+		if (c >= j) {
 			larger += demands[c];
+			continue;
 		}
+		smaller += demands[c];
+		/* Passed by those who spill: from the largest of the smaller payloads on. */
+		if (demands[c] > 0)
+			below = 0;
+		below += counts[c];
 	}
 	/* Nobody has payloads of that size: then only what spills matters, one class down. */
 	if (larger == 0)
@@ -105,9 +110,11 @@ int zcpd_admission_check(const struct zcpd_registry *registry, const struct zcpd
 		zcpd_format_size(pool->view.classes[j].payload_size, size, sizeof(size));
 		describe(more, who, sizeof(who));
 		(void)snprintf(text, text_size,
-			       "pool '%s' has %" PRIu64 " chunks of %s%s; with %s its endpoints would "
+			       "pool '%s' has %" PRIu64
+			       " chunks of %s%s; with %s its endpoints would "
 			       "need %" PRIu64 "; %s",
-			       pool->name, have, size, j + 1 < n_classes ? " or more" : "", who, wanted,
+			       pool->name, have, size, j + 1 < n_classes ? " or more" : "", who,
+			       wanted,
 			       pool->automatic ?
 				       "lower depth, held or loans, or raise the topic's limits" :
 				       "raise the pool's count, or lower depth, held or loans");
