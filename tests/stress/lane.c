@@ -65,7 +65,6 @@ static void *publish(void *arg)
 /* On the calling thread. Returns how many were lost. */
 static uint64_t subscribe(struct stress *s)
 {
-	const struct zcp_pool pool = { .n_classes = 0 };
 	struct zcp_lane_cursor cursor = { .seq = zcp_lane_first(&s->lane, s->first_seq) };
 	uint64_t expected = s->first_seq, n_lost = 0;
 	uint32_t seed = 2, ref;
@@ -74,7 +73,7 @@ static uint64_t subscribe(struct stress *s)
 		bool done = zcp_test_load(&s->done);
 		struct message *m;
 
-		if (zcp_lane_take(&s->lane, &cursor, &pool, &ref) != 0) {
+		if (zcp_lane_take(&s->lane, &cursor, NULL, &ref) != 0) {
 			if (!zcp_lane_is_ready(&s->lane, cursor.seq)) {
 				if (done)
 					break;

@@ -165,7 +165,7 @@ static void take_all(struct zcp_reader *reader)
 			leave(4);
 		if (m.publish_time_ns == 0)
 			leave(5);
-		(void)zcp_reader_release(reader, m.place);
+		(void)zcp_reader_release(reader, m.place, m.ticket);
 	}
 }
 
@@ -208,7 +208,7 @@ static void check_path(uint32_t burst, bool blocks, bool has_slept)
 	}
 	if (has_slept) {
 		/* And is awake now: publishers look, and wake nobody. */
-		zcp_reader_arm(&path.readers[1]);
+		ZCP_CHECK(zcp_reader_arm(&path.readers[1]) == 0);
 		(void)zcp_signal_announce(&bed.view.signals.signals[1]);
 		zcp_signal_awake(&bed.view.signals.signals[1]);
 	}

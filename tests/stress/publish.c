@@ -2,7 +2,8 @@
 /*
  * Publishers and subscribers as threads of one process, so that the race detector sees
  * them: 1 to 8, 8 to 1, 4 to 4; with overflow, and with publishers that wait instead; while
- * one more subscriber joins and leaves all the time.
+ * one more subscriber joins and leaves all the time. Before that, a publish and a leave
+ * that begin at the same moment.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -95,6 +96,61 @@ static void *visit(void *arg)
 	return NULL;
 }
 
+/* A publish and a subscriber's leave that begin together, again and again. */
+struct moment {
+	struct stress *stress;
+	uint64_t n_rounds;
+	_Atomic uint64_t begun;
+	_Atomic uint64_t ended;
+	_Atomic uint64_t ready;
+};
+
+static void *publish_at_the_moment(void *arg)
+{
+	struct moment *m = arg;
+	struct zcp_writer writer;
+	uint32_t seed = 3, ref;
+
+	zcp_testbed_writer(&m->stress->bed, &m->stress->bed.view, 0, 1, &writer);
+	for (uint64_t round = 1; round <= m->n_rounds; round++) {
+		ZCP_CHECK(zcp_writer_loan(&writer, 64, &ref) == 0);
+		zcp_test_store(&m->begun, round);
+		zcp_test_await_round(&m->ready, round);
+		zcp_test_pause(&seed, 16);
+		ZCP_CHECK(zcp_writer_publish(&writer, ref, 64, 0) == 0);
+		zcp_test_store(&m->ended, round);
+	}
+	zcp_writer_deinit(&writer);
+	return NULL;
+}
+
+/* Either the publisher has seen that the subscriber leaves, or the leave waits for it. */
+static void leave_at_the_moment(void)
+{
+	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 1, 0, 64, 2);
+	static struct stress s;
+	struct moment m = { .stress = &s, .n_rounds = zcp_test_rounds(60000) };
+	struct zcp_reader_options subscriber;
+	uint32_t seed = 4;
+	pthread_t thread;
+
+	zcp_testbed_init(&s.bed, &options);
+	subscriber = subscriber_in(&s, 0, false);
+	ZCP_CHECK(pthread_create(&thread, NULL, publish_at_the_moment, &m) == 0);
+	for (uint64_t round = 1; round <= m.n_rounds; round++) {
+		zcp_testbed_join(&s.bed, &subscriber);
+		zcp_test_store(&m.ready, round);
+		zcp_test_await_round(&m.begun, round);
+		zcp_test_pause(&seed, 16);
+		zcp_testbed_leave(&s.bed, &subscriber);
+		zcp_test_await_round(&m.ended, round);
+		zcp_testbed_check_gone(&s.bed, &subscriber);
+	}
+	ZCP_CHECK(pthread_join(thread, NULL) == 0);
+	ZCP_CHECK(zcp_testbed_n_busy(&s.bed) == 0);
+	zcp_testbed_deinit(&s.bed);
+}
+
 static void start(struct party *party, struct stress *s, uint32_t slot, void *(*run)(void *))
 {
 	*party = (struct party){ .stress = s, .slot = slot };
@@ -111,7 +167,7 @@ static void run(uint32_t n_publishers, uint32_t n_subscribers, bool blocks, uint
 		.traffic = {
 			.n_publishers = n_publishers,
 			.n_subscribers = n_subscribers,
-			.n_messages = zcp_test_rounds(16000) / n_publishers,
+			.n_messages = zcp_test_rounds(12000) / n_publishers,
 			.first_seq = first_seq,
 			.blocks = blocks,
 			.pause = 300,
@@ -150,6 +206,7 @@ static void run(uint32_t n_publishers, uint32_t n_subscribers, bool blocks, uint
 int main(void)
 {
 	zcp_test_watchdog(100);
+	leave_at_the_moment();
 	for (int blocks = 0; blocks < 2; blocks++) {
 		run(1, 8, blocks, 1);
 		run(8, 1, blocks, (UINT64_C(1) << 32) - 1000);

@@ -7,7 +7,6 @@
  * leaves somebody asleep for ever; the watchdog sees that nothing moves on.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,26 +38,41 @@ static void on_alarm(int number)
 	(void)alarm(WATCH_SECONDS);
 }
 
-/* Both sides of one sleep, again and again. */
+/* Two sides that begin each round together, so that they meet at its critical moment. */
 struct moment {
-	struct zcp_signal_shm *signal;
-	_Atomic uint64_t published;
+	struct zcp_testbed *bed;
+	uint64_t n_rounds;
 	/* rounds that the waker has begun and ended, and the sleeper has begun */
 	_Atomic uint64_t begun;
 	_Atomic uint64_t ended;
 	_Atomic uint64_t ready;
-	uint64_t n_rounds;
+	/* what is published, where it is not a message */
+	_Atomic uint64_t published;
 };
 
-/* Waits for the other side, long enough on one processor too. */
-static void await_round(_Atomic uint64_t *word, uint64_t round)
+static void begin_waking(struct moment *m, uint64_t round, uint32_t *seed)
 {
-	for (uint32_t n = 0; zcp_test_load(word) < round; n++) {
-		if (n % 4096 == 4095)
-			sched_yield();
-		else
-			zcp_cpu_relax();
-	}
+	zcp_test_store(&m->begun, round);
+	zcp_test_await_round(&m->ready, round);
+	zcp_test_pause(seed, 8);
+}
+
+static void begin_sleeping(struct moment *m, uint64_t round, uint32_t *seed)
+{
+	zcp_test_store(&m->ready, round);
+	zcp_test_await_round(&m->begun, round);
+	zcp_test_pause(seed, 8);
+}
+
+/* Whoever neither sees what was published nor is woken would sleep for ever. */
+static void end_sleeping(struct moment *m, uint64_t round, bool seen, uint32_t announced)
+{
+	struct zcp_signal_shm *signal = &m->bed->view.signals.signals[0];
+
+	zcp_test_await_round(&m->ended, round);
+	ZCP_CHECK(seen || zcp_test_load(&signal->events) != announced);
+	zcp_signal_awake(signal);
+	(void)atomic_fetch_add_explicit(&progress, 1, memory_order_relaxed);
 }
 
 static void *wake_at_the_moment(void *arg)
@@ -69,51 +83,96 @@ static void *wake_at_the_moment(void *arg)
 	for (uint64_t round = 1; round <= m->n_rounds; round++) {
 		uint64_t woken = 0;
 
-		zcp_test_store(&m->begun, round);
-		await_round(&m->ready, round);
-		zcp_test_pause(&seed, 8);
+		begin_waking(m, round, &seed);
 		/* A plain store, which the processor may keep back: the fence is what counts. */
 		atomic_store_explicit(&m->published, round, memory_order_relaxed);
 		zcp_fence_full();
-		zcp_signal_wake_sleeper(m->signal, &woken);
+		zcp_signal_wake_sleeper(&m->bed->view.signals.signals[0], &woken);
 		zcp_test_store(&m->ended, round);
 	}
 	return NULL;
 }
 
-static void moments(struct zcp_testbed *bed)
+/* The signal alone. */
+static void words_at_the_moment(struct zcp_testbed *bed)
 {
-	struct moment m = {
-		.signal = &bed->view.signals.signals[0],
-		.n_rounds = zcp_test_rounds(300000),
-	};
-	uint64_t n_seen = 0, n_woken = 0;
+	struct moment m = { .bed = bed, .n_rounds = zcp_test_rounds(100000) };
 	uint32_t seed = 6;
 	pthread_t thread;
 
 	ZCP_CHECK(pthread_create(&thread, NULL, wake_at_the_moment, &m) == 0);
 	for (uint64_t round = 1; round <= m.n_rounds; round++) {
 		uint32_t announced;
-		bool seen, woken;
+		bool seen;
 
-		zcp_test_store(&m.ready, round);
-		await_round(&m.begun, round);
-		zcp_test_pause(&seed, 8);
-		announced = zcp_signal_announce(m.signal);
+		begin_sleeping(&m, round, &seed);
+		announced = zcp_signal_announce(&bed->view.signals.signals[0]);
 		seen = atomic_load_explicit(&m.published, memory_order_relaxed) == round;
-		await_round(&m.ended, round);
-		woken = zcp_test_load(&m.signal->events) != announced;
-		/* Neither: it would have slept, and nobody would have come. */
-		ZCP_CHECK(seen || woken);
-		n_seen += seen;
-		n_woken += woken;
-		zcp_signal_awake(m.signal);
-		(void)atomic_fetch_add_explicit(&progress, 1, memory_order_relaxed);
+		end_sleeping(&m, round, seen, announced);
 	}
 	ZCP_CHECK(pthread_join(thread, NULL) == 0);
-	(void)printf("%llu moments: %llu times seen, %llu times woken\n",
-		     (unsigned long long)m.n_rounds, (unsigned long long)n_seen,
-		     (unsigned long long)n_woken);
+}
+
+static void *publish_at_the_moment(void *arg)
+{
+	struct moment *m = arg;
+	struct zcp_writer writer;
+	uint32_t seed = 7, ref;
+
+	zcp_testbed_writer(m->bed, &m->bed->view, 0, 1, &writer);
+	for (uint64_t round = 1; round <= m->n_rounds; round++) {
+		ZCP_CHECK(zcp_writer_loan(&writer, 64, &ref) == 0);
+		begin_waking(m, round, &seed);
+		ZCP_CHECK(zcp_writer_publish(&writer, ref, 64, 0) == 0);
+		zcp_test_store(&m->ended, round);
+	}
+	zcp_writer_deinit(&writer);
+	return NULL;
+}
+
+/* A publish against a sleep, and every other time against a first sleep. */
+static void messages_at_the_moment(struct zcp_testbed *bed)
+{
+	const struct zcp_reader_options subscriber = { .max_held = 1, .symmetric = bed->symmetric };
+	struct moment m = { .bed = bed, .n_rounds = zcp_test_rounds(50000) };
+	struct zcp_signal_shm *signal = &bed->view.signals.signals[0];
+	struct zcp_reader reader;
+	uint32_t seed = 8;
+	pthread_t thread;
+
+	zcp_testbed_join(bed, &subscriber);
+	zcp_testbed_reader(&bed->view, &subscriber, &reader);
+	ZCP_CHECK(pthread_create(&thread, NULL, publish_at_the_moment, &m) == 0);
+	for (uint64_t round = 1; round <= m.n_rounds; round++) {
+		struct zcp_reader_message message;
+		uint32_t announced;
+		bool seen;
+
+		if (round % 2 == 0) {
+			zcp_test_store(&bed->view.topic.shm->sleepers[0], 0);
+			reader.sleeps = false;
+		}
+		begin_sleeping(&m, round, &seed);
+		ZCP_CHECK(zcp_reader_arm(&reader) == 0);
+		announced = zcp_signal_announce(signal);
+		seen = zcp_reader_is_ready(&reader);
+		end_sleeping(&m, round, seen, announced);
+		ZCP_CHECK(zcp_reader_take(&reader, &message) == 0 && message.n_lost == 0);
+		ZCP_CHECK(zcp_reader_release(&reader, message.place, message.ticket) == 0);
+	}
+	ZCP_CHECK(pthread_join(thread, NULL) == 0);
+	zcp_reader_deinit(&reader);
+}
+
+static void moments(void)
+{
+	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 1, 0, 64, 4);
+	struct zcp_testbed bed;
+
+	zcp_testbed_init(&bed, &options);
+	words_at_the_moment(&bed);
+	messages_at_the_moment(&bed);
+	zcp_testbed_deinit(&bed);
 }
 
 /* One side of the ball game: the ball is thrown with a word, and whoever sleeps is woken. */
@@ -177,7 +236,7 @@ static void handovers(struct zcp_testbed *bed)
 			.theirs = &signals[1 - i],
 			.ball = &ball,
 			.side = i,
-			.n_rounds = zcp_test_rounds(100000),
+			.n_rounds = zcp_test_rounds(50000),
 			.seed = i + 1,
 		};
 	ZCP_CHECK(pthread_create(&thread, NULL, play, &players[0]) == 0);
@@ -206,7 +265,7 @@ static void messages(uint32_t n_publishers, bool blocks, uint32_t depth_log2)
 	struct zcp_traffic traffic = {
 		.n_publishers = n_publishers,
 		.n_subscribers = 1,
-		.n_messages = zcp_test_rounds(30000) / n_publishers,
+		.n_messages = zcp_test_rounds(16000) / n_publishers,
 		.first_seq = 1,
 		.sleeps = true,
 		.blocks = blocks,
@@ -258,8 +317,8 @@ int main(void)
 
 	ZCP_CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
 	(void)alarm(WATCH_SECONDS);
+	moments();
 	zcp_testbed_init(&bed, &options);
-	moments(&bed);
 	handovers(&bed);
 	zcp_testbed_deinit(&bed);
 	messages(1, false, 1);

@@ -88,7 +88,7 @@ static void scene_init(struct scene *s, bool symmetric)
 	s->old_ref = send(s);
 	for (uint32_t i = 1; i < N_SUBSCRIBERS; i++) {
 		ZCP_CHECK(zcp_reader_take(&s->readers[i], &m) == 0);
-		(void)zcp_reader_release(&s->readers[i], m.place);
+		(void)zcp_reader_release(&s->readers[i], m.place, m.ticket);
 	}
 }
 
@@ -109,9 +109,8 @@ static int step(pid_t pid)
 	return status;
 }
 
-/* Looks with `check` before each instruction of `body` and after the last. */
-static void single_step(struct scene *s, void (*body)(struct scene *),
-			void (*check)(struct scene *))
+/* A child that is about to go through `body`, stopped. */
+static pid_t start(struct scene *s, void (*body)(struct scene *))
 {
 	int status;
 	pid_t pid = fork();
@@ -125,15 +124,26 @@ static void single_step(struct scene *s, void (*body)(struct scene *),
 		_exit(0);
 	}
 	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
-	while (WIFSTOPPED(status)) {
-		check(s);
-		s->n_steps++;
-		status = step(pid);
-	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == ZCP_TEST_SKIPPED) {
 		(void)fprintf(stderr, "skipped: no process can be traced here\n");
 		_exit(ZCP_TEST_SKIPPED);
 	}
+	ZCP_CHECK(WIFSTOPPED(status));
+	return pid;
+}
+
+/* Looks with `check` before each instruction of `body` and after the last. */
+static void single_step(struct scene *s, void (*body)(struct scene *),
+			void (*check)(struct scene *))
+{
+	pid_t pid = start(s, body);
+	int status;
+
+	do {
+		check(s);
+		s->n_steps++;
+		status = step(pid);
+	} while (WIFSTOPPED(status));
 	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	check(s);
 }
@@ -177,13 +187,18 @@ static void check_dropped(const struct scene *s)
 		ZCP_CHECK(!(slot_of(s, i, s->seq) & ZCP_SLOT_DROPPED));
 }
 
+static bool is_inside(const struct scene *s)
+{
+	return zcp_test_load(&s->bed.view.topic.publishers[0].op) % 2 == 1;
+}
+
 static void check_publish(struct scene *s)
 {
 	const struct zcp_publisher_slot_shm *publisher = &s->bed.view.topic.publishers[0];
 	struct zcp_chunk chunk = chunk_of(s, s->ref);
 	uint32_t holders = holders_of(s, &chunk), all = (1U << N_SUBSCRIBERS) - 1, n_pushed = 0;
 	bool loaned = zcp_test_load(&chunk.descriptor->state) & ZCP_CHUNK_LOANED;
-	bool inside = zcp_test_load(&publisher->op) % 2 == 1;
+	bool inside = is_inside(s);
 	bool counted = zcp_test_load(&publisher->next_seq) == s->seq + 1;
 	bool numbered = zcp_test_load(&chunk.descriptor->seq) == s->seq &&
 			zcp_test_load(&chunk.header->seq) == s->seq &&
@@ -234,6 +249,61 @@ static void step_publish(bool symmetric)
 	ZCP_CHECK(!zcp_chunk_has_holders(chunk_of(&s, s.old_ref).descriptor));
 	(void)printf("publish: %llu steps\n", (unsigned long long)s.n_steps);
 	scene_deinit(&s);
+}
+
+/*
+ * A subscriber leaves after `n` instructions of a publish. Returns whether the publisher
+ * was inside; if it was not, the runtime is through with it, and it must not push there.
+ */
+static bool leave_after(uint64_t n)
+{
+	struct scene s;
+	uint64_t slot;
+	bool inside;
+	int status;
+	pid_t pid;
+
+	scene_init(&s, false);
+	ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &s.ref) == 0);
+	pid = start(&s, publish);
+	for (uint64_t i = 0; i < n; i++)
+		ZCP_CHECK(WIFSTOPPED(step(pid)));
+	zcp_test_store(&s.bed.view.topic.shm->active[0], 5);
+	zcp_test_store(&s.bed.view.topic.shm->version,
+		       zcp_test_load(&s.bed.view.topic.shm->version) + 1);
+	inside = is_inside(&s);
+	slot = slot_of(&s, 1, s.seq);
+	ZCP_CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
+	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
+	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	if (!inside) {
+		struct zcp_chunk chunk = chunk_of(&s, s.ref);
+
+		ZCP_CHECK(slot_of(&s, 1, s.seq) == slot);
+		ZCP_CHECK(holders_of(&s, &chunk) == 5);
+	}
+	scene_deinit(&s);
+	return inside;
+}
+
+/* Up to the instruction that says "inside". */
+static void step_leave(void)
+{
+	uint64_t n_before = 0;
+	struct scene s;
+	pid_t pid;
+
+	scene_init(&s, false);
+	ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &s.ref) == 0);
+	pid = start(&s, publish);
+	for (; !is_inside(&s); n_before++)
+		ZCP_CHECK(WIFSTOPPED(step(pid)));
+	(void)kill(pid, SIGKILL);
+	ZCP_CHECK(waitpid(pid, NULL, 0) == pid);
+	scene_deinit(&s);
+	for (uint64_t n = n_before > 200 ? n_before - 200 : 0; n < n_before; n++)
+		ZCP_CHECK(!leave_after(n));
+	ZCP_CHECK(leave_after(n_before));
 }
 
 /* A chunk is free, or it is loaned and says to whom. */
@@ -289,7 +359,7 @@ static void take(struct scene *s)
 	struct zcp_reader_message m;
 
 	ZCP_CHECK(zcp_reader_take(&s->readers[1], &m) == 0 && m.seq == s->seq);
-	(void)zcp_reader_release(&s->readers[1], m.place);
+	(void)zcp_reader_release(&s->readers[1], m.place, m.ticket);
 }
 
 static void step_take(void)
@@ -312,6 +382,7 @@ int main(void)
 #endif
 	step_publish(false);
 	step_publish(true);
+	step_leave();
 	step_loan();
 	step_take();
 	return 0;

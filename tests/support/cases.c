@@ -72,8 +72,8 @@ void zcp_test_refused(const char *file, int line, const char *call, int r,
 
 	if (r == error && (!words || zcp_test_has(sentence, words)))
 		return;
-	(void)snprintf(text, sizeof(text), "%s gives %d (%s), wanted %d with '%s', and says: %s", call,
-		       r, zcp_strerror(r), error, words ? words : "", sentence);
+	(void)snprintf(text, sizeof(text), "%s gives %d (%s), wanted %d with '%s', and says: %s",
+		       call, r, zcp_strerror(r), error, words ? words : "", sentence);
 	zcp_test_fail(file, line, text);
 }
 

@@ -22,7 +22,7 @@ struct zcp_test_case {
 
 #define ZCP_TEST_CASE(function)                                                                    \
 	{                                                                                          \
-		#function, function                                                                \
+#function, function                                                                \
 	}
 
 /*

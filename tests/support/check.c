@@ -4,10 +4,10 @@
  */
 #include "tests/support/check.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "pubsub/shm/fence.h"
@@ -68,7 +68,17 @@ void zcp_test_pause(uint32_t *state, uint32_t limit)
 		zcp_cpu_relax();
 }
 
-static uint64_t word(uint64_t publisher, uint64_t seq, size_t i)
+void zcp_test_await_round(const _Atomic uint64_t *word, uint64_t round)
+{
+	for (uint32_t n = 0; zcp_test_load(word) < round; n++) {
+		if (n % 4096 == 4095)
+			sched_yield();
+		else
+			zcp_cpu_relax();
+	}
+}
+
+static uint64_t pattern(uint64_t publisher, uint64_t seq, size_t i)
 {
 	return (seq * UINT64_C(0x9e3779b97f4a7c15) ^ publisher << 56) + i;
 }
@@ -78,7 +88,7 @@ void zcp_test_fill(void *payload, size_t size, uint64_t publisher, uint64_t seq)
 	uint64_t *words = payload;
 
 	for (size_t i = 0; i < size / sizeof(words[0]); i++)
-		words[i] = word(publisher, seq, i);
+		words[i] = pattern(publisher, seq, i);
 }
 
 bool zcp_test_is_filled(const void *payload, size_t size, uint64_t publisher, uint64_t seq)
@@ -86,7 +96,7 @@ bool zcp_test_is_filled(const void *payload, size_t size, uint64_t publisher, ui
 	const uint64_t *words = payload;
 
 	for (size_t i = 0; i < size / sizeof(words[0]); i++)
-		if (words[i] != word(publisher, seq, i))
+		if (words[i] != pattern(publisher, seq, i))
 			return false;
 	return true;
 }

@@ -54,6 +54,12 @@ uint32_t zcp_test_random(uint32_t *state);
 /* Keeps the processor busy for a random time, mostly short. */
 void zcp_test_pause(uint32_t *state, uint32_t limit);
 
+/*
+ * Waits until *word is at least `round`: for two threads that are to begin something at the
+ * same moment. Spins, but works on one processor too.
+ */
+void zcp_test_await_round(const _Atomic uint64_t *word, uint64_t round);
+
 /* A payload that says whose it is and which; `size` is a multiple of 8. */
 void zcp_test_fill(void *payload, size_t size, uint64_t publisher, uint64_t seq);
 bool zcp_test_is_filled(const void *payload, size_t size, uint64_t publisher, uint64_t seq);

@@ -20,8 +20,8 @@
 
 #include "tests/support/check.h"
 
-void zcp_test_fork(struct zcp_test_child *child, void (*run)(struct zcp_test_child *self, void *arg),
-		   void *arg)
+void zcp_test_fork(struct zcp_test_child *child,
+		   void (*run)(struct zcp_test_child *self, void *arg), void *arg)
 {
 	pid_t parent = getpid();
 	int down[2], up[2];

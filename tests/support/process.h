@@ -21,8 +21,8 @@ struct zcp_test_child {
 };
 
 /* Forks; `run` runs in the child, which ends with 0 when it returns. */
-void zcp_test_fork(struct zcp_test_child *child, void (*run)(struct zcp_test_child *self, void *arg),
-		   void *arg);
+void zcp_test_fork(struct zcp_test_child *child,
+		   void (*run)(struct zcp_test_child *self, void *arg), void *arg);
 
 /* From one side to the other: whole structs; hearing blocks. The other's end is a failure. */
 void zcp_test_say(struct zcp_test_child *other, const void *data, size_t size);

@@ -252,7 +252,8 @@ void zcp_test_expect(struct zcp_subscriber *subscriber, uint64_t number)
 	if (zcp_test_take(subscriber, &got, &lost) && got == number && lost == 0)
 		return;
 	(void)fprintf(stderr, "wanted message %llu, got %llu (%llu lost; all ones: nothing)\n",
-		      (unsigned long long)number, (unsigned long long)got, (unsigned long long)lost);
+		      (unsigned long long)number, (unsigned long long)got,
+		      (unsigned long long)lost);
 	ZCP_CHECK(got == number && lost == 0);
 }
 

@@ -143,7 +143,7 @@ static void grace_period(const struct zcp_testbed *bed)
 {
 	const struct zcp_topic *topic = &bed->view.topic;
 
-	zcp_fence_heavy(bed->symmetric);
+	ZCP_CHECK(zcp_fence_heavy(bed->symmetric) == 0);
 	for (uint32_t p = 0; p < topic->geometry.max_publishers; p++) {
 		/* OP-A1 pairs with OP-R1 in leave() of the writer. */
 		_Atomic uint64_t *op = &topic->publishers[p].op;
@@ -156,22 +156,27 @@ static void grace_period(const struct zcp_testbed *bed)
 	}
 }
 
+/* One thread changes the membership: a load and a store are enough. */
 static void set_active(const struct zcp_topic *topic, uint32_t subscriber, bool active)
 {
+	struct zcp_topic_shm *shm = topic->shm;
+	_Atomic uint64_t *word = &shm->active[subscriber / 64];
 	uint64_t bit = UINT64_C(1) << (subscriber % 64);
-	_Atomic uint64_t *word = &topic->shm->active[subscriber / 64];
+	uint64_t now = atomic_load_explicit(word, memory_order_relaxed);
 
 	/* TOPIC-R1 pairs with TOPIC-A1 in refresh() of the writer: the slot is complete. */
-	if (active)
-		(void)atomic_fetch_or_explicit(word, bit, memory_order_release);
-	else
-		(void)atomic_fetch_and_explicit(word, ~bit, memory_order_release);
+	atomic_store_explicit(word, active ? now | bit : now & ~bit, memory_order_release);
 	/* TOPIC-R2 pairs with TOPIC-A2 in enter() of the writer. */
-	(void)atomic_fetch_add_explicit(&topic->shm->version, 1, memory_order_release);
+	atomic_store_explicit(&shm->version,
+			      atomic_load_explicit(&shm->version, memory_order_relaxed) + 1,
+			      memory_order_release);
+}
+
+/* Those who wait for members, and publishers that wait for room that nobody will make. */
+static void announce_change(const struct zcp_topic *topic)
+{
 	(void)atomic_fetch_add_explicit(&topic->shm->changes, 1, memory_order_release);
 	zcp_futex_wake_all(&topic->shm->changes);
-	/* Publishers that wait for room look who is there now. */
-	zcp_fence_full();
 	for (uint32_t p = 0; p < topic->geometry.max_publishers; p++) {
 		(void)atomic_fetch_add_explicit(&topic->publishers[p].room, 1,
 						memory_order_relaxed);
@@ -208,6 +213,7 @@ void zcp_testbed_join(const struct zcp_testbed *bed, const struct zcp_reader_opt
 	atomic_store_explicit(&slot->n_lost, 0, memory_order_relaxed);
 	set_active(topic, subscriber->slot, true);
 	grace_period(bed);
+	announce_change(topic);
 }
 
 void zcp_testbed_leave(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber)
@@ -217,6 +223,7 @@ void zcp_testbed_leave(const struct zcp_testbed *bed, const struct zcp_reader_op
 
 	set_active(topic, subscriber->slot, false);
 	grace_period(bed);
+	announce_change(topic);
 	for (uint32_t c = 0; c < pool->n_classes; c++)
 		for (uint32_t i = 0; i < pool->classes[c].n_chunks; i++)
 			zcp_chunk_release(&pool->classes[c].chunks[i], subscriber->holder);

@@ -67,7 +67,7 @@ static void give_back(struct tally *tally)
 	const struct zcp_reader_message *m = &tally->held[0];
 
 	ZCP_CHECK(zcp_test_is_filled(m->chunk.payload, m->size, m->publisher_id, m->seq));
-	(void)zcp_reader_release(tally->reader, m->place);
+	(void)zcp_reader_release(tally->reader, m->place, m->ticket);
 	tally->n_held--;
 	for (uint32_t i = 0; i < tally->n_held; i++)
 		tally->held[i] = tally->held[i + 1];
@@ -114,7 +114,7 @@ static void wait_for_more(const struct zcp_traffic *traffic, struct zcp_reader *
 		sched_yield();
 		return;
 	}
-	zcp_reader_arm(reader);
+	ZCP_CHECK(zcp_reader_arm(reader) == 0);
 	announced = zcp_signal_announce(signal);
 	if (!zcp_reader_is_ready(reader) && zcp_test_load(&traffic->n_done) < traffic->n_publishers)
 		(void)zcp_signal_sleep(signal, announced, -1);

@@ -96,9 +96,11 @@ static void no_runtime_and_auto_start_off(void)
 static void directory_is_not_a_directory(void)
 {
 	ZCP_CHECK(symlink(zcp_test_directory(), path_of("link")) == 0);
-	ZCP_REFUSED(open_in(path_of("link")), NULL, -EPERM, "link is not a directory|ZCP_RUNTIME_DIR");
+	ZCP_REFUSED(open_in(path_of("link")), NULL, -EPERM,
+		    "link is not a directory|ZCP_RUNTIME_DIR");
 	ZCP_CHECK(fclose(fopen(path_of("file"), "we")) == 0);
-	ZCP_REFUSED(open_in(path_of("file")), NULL, -EPERM, "file is not a directory|ZCP_RUNTIME_DIR");
+	ZCP_REFUSED(open_in(path_of("file")), NULL, -EPERM,
+		    "file is not a directory|ZCP_RUNTIME_DIR");
 	ZCP_REFUSED(open_in(path_of("file/below")), NULL, -ENOTDIR, "cannot make|file/below");
 	ZCP_REFUSED(open_in(path_of("not/there")), NULL, -ENOENT,
 		    "cannot make the runtime directory|not/there|ZCP_RUNTIME_DIR");
@@ -115,7 +117,8 @@ static void directory_is_open_to_others(void)
 		char words[64];
 
 		ZCP_CHECK(chmod(path, modes[i]) == 0);
-		(void)snprintf(words, sizeof(words), "open to others|mode %04o|chmod 0700", modes[i]);
+		(void)snprintf(words, sizeof(words), "open to others|mode %04o|chmod 0700",
+			       modes[i]);
 		ZCP_REFUSED(open_in(path), NULL, -EPERM, words);
 	}
 	/* And the domain's own directory. */
@@ -177,7 +180,8 @@ static void socket_path_is_too_long(void)
 	memset(path, 'p', sizeof(path));
 	memcpy(path, path_of("x"), n);
 	path[sizeof(path) - 1] = 0;
-	ZCP_REFUSED(open_in(path), NULL, -ENAMETOOLONG, "longer than the 107 bytes|ZCP_RUNTIME_DIR");
+	ZCP_REFUSED(open_in(path), NULL, -ENAMETOOLONG,
+		    "longer than the 107 bytes|ZCP_RUNTIME_DIR");
 	path[107 - SOCKET_NAME_SIZE + 1] = 0;
 	ZCP_REFUSED(open_in(path), NULL, -ENAMETOOLONG, "longer than the 107 bytes");
 	/* The longest that is allowed, for the runtime as well. */

@@ -100,8 +100,12 @@ static void topic_name_is_malformed(void)
 	name[ZCP_TOPIC_NAME_MAX] = 0;
 	ZCP_OK(publish_on(name), node);
 	ZCP_OK(subscribe_to(name), node);
-	ZCP_OK(publish_on("/kamera/gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x93\xb7/"), node);
-	ZCP_OK(subscribe_to("/kamera/gr\xc3\xb6\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x93\xb7/"), node);
+	ZCP_OK(publish_on("/kamera/gr\xc3\xb6\xc3\x9f"
+			  "e \xe2\x82\xac \xf0\x9f\x93\xb7/"),
+	       node);
+	ZCP_OK(subscribe_to("/kamera/gr\xc3\xb6\xc3\x9f"
+			    "e \xe2\x82\xac \xf0\x9f\x93\xb7/"),
+	       node);
 	zcp_node_close(node);
 }
 
@@ -130,7 +134,8 @@ static void type_does_not_match(void)
 
 	memset(type, 't', sizeof(type));
 	type[ZCP_TYPE_NAME_MAX + 1] = 0;
-	ZCP_REFUSED(publish_type("long", type), node, -ENAMETOOLONG, "type's name|127 bytes|shorten");
+	ZCP_REFUSED(publish_type("long", type), node, -ENAMETOOLONG,
+		    "type's name|127 bytes|shorten");
 	ZCP_REFUSED(subscribe_type("long", type), node, -ENAMETOOLONG, "type's name|127 bytes");
 	type[ZCP_TYPE_NAME_MAX] = 0;
 	ZCP_OK(publish_type("long", type), node);
@@ -247,8 +252,8 @@ static void option_is_out_of_range(void)
 
 static void payload_is_too_large(void)
 {
-	static const size_t giants[] = { SIZE_MAX, SIZE_MAX - 63, SIZE_MAX - 64, SIZE_MAX - 4200,
-					 SIZE_MAX / 2, ((size_t)1 << 46) + 1 };
+	static const size_t giants[] = { SIZE_MAX,        SIZE_MAX - 63, SIZE_MAX - 64,
+					 SIZE_MAX - 4200, SIZE_MAX / 2,  ((size_t)1 << 46) + 1 };
 	struct zcp_test_runtime runtime;
 	struct zcp_loan loan;
 

@@ -228,8 +228,9 @@ static void node_of_another_version_is_told(void)
 	ZCP_CHECK(zcp_socket_receive(socket, &reply, &fds) == 0);
 	ZCP_CHECK(reply.type == ZCP_MESSAGE_ERROR && reply.id == 9);
 	ZCP_CHECK(reply.u.error.code == EPROTO);
-	ZCP_CHECK(zcp_test_has(reply.u.error.text, "zcpd " ZCP_VERSION_STRING
-						   "|protocol version 1|node version 99|one version"));
+	ZCP_CHECK(zcp_test_has(reply.u.error.text,
+			       "zcpd " ZCP_VERSION_STRING
+			       "|protocol version 1|node version 99|one version"));
 	/* It may still think better of it. */
 	zcp_test_request(socket, &hello, &reply);
 	ZCP_CHECK(reply.type == ZCP_MESSAGE_WELCOME);
@@ -255,11 +256,11 @@ static void node_of_another_layout_is_told(void)
 static void message_that_is_not_known_is_refused(void)
 {
 	/* {"v": 1, "t": "dance", "id": 9} */
-	static const char bytes[] = "\x83\xa1v\x01\xa1t\xa5" "dance\xa2id\x09";
+	static const char bytes[] = "\x83\xa1v\x01\xa1t\xa5"
+				    "dance\xa2id\x09";
 	static const enum zcp_message_type not_for_runtimes[] = {
-		ZCP_MESSAGE_WELCOME, ZCP_MESSAGE_OPENED, ZCP_MESSAGE_POOL_CLASSES,
-		ZCP_MESSAGE_OK,	     ZCP_MESSAGE_ERROR,	 ZCP_MESSAGE_TOPICS,
-		ZCP_MESSAGE_TOPIC_INFO,
+		ZCP_MESSAGE_WELCOME, ZCP_MESSAGE_OPENED, ZCP_MESSAGE_POOL_CLASSES, ZCP_MESSAGE_OK,
+		ZCP_MESSAGE_ERROR,   ZCP_MESSAGE_TOPICS, ZCP_MESSAGE_TOPIC_INFO,
 	};
 	struct zcp_message reply, hello = zcp_test_hello();
 	struct zcp_test_runtime runtime;

@@ -113,8 +113,8 @@ static void reserve(const struct view *theirs)
 
 		/* Where something is already, nothing else will be. */
 		ZCP_CHECK(mmap(base, theirs->sizes[i], PROT_NONE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
-			       0) == base ||
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+			       -1, 0) == base ||
 			  errno == EEXIST);
 	}
 	ZCP_CHECK(mmap(NULL, 257 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=

@@ -55,7 +55,8 @@ static void push_to(struct attempt *attempt, uint32_t s, bool clear)
 {
 	const struct zcp_topic *topic = &attempt->publisher->endpoint.topic;
 	uint32_t log2 = (uint32_t)zcp_test_load(&topic->subscribers[s].depth_log2), dropped;
-	struct zcp_lane lane = zcp_topic_lane(topic, attempt->publisher->writer.options.slot, s, log2);
+	struct zcp_lane lane = zcp_topic_lane(topic, attempt->publisher->writer.options.slot, s,
+					      log2);
 	struct zcp_chunk old;
 
 	if (!zcp_lane_push(&lane, attempt->n, attempt->ref, &dropped) || !clear)
@@ -69,8 +70,8 @@ static void set_holders(struct attempt *attempt, uint32_t n_subscribers)
 	uint64_t bits = 0;
 
 	for (uint32_t s = 0; s < n_subscribers; s++)
-		bits |= UINT64_C(1) << zcp_test_load(
-				&attempt->publisher->endpoint.topic.subscribers[s].holder);
+		bits |= UINT64_C(1)
+			<< zcp_test_load(&attempt->publisher->endpoint.topic.subscribers[s].holder);
 	zcp_test_store(&attempt->chunk.descriptor->holders[0], bits);
 }
 

@@ -39,7 +39,8 @@ static void check_same(const struct zcp_test_runtime *runtime, struct zcp_node *
 {
 	struct count now = count(runtime, node);
 
-	(void)fprintf(stderr, "descriptors %u -> %u, mappings %u -> %u; runtime %u -> %u, %u -> %u\n",
+	(void)fprintf(stderr,
+		      "descriptors %u -> %u, mappings %u -> %u; runtime %u -> %u, %u -> %u\n",
 		      before->fds, now.fds, before->mappings, now.mappings, before->runtime_fds,
 		      now.runtime_fds, before->runtime_mappings, now.runtime_mappings);
 	ZCP_CHECK(now.fds == before->fds && now.runtime_fds == before->runtime_fds);
@@ -220,10 +221,8 @@ static void out_of_descriptors(void)
 }
 
 static const struct zcp_test_case cases[] = {
-	ZCP_TEST_CASE(endpoints_that_come_and_go),
-	ZCP_TEST_CASE(endpoints_of_a_topic_that_stays),
-	ZCP_TEST_CASE(nodes_that_come_and_go),
-	ZCP_TEST_CASE(refusals),
+	ZCP_TEST_CASE(endpoints_that_come_and_go), ZCP_TEST_CASE(endpoints_of_a_topic_that_stays),
+	ZCP_TEST_CASE(nodes_that_come_and_go),     ZCP_TEST_CASE(refusals),
 	ZCP_TEST_CASE(out_of_descriptors),
 };
 

@@ -119,7 +119,8 @@ static void max_topics(void)
 static void max_publishers_and_max_subscribers(void)
 {
 	static const char *const publishers = "topic 't' has 2 publishers|max_publishers|raise it";
-	static const char *const subscribers = "topic 't' has 3 subscribers|max_subscribers|raise it";
+	static const char *const subscribers =
+		"topic 't' has 3 subscribers|max_subscribers|raise it";
 	struct zcp_test_runtime runtime;
 	struct zcp_publisher *publisher;
 	struct zcp_subscriber *subscriber;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a runtime: who starts it, who may not, when it ends, and what goes on without
- * it.
+ * Who starts a runtime, who may not, and who gets one while another is on its way to the end.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,8 +58,6 @@ static int open_without_starting(struct zcp_node **node)
 	return zcp_node_open(node, &options);
 }
 
-/* --- its start --- */
-
 static void open_when_told(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_node *node;
@@ -72,10 +71,12 @@ static void open_when_told(struct zcp_test_child *self, void *arg)
 	zcp_node_close(node);
 }
 
-static void start_at_once(int n)
+/* All of them at the same time. Returns whether they found one runtime. */
+static bool start_at_once(int n)
 {
 	struct zcp_test_child children[N_STARTERS];
 	uint64_t id, first = 0;
+	bool same = true;
 
 	for (int i = 0; i < n; i++)
 		zcp_test_fork(&children[i], open_when_told, NULL);
@@ -85,13 +86,15 @@ static void start_at_once(int n)
 		zcp_test_say_step(&children[i], 1);
 	for (int i = 0; i < n; i++) {
 		zcp_test_hear(&children[i], &id, sizeof(id));
-		ZCP_CHECK(id != 0 && (i == 0 || id == first));
+		ZCP_CHECK(id != 0);
+		same &= i == 0 || id == first;
 		first = id;
 	}
 	for (int i = 0; i < n; i++)
 		zcp_test_say_step(&children[i], 2);
 	for (int i = 0; i < n; i++)
 		zcp_test_join(&children[i]);
+	return same;
 }
 
 static void two_processes_start_one_runtime(void)
@@ -99,19 +102,89 @@ static void two_processes_start_one_runtime(void)
 	for (int round = 0; round < 10; round++) {
 		int pidfd;
 
-		start_at_once(2);
+		ZCP_CHECK(start_at_once(2));
 		pidfd = runtime_pidfd();
-		/* The next one meets it dead, or as it ends. */
 		ZCP_CHECK(zcp_test_pidfd_kill(pidfd, round % 2 ? SIGKILL : SIGTERM) == 0);
-		if (round % 4 < 2)
-			ZCP_CHECK(zcp_test_ends(pidfd, -1));
+		ZCP_CHECK(zcp_test_ends(pidfd, -1));
+		(void)close(pidfd);
+	}
+}
+
+/* While one is on its way to the end: that one may serve them still, or another one. */
+static void processes_that_meet_an_ending_runtime_get_one(void)
+{
+	for (int round = 0; round < 20; round++) {
+		int pidfd;
+
+		(void)start_at_once(2);
+		pidfd = zcp_test_pidfd(zcp_test_runtime_pid("default"));
+		if (pidfd < 0)
+			continue;
+		(void)zcp_test_pidfd_kill(pidfd, round % 2 ? SIGKILL : SIGTERM);
 		(void)close(pidfd);
 	}
 }
 
 static void sixteen_processes_start_one_runtime(void)
 {
-	start_at_once(N_STARTERS);
+	ZCP_CHECK(start_at_once(N_STARTERS));
+}
+
+/* --- a runtime that takes its time to end --- */
+
+/* Which start of a runtime finds the domain free. */
+#define LAST_START 6
+
+static void hold_the_domain(struct zcp_test_child *self, void *arg)
+{
+	char path[256];
+	int fd;
+
+	(void)arg;
+	(void)snprintf(path, sizeof(path), "%s/default", zcp_test_directory());
+	ZCP_CHECK(mkdir(path, 0700) == 0);
+	(void)strcat(path, "/zcpd.lock");
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ZCP_CHECK(fd >= 0 && flock(fd, LOCK_EX) == 0);
+	zcp_test_say_step(self, 0);
+	zcp_test_wait_for_the_end(self);
+}
+
+/* Started in zcpd's place: ends who has the domain, when it was time, and is zcpd then. */
+static __attribute__((noreturn)) void main_start(char **argv)
+{
+	const char *holder = getenv("ZCP_TEST_HOLDER"), *zcpd = getenv("ZCP_TEST_ZCPD");
+	int fd = open(getenv("ZCP_TEST_STARTS"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	struct stat st;
+
+	ZCP_CHECK(holder && zcpd && fd >= 0 && write(fd, "s", 1) == 1 && fstat(fd, &st) == 0);
+	if (st.st_size == LAST_START) {
+		int pidfd = zcp_test_pidfd((pid_t)strtol(holder, NULL, 10));
+
+		ZCP_CHECK(pidfd >= 0 && zcp_test_pidfd_kill(pidfd, SIGKILL) == 0);
+		ZCP_CHECK(zcp_test_ends(pidfd, -1));
+	}
+	(void)execv(zcpd, argv);
+	_exit(127);
+}
+
+static void domain_that_is_taken_for_a_while_is_waited_for(void)
+{
+	struct zcp_test_child holder;
+	char pid[16], starts[256];
+	struct stat st;
+
+	zcp_test_fork(&holder, hold_the_domain, NULL);
+	zcp_test_hear_step(&holder, 0);
+	(void)snprintf(pid, sizeof(pid), "%d", (int)holder.pid);
+	(void)snprintf(starts, sizeof(starts), "%s/starts", zcp_test_directory());
+	ZCP_CHECK(setenv("ZCP_TEST_HOLDER", pid, 1) == 0);
+	ZCP_CHECK(setenv("ZCP_TEST_STARTS", starts, 1) == 0);
+	ZCP_CHECK(setenv("ZCP_TEST_ZCPD", getenv("ZCP_ZCPD"), 1) == 0);
+	ZCP_CHECK(setenv("ZCP_ZCPD", "/proc/self/exe", 1) == 0);
+	zcp_node_close(zcp_test_node());
+	ZCP_CHECK(stat(starts, &st) == 0 && st.st_size == LAST_START);
+	ZCP_CHECK(zcp_test_runtime_pid("default") > 0);
 }
 
 static atomic_bool reaping;
@@ -197,158 +270,21 @@ static void second_runtime_of_a_domain_is_refused(void)
 	zcp_test_runtime_stop(&runtime);
 }
 
-/* --- its end --- */
-
-static void ends_when_it_was_idle_and_the_next_node_starts_another(void)
-{
-	const struct zcp_message list = { .type = ZCP_MESSAGE_LIST };
-	struct zcp_node *node;
-	uint64_t id;
-	int pidfd;
-
-	ZCP_CHECK(setenv("ZCP_CONFIG", zcp_test_config("[runtime]\nidle_timeout = \"2ms\"\n"), 1) ==
-		  0);
-	for (int round = 0; round < 5; round++) {
-		node = zcp_test_node();
-		id = node->domain_id;
-		pidfd = runtime_pidfd();
-		/* As long as there is a node it is not idle. */
-		for (int i = 0; i < 1000; i++) {
-			struct zcp_message reply;
-
-			ZCP_OK(zcp_control_request(node, &list, ZCP_MESSAGE_TOPICS, &reply, NULL),
-			       node);
-			zcp_message_deinit(&reply);
-		}
-		ZCP_CHECK(!zcp_test_ends(pidfd, 0));
-		zcp_node_close(node);
-		if (round % 2 == 0) {
-			ZCP_CHECK(zcp_test_ends(pidfd, -1));
-			ZCP_CHECK(!exists("default/zcpd.sock") && !exists("default/zcpd.pid"));
-		}
-		/* Else it is met alive, as it ends, or gone: a node is served in any case. */
-		node = zcp_test_node();
-		ZCP_CHECK(node->domain_id != id || !zcp_test_ends(pidfd, 0));
-		zcp_node_close(node);
-		(void)close(pidfd);
-	}
-}
-
-static void one_started_by_hand_stays(void)
-{
-	struct zcp_test_runtime runtime;
-
-	zcp_test_runtime_start(&runtime, "[runtime]\nidle_timeout = \"1ms\"\n");
-	for (int i = 0; i < 200; i++)
-		zcp_node_close(zcp_test_node());
-	ZCP_CHECK(!zcp_test_ends(runtime.pidfd, 0));
-	zcp_test_runtime_stop(&runtime);
-}
-
-static void signals_end_it_and_it_leaves_no_names(void)
-{
-	static const int numbers[] = { SIGTERM, SIGINT };
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		struct zcp_test_runtime runtime;
-		struct zcp_node *node;
-		int status;
-
-		zcp_test_runtime_start(&runtime, NULL);
-		node = zcp_test_node();
-		ZCP_CHECK(exists("default/zcpd.sock") && exists("default/zcpd.pid"));
-		ZCP_CHECK(zcp_test_runtime_pid("default") == runtime.pid);
-		ZCP_CHECK(zcp_test_pidfd_kill(runtime.pidfd, numbers[i]) == 0);
-		zcp_test_runtime_notifies(&runtime, "STOPPING=1");
-		ZCP_CHECK(waitpid(runtime.pid, &status, 0) == runtime.pid);
-		ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-		ZCP_CHECK(!exists("default/zcpd.sock") && !exists("default/zcpd.pid"));
-		ZCP_CHECK(zcp_test_runtime_said(&runtime, i == 0 ? "ends: SIGTERM" : "ends: SIGINT"));
-		zcp_node_close(node);
-	}
-}
-
-/* --- and what goes on without it --- */
-
-static void check_without_runtime(struct zcp_node *node, struct zcp_publisher *publisher,
-				  struct zcp_subscriber *subscriber, uint64_t *n)
-{
-	for (int i = 0; i < 1000; i++) {
-		zcp_test_send(publisher, ++*n);
-		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
-		zcp_test_expect(subscriber, *n);
-	}
-}
-
-static void check_cannot_open(struct zcp_node *node)
-{
-	struct zcp_publisher_options options = ZCP_PUBLISHER_OPTIONS_INIT;
-	struct zcp_publisher *publisher;
-	struct zcp_subscriber *subscriber;
-
-	options.max_payload = 64;
-	/* The second time as well, when the end of the connection is known. */
-	for (int i = 0; i < 2; i++) {
-		ZCP_REFUSED(zcp_publisher_open(&publisher, node, "t", &options), node, -ENOTCONN,
-			    "runtime of domain 'default' is gone|open a new node");
-		ZCP_REFUSED(zcp_subscriber_open(&subscriber, node, "t", NULL), node, -ENOTCONN,
-			    "runtime of domain 'default' is gone|open a new node");
-	}
-}
-
-static void endpoints_go_on_when_it_is_gone(void)
-{
-	for (int kill = 0; kill < 2; kill++) {
-		struct zcp_test_runtime runtime;
-		struct zcp_publisher *publisher, *other;
-		struct zcp_subscriber *subscriber;
-		struct zcp_node *old, *new;
-		uint64_t n = 0;
-
-		zcp_test_runtime_start(&runtime, NULL);
-		old = zcp_test_node();
-		publisher = zcp_test_publisher(old, "t", 64, 2);
-		subscriber = zcp_test_subscriber(old, "t", 4, 2, 0);
-		check_without_runtime(old, publisher, subscriber, &n);
-		if (kill)
-			zcp_test_runtime_kill(&runtime);
-		else
-			zcp_test_runtime_stop(&runtime);
-		ZCP_CHECK(exists("default/zcpd.sock") == (kill == 1));
-		check_without_runtime(old, publisher, subscriber, &n);
-		check_cannot_open(old);
-		check_without_runtime(old, publisher, subscriber, &n);
-
-		/* A new node has a new runtime, and the same topic is another one there. */
-		new = zcp_test_node();
-		ZCP_CHECK(new->domain_id != old->domain_id);
-		other = zcp_test_publisher(new, "t", 64, 2);
-		ZCP_CHECK(zcp_publisher_n_subscribers(other) == 0);
-		check_without_runtime(old, publisher, subscriber, &n);
-		check_cannot_open(old);
-		zcp_subscriber_close(subscriber);
-		zcp_publisher_close(publisher);
-		zcp_node_close(old);
-		zcp_node_close(new);
-		end_started_runtime();
-	}
-}
-
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(two_processes_start_one_runtime),
+	ZCP_TEST_CASE(processes_that_meet_an_ending_runtime_get_one),
 	ZCP_TEST_CASE(sixteen_processes_start_one_runtime),
+	ZCP_TEST_CASE(domain_that_is_taken_for_a_while_is_waited_for),
 	ZCP_TEST_CASE(program_that_reaps_all_its_children_starts_one),
 	ZCP_TEST_CASE(program_that_ignores_its_children_starts_one),
 	ZCP_TEST_CASE(runtime_has_its_own_signals),
 	ZCP_TEST_CASE(in_the_background_it_returns_when_it_serves),
 	ZCP_TEST_CASE(second_runtime_of_a_domain_is_refused),
-	ZCP_TEST_CASE(ends_when_it_was_idle_and_the_next_node_starts_another),
-	ZCP_TEST_CASE(one_started_by_hand_stays),
-	ZCP_TEST_CASE(signals_end_it_and_it_leaves_no_names),
-	ZCP_TEST_CASE(endpoints_go_on_when_it_is_gone),
 };
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "--until-idle") == 0)
+		main_start(argv);
 	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -215,7 +215,9 @@ Test(claim, chunk_published_last_is_left_to_its_subscribers)
 {
 	uint32_t first = take(), second = take();
 
-	publish(first, true);
+	/* It is free, but there are others. */
+	publish(first, false);
+	cr_assert_neq(take(), first);
 	publish(second, true);
 	for (int i = 0; i < 10; i++) {
 		/* All is free, and still they take turns. */

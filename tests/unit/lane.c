@@ -34,7 +34,6 @@ static const uint32_t depths_log2[] = { 0, 1, 2, 3, 4, 8, LOG2_MAX };
 	d++
 
 static _Alignas(64) struct zcp_lane_slot_shm slots[1 << LOG2_MAX];
-static const struct zcp_pool no_pool;
 
 /* A lane as a subscriber gets it when the publisher's next number is `next_seq`. */
 static struct zcp_lane make(uint32_t log2, uint64_t next_seq)
@@ -60,7 +59,7 @@ static void assert_take(const struct zcp_lane *lane, struct zcp_lane_cursor *cur
 {
 	uint32_t ref = 0;
 
-	ZCP_CHECK(zcp_lane_take(lane, cursor, &no_pool, &ref) == 0);
+	ZCP_CHECK(zcp_lane_take(lane, cursor, NULL, &ref) == 0);
 	ZCP_CHECK(cursor->seq - 1 == seq);
 	ZCP_CHECK(ref == ref_of(seq));
 }
@@ -71,8 +70,8 @@ static void assert_empty(const struct zcp_lane *lane, struct zcp_lane_cursor *cu
 	uint32_t ref = 77;
 
 	ZCP_CHECK(!zcp_lane_is_ready(lane, cursor->seq));
-	ZCP_CHECK(zcp_lane_take(lane, cursor, &no_pool, &ref) == ZCP_LANE_E_EMPTY);
-	ZCP_CHECK(zcp_lane_take_after_loss(lane, cursor, &no_pool, &ref) == ZCP_LANE_E_EMPTY);
+	ZCP_CHECK(zcp_lane_take(lane, cursor, NULL, &ref) == ZCP_LANE_E_EMPTY);
+	ZCP_CHECK(zcp_lane_take_after_loss(lane, cursor, NULL, &ref) == ZCP_LANE_E_EMPTY);
 	ZCP_CHECK(cursor->seq == seq);
 	ZCP_CHECK(ref == 77);
 }
@@ -372,7 +371,6 @@ Test(lane, slots_that_lie_end_in_empty)
 			zcp_test_store(&zcp_lane_slot(&lane, seq)->word,
 				       zcp_slot(seq + 0x7fff0000, 0, 0));
 		for (int i = 0; i < 100; i++)
-			ZCP_CHECK(zcp_lane_take(&lane, &cursor, &no_pool, &ref) ==
-				  ZCP_LANE_E_EMPTY);
+			ZCP_CHECK(zcp_lane_take(&lane, &cursor, NULL, &ref) == ZCP_LANE_E_EMPTY);
 	}
 }

@@ -401,7 +401,7 @@ Test(writer, only_an_armed_sleeper_is_woken)
 	(void)zcp_signal_announce(&signals[1]);
 	(void)publish();
 	cr_assert_eq(zcp_test_load(&signals[1].events), 0);
-	zcp_reader_arm(&reader);
+	ZCP_CHECK(zcp_reader_arm(&reader) == 0);
 	(void)publish();
 	(void)publish();
 	cr_assert_eq(zcp_test_load(&signals[1].events), 1);
@@ -486,7 +486,7 @@ Test(writer, blocked_publish_goes_on_when_a_message_is_taken)
 		cr_assert_eq(zcp_reader_take(&reader, &m), 0);
 		cr_assert_eq(m.seq, n);
 		cr_assert_eq(m.n_lost, 0);
-		(void)zcp_reader_release(&reader, m.place);
+		(void)zcp_reader_release(&reader, m.place, m.ticket);
 		cr_assert_eq(pthread_join(blocked.thread, NULL), 0);
 		cr_assert_eq(blocked.result, 0);
 	}

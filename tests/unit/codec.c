@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages to bytes and back, through the tables, so that a new field is tested without being
+ * named here.
+ */
+#include "pubsub/wire/codec.h"
+
+#include <stdlib.h>
+
+#include "tests/unit/codec_helpers.h"
+
+static char packet[ZCP_PACKET_SIZE_MAX + 1];
+
+/* --- filling in and comparing by the tables --- */
+
+static uint64_t number_of(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+	return *seed ^ *seed >> 29;
+}
+
+static void fill_fields(char *to, const struct zcp_field *fields, uint64_t *seed);
+
+static void fill_list(char *to, const struct zcp_field *field, uint64_t *seed)
+{
+	uint32_t n = 3;
+	char *elements = calloc(n, field->size);
+
+	cr_assert_not_null(elements);
+	for (uint32_t i = 0; i < n; i++)
+		fill_fields(elements + i * field->size, field->fields, seed);
+	memcpy(to + field->offset, &elements, sizeof(elements));
+	memcpy(to + field->count_offset, &n, sizeof(n));
+}
+
+static void fill_fields(char *to, const struct zcp_field *fields, uint64_t *seed)
+{
+	for (; fields->kind != ZCP_FIELD_END; fields++) {
+		char *at = to + fields->offset;
+		uint64_t number = number_of(seed);
+
+		if (fields->kind == ZCP_FIELD_BOOL) {
+			*(bool *)at = number & 1;
+		} else if (fields->kind == ZCP_FIELD_U32) {
+			memcpy(at, &(uint32_t){ (uint32_t)number }, sizeof(uint32_t));
+		} else if (fields->kind == ZCP_FIELD_U64) {
+			memcpy(at, &number, sizeof(number));
+		} else if (fields->kind == ZCP_FIELD_STRING) {
+			/* Any bytes, as many as fit or fewer. */
+			size_t n = number % 3 == 0 ? number / 3 % fields->size : fields->size - 1;
+
+			for (size_t i = 0; i < n; i++)
+				at[i] = (char)(number_of(seed) % 255 + 1);
+		} else {
+			fill_list(to, fields, seed);
+		}
+	}
+}
+
+static struct zcp_message make(enum zcp_message_type type, uint64_t seed)
+{
+	struct zcp_message message;
+
+	memset(&message, 0, sizeof(message));
+	message.type = type;
+	message.id = number_of(&seed);
+	fill_fields((char *)&message.u, zcp_message_table(type)->fields, &seed);
+	return message;
+}
+
+static size_t pack(const struct zcp_message *message)
+{
+	size_t size = 0;
+
+	cr_assert_eq(zcp_codec_pack(message, packet, ZCP_PACKET_SIZE_MAX, &size), 0);
+	return size;
+}
+
+Test(codec, every_message_comes_back_as_it_was)
+{
+	for (EACH_TYPE(type))
+		for (uint64_t seed = 0; seed < 20; seed++) {
+			struct zcp_message message = make(type, seed), back;
+			size_t size = pack(&message);
+
+			cr_assert_eq(unpack(&back, packet, size), 0, "%s",
+				     zcp_message_table(type)->name);
+			cr_assert_eq(back.version, ZCP_PROTOCOL_VERSION);
+			cr_assert_eq(back.type, type);
+			cr_assert_eq(back.id, message.id);
+			cr_assert(same_fields((const char *)&message.u, (const char *)&back.u,
+					      zcp_message_table(type)->fields));
+			zcp_message_deinit(&message);
+			zcp_message_deinit(&back);
+			cr_assert_eq(back.type, ZCP_MESSAGE_NONE);
+		}
+}
+
+Test(codec, names_of_messages_and_keys_are_unique)
+{
+	for (EACH_TYPE(type)) {
+		const struct zcp_field *fields = zcp_message_table(type)->fields;
+
+		for (EACH_TYPE(other))
+			cr_assert((strcmp(zcp_message_table(type)->name,
+					  zcp_message_table(other)->name) == 0) == (type == other));
+		for (size_t i = 0; fields[i].kind != ZCP_FIELD_END; i++) {
+			cr_assert(strcmp(fields[i].key, "v") != 0);
+			cr_assert(strcmp(fields[i].key, "t") != 0);
+			cr_assert(strcmp(fields[i].key, "id") != 0);
+			for (size_t k = 0; k < i; k++)
+				cr_assert(strcmp(fields[i].key, fields[k].key) != 0);
+		}
+	}
+}
+
+Test(codec, truncated_message_is_none)
+{
+	for (EACH_TYPE(type)) {
+		struct zcp_message message = make(type, 1), back = { .id = 4711 };
+		size_t size = pack(&message);
+
+		for (size_t n = 0; n < size; n++)
+			cr_assert_eq(unpack(&back, packet, n), -EPROTO);
+		/* It was left alone. */
+		cr_assert_eq(back.id, 4711);
+		zcp_message_deinit(&message);
+	}
+}
+
+Test(codec, bytes_behind_a_message_are_refused)
+{
+	for (EACH_TYPE(type)) {
+		struct zcp_message message = make(type, 2), back;
+		size_t size = pack(&message);
+
+		packet[size] = 0;
+		cr_assert_eq(unpack(&back, packet, size + 1), -EPROTO);
+		zcp_message_deinit(&message);
+	}
+}
+
+Test(codec, buffer_that_is_too_small_is_an_error)
+{
+	for (EACH_TYPE(type)) {
+		struct zcp_message message = make(type, 3);
+		size_t size = pack(&message), got = 4711;
+
+		for (size_t n = 0; n < size; n++) {
+			char *buffer = malloc(n ? n : 1);
+
+			cr_assert_eq(zcp_codec_pack(&message, buffer, n, &got), -EMSGSIZE);
+			free(buffer);
+		}
+		cr_assert_eq(got, 4711);
+		zcp_message_deinit(&message);
+	}
+}
+
+Test(codec, no_change_of_a_byte_is_more_than_an_error)
+{
+	uint64_t seed = 7;
+
+	for (EACH_TYPE(type)) {
+		struct zcp_message message = make(type, 4), back;
+		size_t size = pack(&message);
+
+		for (int i = 0; i < 3000; i++) {
+			size_t at = number_of(&seed) % size;
+			char was = packet[at];
+
+			packet[at] = (char)number_of(&seed);
+			if (unpack(&back, packet, size) == 0)
+				zcp_message_deinit(&back);
+			packet[at] = was;
+		}
+		zcp_message_deinit(&message);
+	}
+}
+
+/* Lists may be 65536 long and a packet only so large: the sender pages, or is told. */
+Test(codec, message_that_does_not_fit_a_packet_is_an_error)
+{
+	struct zcp_message message = { .type = ZCP_MESSAGE_TOPICS };
+	size_t size;
+
+	message.u.topics.n_topics = 2000;
+	message.u.topics.topics = calloc(2000, sizeof(message.u.topics.topics[0]));
+	cr_assert_eq(zcp_codec_pack(&message, packet, ZCP_PACKET_SIZE_MAX, &size), -EMSGSIZE);
+	zcp_message_deinit(&message);
+}
