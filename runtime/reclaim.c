@@ -8,6 +8,7 @@
 #include "runtime/reclaim.h"
 
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/lane.h"
@@ -182,18 +183,23 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 		memory_order_release, memory_order_relaxed);
 }
 
-static void wake_subscribers(const struct zcpd_topic *topic, const struct zcp_signals *signals)
+static void wake_subscribers(const struct zcpd_topic *topic, const struct zcp_signals *signals,
+			     const int *signal_fds)
 {
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
 		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
 
-		if (subscriber && subscriber->signal < signals->n_signals)
-			zcp_signal_wake(&signals->signals[subscriber->signal]);
+		if (!subscriber || subscriber->signal >= signals->n_signals)
+			continue;
+		zcp_signal_wake(&signals->signals[subscriber->signal]);
+		if (signal_fds[subscriber->signal] >= 0)
+			/* One that is full is awake. */
+			(void)eventfd_write(signal_fds[subscriber->signal], 1);
 	}
 }
 
 void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
-			    const struct zcp_signals *signals)
+			    const struct zcp_signals *signals, const int *signal_fds)
 {
 	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
 	/* OP-A1: the death has ordered it already; do not rely on it. */
@@ -216,7 +222,7 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 	/* OP-R1, in its name. */
 	atomic_store_explicit(&slot->op, op + (op & 1), memory_order_release);
 	set_publisher(topic, publisher->slot, false);
-	wake_subscribers(topic, signals);
+	wake_subscribers(topic, signals, signal_fds);
 	announce_change(topic);
 }
 

@@ -27,10 +27,11 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 /*
  * A publisher has left or its process is dead: the publish it was in is finished or undone,
  * the chunk that it may have pushed out is settled, its loans are free, and no descriptor
- * names it any more. Wakes who may have missed its wake.
+ * names it any more. Wakes who may have missed its wake: through `signals`, and where one has
+ * an eventfd in `signal_fds` through that too.
  */
 void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
-			    const struct zcp_signals *signals);
+			    const struct zcp_signals *signals, const int *signal_fds);
 
 /* A subscriber joins: its lanes are reset, publishers see it; the grace period follows. */
 void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);

@@ -48,8 +48,13 @@ int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config 
 	    (ssize_t)sizeof(registry->domain_id))
 		return zcp_errno();
 	registry->signals_used = calloc((n + 63) / 64, sizeof(registry->signals_used[0]));
-	if (!registry->signals_used)
+	registry->signal_fds = calloc(n, sizeof(registry->signal_fds[0]));
+	if (!registry->signals_used || !registry->signal_fds) {
+		zcpd_registry_deinit(registry);
 		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		registry->signal_fds[i] = -1;
 	r = zcp_region_create(&region, &registry->signals_fd, "zcp-signals", zcp_signals_size(n));
 	if (r == 0) {
 		zcp_signals_construct(&region, n, registry->domain_id);
@@ -87,6 +92,10 @@ void zcpd_registry_deinit(struct zcpd_registry *registry)
 			free(topic->subscribers[s]);
 		free_topic(registry, topic);
 	}
+	for (uint32_t i = 0; registry->signal_fds && i < registry->signals.n_signals; i++)
+		zcp_close_fd(&registry->signal_fds[i]);
+	free(registry->signal_fds);
+	registry->signal_fds = NULL;
 	zcp_signals_deinit(&registry->signals);
 	zcp_close_fd(&registry->signals_fd);
 	free(registry->signals_used);
@@ -108,7 +117,33 @@ int zcpd_registry_take_signal(struct zcpd_registry *registry)
 
 void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
 {
+	zcp_close_fd(&registry->signal_fds[signal]);
 	registry->signals_used[signal / 64] &= ~(UINT64_C(1) << (signal % 64));
+}
+
+/* Whoever publishes to this subscriber learns how to wake it, before it has to. */
+static void tell_publishers(struct zcpd_registry *registry, const struct zcpd_endpoint *subscriber)
+{
+	struct zcpd_topic *topic = subscriber->topic;
+
+	if (registry->signal_fds[subscriber->signal] < 0)
+		return;
+	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
+		if (topic->publishers[p])
+			registry->events.wakes(topic->publishers[p], subscriber,
+					       registry->events.user);
+}
+
+void zcpd_registry_set_signal_fd(struct zcpd_registry *registry, uint32_t signal, int fd)
+{
+	struct zcpd_topic *topic;
+
+	zcp_close_fd(&registry->signal_fds[signal]);
+	registry->signal_fds[signal] = fd;
+	LIST_FOREACH(topic, &registry->topics, link)
+		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
+			if (topic->subscribers[s] && topic->subscribers[s]->signal == signal)
+				tell_publishers(registry, topic->subscribers[s]);
 }
 
 struct zcpd_topic *zcpd_registry_topic(const struct zcpd_registry *registry, const char *name)
@@ -541,6 +576,7 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry,
 	topic->subscribers[subscriber->slot] = subscriber;
 	topic->n_subscribers++;
 	zcpd_topic_set_type(topic, request->type);
+	tell_publishers(registry, subscriber);
 	zcpd_subscriber_join(topic, subscriber);
 	begin_grace(registry, subscriber);
 	*endpoint = subscriber;
@@ -554,7 +590,7 @@ static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint
 	struct zcpd_topic *topic = publisher->topic;
 	uint64_t before;
 
-	zcpd_publisher_recover(topic, publisher, &registry->signals);
+	zcpd_publisher_recover(topic, publisher, &registry->signals, registry->signal_fds);
 	before = zcpd_topic_n_messages(topic);
 	topic->publishers[publisher->slot] = NULL;
 	topic->n_publishers--;

@@ -23,6 +23,9 @@ struct zcpd_registry_events {
 	void (*joined)(struct zcpd_endpoint *subscriber, void *user);
 	/* An endpoint is gone; it is freed after the call. */
 	void (*closed)(struct zcpd_endpoint *endpoint, void *user);
+	/* `publisher` may have to wake the node of `subscriber` through its eventfd. */
+	void (*wakes)(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber,
+		      void *user);
 	/* A pool has more size classes, from `first` on; once for each of its endpoints. */
 	void (*grown)(struct zcpd_endpoint *endpoint, uint32_t first, void *user);
 	void *user;
@@ -44,6 +47,8 @@ struct zcpd_registry {
 	struct zcp_signals signals;
 	int signals_fd;
 	uint64_t *signals_used;
+	/* for each signal its node's eventfd, or -1 */
+	int *signal_fds;
 	uint64_t last_id;
 	uint32_t n_topics;
 	LIST_HEAD(zcpd_topics, zcpd_topic) topics; /* sorted by name */
@@ -58,6 +63,12 @@ zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *con
 
 /* Unmaps all and tells nobody: what is open goes on without the runtime. */
 void zcpd_registry_deinit(struct zcpd_registry *registry);
+
+/*
+ * The node that has `signal` is to be woken through `fd` (consumed) as well; its publishers
+ * are told.
+ */
+void zcpd_registry_set_signal_fd(struct zcpd_registry *registry, uint32_t signal, int fd);
 
 /* A node's signal; -EUSERS where there are max_nodes. */
 __attribute__((warn_unused_result)) int zcpd_registry_take_signal(struct zcpd_registry *registry);

@@ -220,6 +220,13 @@ static void on_closed(struct zcpd_endpoint *endpoint, void *user)
 	zcpd_session_closed(endpoint);
 }
 
+static void on_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber,
+		     void *user)
+{
+	(void)user;
+	zcpd_session_wakes(publisher, subscriber);
+}
+
 static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
 {
 	(void)user;
@@ -232,6 +239,7 @@ static int start_registry(struct zcpd_server *server, char *text, size_t text_si
 		.joined = on_joined,
 		.closed = on_closed,
 		.grown = on_grown,
+		.wakes = on_wakes,
 		.user = server,
 	};
 	bool symmetric = server->config->runtime.fences == ZCPD_CONFIG_FENCES_SYMMETRIC;

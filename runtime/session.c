@@ -228,8 +228,10 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 	}
 	session->signal = (uint32_t)signal;
 	session->greeted = true;
+	session->id = ++session->registry->last_id;
 	reply.u.welcome.domain_id = session->registry->domain_id;
 	reply.u.welcome.fingerprint = zcp_layout_fingerprint();
+	reply.u.welcome.node = session->id;
 	reply.u.welcome.signal = session->signal;
 	reply.u.welcome.symmetric = session->registry->symmetric;
 	(void)strcpy(reply.u.welcome.version, ZCP_VERSION_STRING);
@@ -237,6 +239,8 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 		   session->uid);
 	send_message(session, &reply, &session->registry->signals_fd, 1);
 }
+
+static void send_signal(struct zcpd_session *session, uint64_t id, uint32_t signal);
 
 static void send_opened(struct zcpd_endpoint *endpoint, struct zcp_message *reply)
 {
@@ -291,6 +295,12 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 	reply.u.opened.loans = publisher->loans;
 	reply.u.opened.max_payload = publisher->max_payload;
 	send_opened(publisher, &reply);
+	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++) {
+		const struct zcpd_endpoint *subscriber = publisher->topic->subscribers[s];
+
+		if (subscriber && session->registry->signal_fds[subscriber->signal] >= 0)
+			send_signal(session, 0, subscriber->signal);
+	}
 }
 
 static void open_subscriber(struct zcpd_session *session, const struct zcp_message *message)
@@ -394,6 +404,47 @@ void zcpd_session_grown(struct zcpd_endpoint *endpoint, uint32_t first)
 		send_classes(endpoint, 0, first);
 }
 
+static void send_signal(struct zcpd_session *session, uint64_t id, uint32_t signal)
+{
+	const struct zcpd_registry *registry = session->registry;
+	struct zcp_message message = { .type = ZCP_MESSAGE_SIGNAL, .id = id };
+
+	message.u.signal.signal = signal;
+	/* Relaxed: the node wrote it before it sent us its eventfd. */
+	message.u.signal.node = atomic_load_explicit(&registry->signals.signals[signal].node,
+						     memory_order_relaxed);
+	send_message(session, &message, &registry->signal_fds[signal], 1);
+}
+
+void zcpd_session_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber)
+{
+	if (publisher->session)
+		send_signal(publisher->session, 0, subscriber->signal);
+}
+
+static void signal_fd(struct zcpd_session *session, const struct zcp_message *message,
+		      struct zcp_fds *fds)
+{
+	if (fds->n_fds != 1) {
+		refuse(session, "sent no eventfd where there should be one");
+		return;
+	}
+	zcpd_registry_set_signal_fd(session->registry, session->signal,
+				    zcp_steal_fd(&fds->fds[0]));
+	send_ok(session, message->id);
+}
+
+static void signal_get(struct zcpd_session *session, const struct zcp_message *message)
+{
+	uint32_t signal = message->u.signal_get.signal;
+
+	if (signal < session->registry->signals.n_signals &&
+	    session->registry->signal_fds[signal] >= 0)
+		send_signal(session, message->id, signal);
+	else
+		send_error(session, message->id, -ENOENT, "no node has an eventfd there");
+}
+
 static void pool_get(struct zcpd_session *session, const struct zcp_message *message)
 {
 	struct zcpd_endpoint *endpoint = find_endpoint(session, message->u.pool_get.endpoint);
@@ -423,7 +474,8 @@ static void answer(struct zcpd_session *session, const struct zcp_message *messa
 	zcp_message_deinit(&reply);
 }
 
-static void handle(struct zcpd_session *session, const struct zcp_message *message)
+static void handle(struct zcpd_session *session, const struct zcp_message *message,
+		   struct zcp_fds *fds)
 {
 	if (!session->greeted && message->type != ZCP_MESSAGE_HELLO) {
 		refuse(session, "asks before it has introduced itself");
@@ -444,6 +496,12 @@ static void handle(struct zcpd_session *session, const struct zcp_message *messa
 		break;
 	case ZCP_MESSAGE_POOL_GET:
 		pool_get(session, message);
+		break;
+	case ZCP_MESSAGE_SIGNAL_FD:
+		signal_fd(session, message, fds);
+		break;
+	case ZCP_MESSAGE_SIGNAL_GET:
+		signal_get(session, message);
 		break;
 	case ZCP_MESSAGE_LIST:
 	case ZCP_MESSAGE_INFO:
@@ -481,7 +539,7 @@ static void receive(struct zcpd_session *session)
 
 	switch (r) {
 	case 0:
-		handle(session, &message);
+		handle(session, &message, &fds);
 		break;
 	case -EAGAIN:
 		break;

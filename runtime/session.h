@@ -32,6 +32,8 @@ struct zcpd_session {
 	uint32_t pid;
 	uint32_t uid;
 	bool greeted;
+	/* the node's id in the domain */
+	uint64_t id;
 	/* its handles are being closed */
 	bool ending;
 	uint32_t signal;
@@ -62,6 +64,7 @@ void zcpd_session_abandon(struct zcpd_session *session);
 /* What the registry tells: see struct zcpd_registry_events. */
 void zcpd_session_joined(struct zcpd_endpoint *subscriber);
 void zcpd_session_closed(struct zcpd_endpoint *endpoint);
+void zcpd_session_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber);
 void zcpd_session_grown(struct zcpd_endpoint *endpoint, uint32_t first);
 
 #endif

@@ -56,10 +56,15 @@ struct zcp_node_options {
 	/* enum zcp_auto_start */
 	uint32_t auto_start;
 	uint32_t reserved;
+	/*
+	 * how long zcp_node_wait() and zcp_node_dispatch() look for messages before they sleep,
+	 * with the processor busy; 0: not at all. A sleep costs microseconds each time
+	 */
+	uint64_t spin_ns;
 };
 
 #define ZCP_NODE_OPTIONS_INIT                                                                     \
-	{ sizeof(struct zcp_node_options), NULL, NULL, NULL, NULL, 0, 0, 0 }
+	{ sizeof(struct zcp_node_options), NULL, NULL, NULL, NULL, 0, 0, 0, 0 }
 
 /**
  * Opens a node: connects to the domain's runtime, and starts one where there is none.
@@ -139,6 +144,24 @@ ZCP_API ZCP_MUST_USE int zcp_node_dispatch(struct zcp_node *node, int64_t timeou
  * loop for a signal handler. Does not block.
  */
 ZCP_API void zcp_node_interrupt(struct zcp_node *node);
+
+/**
+ * A descriptor for your own poll(2), epoll(7), select(2) or event loop: readable while
+ * something can be taken. Only ever poll it; do not read from it.
+ *
+ * When it is readable, call zcp_node_dispatch(node, 0), or take until -EAGAIN from all
+ * subscribers and then call zcp_node_wait(node, 0). Either call makes the descriptor ready
+ * for what comes next, or leaves it readable if something is there again. Before the first
+ * poll one of the two is called as well. With zcp_node_dispatch() subscribers without a
+ * callback do not make it readable. zcp_node_interrupt() makes it readable until the next
+ * such call. See zcp/uv.h for libuv.
+ *
+ * The first call blocks until the runtime answers, at most the node's timeout.
+ *
+ * @return the descriptor (an eventfd, the node's: it ends with it), or -ENOTCONN,
+ *   -ETIMEDOUT, -EMFILE, -ENFILE, -ENOMEM, -EOWNERDEAD; zcp_node_error(node) has the sentence
+ */
+ZCP_API ZCP_MUST_USE int zcp_node_fd(struct zcp_node *node);
 
 /** The node's name; valid as long as the node. */
 ZCP_API const char *zcp_node_name(const struct zcp_node *node);

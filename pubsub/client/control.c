@@ -67,11 +67,11 @@ static int wait_socket(struct zcp_node *node, short events, uint64_t deadline)
 	}
 }
 
-static int send_request(struct zcp_node *node, const struct zcp_message *request,
-			uint64_t deadline)
+static int send_request(struct zcp_node *node, const struct zcp_message *request, const int *out,
+			uint32_t n_out, uint64_t deadline)
 {
 	for (;;) {
-		int r = zcp_socket_send(node->socket, request, NULL, 0);
+		int r = zcp_socket_send(node->socket, request, out, n_out);
 
 		if (r != -EAGAIN)
 			return r;
@@ -98,6 +98,9 @@ static void act(struct zcp_node *node, struct zcp_message *message, struct zcp_f
 {
 	if (message->type == ZCP_MESSAGE_POOL_CLASSES)
 		zcp_endpoint_add_classes(node, message->u.pool_classes.endpoint, fds);
+	else if (message->type == ZCP_MESSAGE_SIGNAL && fds->n_fds == 1)
+		zcp_node_add_waker(node, message->u.signal.signal, message->u.signal.node,
+				   zcp_steal_fd(&fds->fds[0]));
 	else if (message->id != 0)
 		refuse(node, message);
 }
@@ -148,9 +151,9 @@ static void cancel(struct zcp_node *node, const struct zcp_message *request)
 	ZCP_IGNORE(zcp_socket_send(node->socket, &message, NULL, 0));
 }
 
-int zcp_control_request(struct zcp_node *node, const struct zcp_message *request,
-			enum zcp_message_type expected, struct zcp_message *reply,
-			struct zcp_fds *fds)
+int zcp_control_request_with(struct zcp_node *node, const struct zcp_message *request,
+			     const int *out, uint32_t n_out, enum zcp_message_type expected,
+			     struct zcp_message *reply, struct zcp_fds *fds)
 {
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds received = { .n_fds = 0 };
 	uint64_t deadline = zcp_now_ns() + node->timeout_ns;
@@ -161,7 +164,7 @@ int zcp_control_request(struct zcp_node *node, const struct zcp_message *request
 		deadline = node->deadline_ns;
 
 	message.id = ++node->request_id;
-	r = send_request(node, &message, deadline);
+	r = send_request(node, &message, out, n_out, deadline);
 	if (r == 0)
 		r = receive_reply(node, message.id, deadline, &answer, &received);
 	if (r == -ETIMEDOUT)
@@ -184,6 +187,13 @@ int zcp_control_request(struct zcp_node *node, const struct zcp_message *request
 		received.n_fds = 0;
 	}
 	return 0;
+}
+
+int zcp_control_request(struct zcp_node *node, const struct zcp_message *request,
+			enum zcp_message_type expected, struct zcp_message *reply,
+			struct zcp_fds *fds)
+{
+	return zcp_control_request_with(node, request, NULL, 0, expected, reply, fds);
 }
 
 void zcp_control_drain(struct zcp_node *node)

@@ -24,6 +24,12 @@ __attribute__((warn_unused_result)) int zcp_control_request(struct zcp_node *nod
 							    struct zcp_message *reply,
 							    struct zcp_fds *fds);
 
+/* The same with descriptors beside the request (borrowed). */
+__attribute__((warn_unused_result)) int
+zcp_control_request_with(struct zcp_node *node, const struct zcp_message *request,
+			 const int *out, uint32_t n_out, enum zcp_message_type expected,
+			 struct zcp_message *reply, struct zcp_fds *fds);
+
 /* Acts on the events that have come. Does not block. */
 void zcp_control_drain(struct zcp_node *node);
 

@@ -84,6 +84,7 @@ static int fill_options(struct zcp_node *node, struct zcp_node_options *options,
 	if (options->timeout_ns > INT64_MAX / 2)
 		options->timeout_ns = INT64_MAX / 2;
 	node->timeout_ns = options->timeout_ns;
+	node->spin_ns = options->spin_ns;
 	return copy_name(node, options->name);
 }
 
@@ -114,7 +115,7 @@ static int accept_welcome(struct zcp_node *node, const struct zcp_welcome *welco
 	if (welcome->signal >= node->signals.n_signals)
 		return zcp_node_fail(node, -EPROTO, "the runtime gave an impossible signal");
 	node->signal = &node->signals.signals[welcome->signal];
-	zcp_signal_reset(node->signal);
+	zcp_signal_reset(node->signal, welcome->node);
 	return 0;
 }
 
@@ -178,6 +179,7 @@ int zcp_node_open(struct zcp_node **nodep, const struct zcp_node_options *option
 		return -ENOMEM;
 	}
 	node->socket = -1;
+	node->event_fd = -1;
 	r = open_node(node, options);
 	if (r < 0) {
 		memcpy(open_error, node->error, sizeof(open_error));
@@ -201,6 +203,8 @@ struct zcp_node *zcp_node_close(struct zcp_node *node)
 	while (!LIST_EMPTY(&node->subscribers))
 		(void)zcp_subscriber_close(LIST_FIRST(&node->subscribers));
 	zcp_close_fd(&node->socket);
+	zcp_close_fd(&node->event_fd);
+	zcp_node_free_wakers(node);
 	zcp_signals_deinit(&node->signals);
 	free(node);
 	return NULL;

@@ -16,6 +16,12 @@
 #include "pubsub/shm/signal.h"
 #include "pubsub/wire/message.h"
 
+/* How to wake another node that polls on its eventfd. */
+struct zcp_waker {
+	uint64_t node;
+	int fd;
+};
+
 struct zcp_node {
 	/* who opened it: zcp_process_is() */
 	uint64_t process;
@@ -23,12 +29,18 @@ struct zcp_node {
 	/* of the last request */
 	uint64_t request_id;
 	uint64_t timeout_ns;
+	/* looked for messages before each sleep */
+	uint64_t spin_ns;
 	/* 0, or when a call that makes several requests has waited long enough */
 	uint64_t deadline_ns;
 	uint64_t domain_id;
 	bool symmetric;
 	struct zcp_signals signals;
 	struct zcp_signal_shm *signal;
+	/* our eventfd, once somebody asked for it, else -1 */
+	int event_fd;
+	/* for each signal the eventfd of the node that has it, as far as known; or NULL */
+	struct zcp_waker *wakers;
 	/* set by zcp_node_interrupt(), taken by the wait */
 	_Atomic uint32_t interrupted;
 	LIST_HEAD(, zcp_publisher) publishers;
@@ -39,6 +51,17 @@ struct zcp_node {
 	char domain[ZCP_NAME_SIZE];
 	char error[2 * ZCP_TEXT_SIZE];
 };
+
+/* An eventfd has come from the runtime (consumed): it is that of node `id` at `signal`. */
+void zcp_node_add_waker(struct zcp_node *node, uint32_t signal, uint64_t id, int fd);
+
+/* Writes to the eventfd of the node at `signal`; asks the runtime for it the first time. */
+void zcp_node_wake_fd(uint32_t signal, void *node);
+
+void zcp_node_free_wakers(struct zcp_node *node);
+
+/* Ends our own sleep, in a wait or in somebody's poll. Any thread; async-signal-safe. */
+void zcp_node_wake_self(struct zcp_node *node);
 
 /* Keeps the sentence for zcp_node_error(), and returns `code`. */
 __attribute__((format(printf, 3, 4))) int zcp_node_fail(struct zcp_node *node, int code,

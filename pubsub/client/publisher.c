@@ -77,6 +77,8 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		.publisher_id = opened->endpoint,
 		.symmetric = node->symmetric,
 		.timestamps = opened->timestamps,
+		.wake_fd = zcp_node_wake_fd,
+		.user = node,
 	};
 	if (opened->slot >= publisher->endpoint.topic.geometry.max_publishers ||
 	    opened->owner == 0 || opened->owner > UINT16_MAX)

@@ -180,7 +180,7 @@ int zcp_sample_release(struct zcp_sample *sample)
 	if (r < 0)
 		return r;
 	if (__builtin_expect(zcp_reader_is_starved(&subscriber->reader), 0))
-		zcp_signal_wake(subscriber->endpoint.node->signal);
+		zcp_node_wake_self(subscriber->endpoint.node);
 	sample->data = NULL;
 	sample->size = 0;
 	sample->reserved[SAMPLE_SUBSCRIBER] = 0;

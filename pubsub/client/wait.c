@@ -3,13 +3,20 @@
  * Waiting for messages, and calling back for them.
  */
 #include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <zcp/subscriber.h>
 
+#include "pubsub/client/control.h"
 #include "pubsub/client/node.h"
 #include "pubsub/client/subscriber.h"
+#include "pubsub/shm/fence.h"
 #include "pubsub/shm/reader.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/util.h"
+
+/* Looks between two looks at the clock, while spinning. */
+#define LOOKS_PER_CLOCK 64
 
 /* Which subscribers count: all, or those that are called back. */
 enum waiting {
@@ -70,16 +77,53 @@ static void disarm(struct zcp_node *node)
 
 static bool was_interrupted(struct zcp_node *node)
 {
-	/* Relaxed: the wake that follows the flag is what orders it. */
+	/* Relaxed, both: the wake that follows the flag is what orders it. */
+	if (!atomic_load_explicit(&node->interrupted, memory_order_relaxed))
+		return false;
 	return atomic_exchange_explicit(&node->interrupted, 0, memory_order_relaxed) != 0;
+}
+
+/* What is left of a timeout that began at `start`; 0 where nothing is. */
+static int64_t time_left(int64_t timeout_ns, uint64_t start)
+{
+	uint64_t passed;
+
+	if (timeout_ns <= 0)
+		return timeout_ns;
+	passed = zcp_now_ns() - start;
+	return passed < (uint64_t)timeout_ns ? timeout_ns - (int64_t)passed : 0;
+}
+
+/* Looks for messages without sleeping, for a while. */
+static bool spin(struct zcp_node *node, enum waiting which, int64_t timeout_ns)
+{
+	uint64_t spin_ns = node->spin_ns, start;
+
+	if (timeout_ns > 0 && (uint64_t)timeout_ns < spin_ns)
+		spin_ns = (uint64_t)timeout_ns;
+	if (spin_ns == 0)
+		return false;
+	start = zcp_now_ns();
+	do {
+		for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
+			if (is_ready(node, which) ||
+			    atomic_load_explicit(&node->interrupted, memory_order_relaxed))
+				return true;
+			zcp_cpu_relax();
+		}
+	} while (zcp_now_ns() - start < spin_ns);
+	return false;
 }
 
 /* One sleep. Returns 0 where it is worth looking again. */
 static int sleep_once(struct zcp_node *node, enum waiting which, int64_t timeout_ns)
 {
 	uint32_t announced;
-	int r = arm(node, which);
+	int r;
 
+	if (spin(node, which, timeout_ns))
+		return 0;
+	r = arm(node, which);
 	if (r < 0)
 		return r;
 	announced = zcp_signal_announce(node->signal);
@@ -96,8 +140,6 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 {
 	uint64_t start = 0;
 
-	if (!zcp_process_is(node->process))
-		return -EOWNERDEAD;
 	if (was_interrupted(node))
 		return -EINTR;
 	if (is_ready(node, which))
@@ -112,16 +154,11 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 	if (timeout_ns > 0)
 		start = zcp_now_ns();
 	for (;;) {
-		int64_t left = timeout_ns;
+		int64_t left = time_left(timeout_ns, start);
 		int r;
 
-		if (timeout_ns > 0) {
-			uint64_t passed = zcp_now_ns() - start;
-
-			if (passed >= (uint64_t)timeout_ns)
-				return -ETIMEDOUT;
-			left = timeout_ns - (int64_t)passed;
-		}
+		if (left == 0)
+			return -ETIMEDOUT;
 		r = sleep_once(node, which, left);
 		/* An interrupt is taken by looking at it, and must not be lost to a message. */
 		if (was_interrupted(node) || r == -EINTR)
@@ -133,16 +170,90 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 	}
 }
 
+/* Running: nobody needs to write to our eventfd. */
+static void begin(struct zcp_node *node)
+{
+	if (node->event_fd >= 0)
+		zcp_signal_awake(node->signal);
+}
+
+/*
+ * Back to whoever polls on our eventfd: asleep as far as publishers can tell, and readable
+ * if there is something after all. What is cleared here was for a sleep that is over.
+ */
+static int end(struct zcp_node *node, enum waiting which, int r)
+{
+	eventfd_t count;
+	int armed;
+
+	if (node->event_fd < 0)
+		return r;
+	armed = arm(node, which);
+	if (armed < 0)
+		return armed;
+	(void)eventfd_read(node->event_fd, &count);
+	(void)zcp_signal_announce(node->signal);
+	if (atomic_load_explicit(&node->interrupted, memory_order_relaxed) ||
+	    is_ready(node, which))
+		(void)eventfd_write(node->event_fd, 1);
+	return r;
+}
+
 int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns)
 {
-	return wait_for(node, WAIT_ALL, timeout_ns);
+	if (!zcp_process_is(node->process))
+		return -EOWNERDEAD;
+	begin(node);
+	return end(node, WAIT_ALL, wait_for(node, WAIT_ALL, timeout_ns));
+}
+
+void zcp_node_wake_self(struct zcp_node *node)
+{
+	zcp_signal_wake(node->signal);
+	/* One that is full is awake. */
+	if (node->event_fd >= 0)
+		(void)eventfd_write(node->event_fd, 1);
 }
 
 void zcp_node_interrupt(struct zcp_node *node)
 {
 	/* Release: whoever takes the flag sees what its caller did before. */
 	atomic_store_explicit(&node->interrupted, 1, memory_order_release);
-	zcp_signal_wake(node->signal);
+	zcp_node_wake_self(node);
+}
+
+static int register_fd(struct zcp_node *node, int fd)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_SIGNAL_FD }, reply;
+	int r = zcp_control_request_with(node, &request, &fd, 1, ZCP_MESSAGE_OK, &reply, NULL);
+
+	if (r == 0)
+		zcp_message_deinit(&reply);
+	return r;
+}
+
+int zcp_node_fd(struct zcp_node *node)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
+	int r;
+
+	if (!zcp_process_is(node->process))
+		return -EOWNERDEAD;
+	if (node->event_fd >= 0)
+		return node->event_fd;
+	/* Readable at first: the call that follows puts it right. */
+	fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0) {
+		r = zcp_errno();
+		return zcp_node_fail(node, r, "cannot make an eventfd: %s: raise RLIMIT_NOFILE",
+				     strerror(-r));
+	}
+	r = register_fd(node, fd);
+	if (r < 0)
+		return r;
+	zcp_signal_use_fd(node->signal);
+	node->event_fd = zcp_steal_fd(&fd);
+	return node->event_fd;
 }
 
 /* Calls back for what one subscriber has, a queue's length at most. Returns how many. */
@@ -166,15 +277,14 @@ static int dispatch_one(struct zcp_subscriber *subscriber, unsigned int *n)
 	return 0;
 }
 
-int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns)
+static int dispatch(struct zcp_node *node, int64_t timeout_ns)
 {
 	uint64_t start = zcp_now_ns();
-	int64_t left = timeout_ns;
 
 	for (;;) {
 		struct zcp_subscriber *subscriber;
 		unsigned int n = 0;
-		int r = wait_for(node, WAIT_CALLBACKS, left);
+		int r = wait_for(node, WAIT_CALLBACKS, time_left(timeout_ns, start));
 
 		if (r < 0)
 			return r;
@@ -187,13 +297,16 @@ int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns)
 				return r;
 		}
 		node->dispatch_next = NULL;
+		/* Else what looked like a message was none: wait for the rest of the time. */
 		if (n > 0)
 			return 0;
-		/* What looked like a message was none: wait for the rest of the time. */
-		if (timeout_ns > 0) {
-			uint64_t passed = zcp_now_ns() - start;
-
-			left = passed < (uint64_t)timeout_ns ? timeout_ns - (int64_t)passed : 0;
-		}
 	}
+}
+
+int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns)
+{
+	if (!zcp_process_is(node->process))
+		return -EOWNERDEAD;
+	begin(node);
+	return end(node, WAIT_CALLBACKS, dispatch(node, timeout_ns));
 }

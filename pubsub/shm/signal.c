@@ -85,13 +85,26 @@ void zcp_futex_wake_all(_Atomic uint32_t *word)
 	(void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-void zcp_signal_reset(struct zcp_signal_shm *signal)
+void zcp_signal_reset(struct zcp_signal_shm *signal, uint64_t node)
 {
 	/* Relaxed: only the sleeper writes the word; the one before us is gone. */
 	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_relaxed);
 
 	atomic_store_explicit(&signal->epoch, epoch + (epoch & 1), memory_order_relaxed);
 	atomic_store_explicit(&signal->mode, ZCP_SIGNAL_FUTEX, memory_order_relaxed);
+	atomic_store_explicit(&signal->node, node, memory_order_relaxed);
+}
+
+void zcp_signal_use_fd(struct zcp_signal_shm *signal)
+{
+	/* Relaxed: the fence of zcp_signal_announce() has it seen with the sleep. */
+	atomic_store_explicit(&signal->mode, ZCP_SIGNAL_FD, memory_order_relaxed);
+}
+
+bool zcp_signal_uses_fd(const struct zcp_signal_shm *signal)
+{
+	/* Relaxed: read after the epoch, which was announced after it. */
+	return atomic_load_explicit(&signal->mode, memory_order_relaxed) == ZCP_SIGNAL_FD;
 }
 
 uint32_t zcp_signal_announce(struct zcp_signal_shm *signal)
@@ -103,8 +116,8 @@ uint32_t zcp_signal_announce(struct zcp_signal_shm *signal)
 	uint32_t events = atomic_load_explicit(&signal->events, memory_order_acquire);
 	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_relaxed);
 
-	/* Relaxed: the fence orders it before the second look. */
-	atomic_store_explicit(&signal->epoch, epoch + 1 + (epoch & 1), memory_order_relaxed);
+	/* SIGNAL-R1 pairs with SIGNAL-A1; the fence orders it before the second look. */
+	atomic_store_explicit(&signal->epoch, epoch + 1 + (epoch & 1), memory_order_release);
 	zcp_fence_full();
 	return events;
 }
@@ -129,13 +142,17 @@ void zcp_signal_wake(struct zcp_signal_shm *signal)
 	zcp_futex_wake_all(&signal->events);
 }
 
-void zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken)
+bool zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken)
 {
-	/* Relaxed: the caller's fence has ordered it after the publish. */
-	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_relaxed);
+	/*
+	 * SIGNAL-A1 pairs with SIGNAL-R1 in zcp_signal_announce(): how to wake is known with
+	 * the sleep. The caller's fence has ordered the load after the publish.
+	 */
+	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_acquire);
 
-	if ((epoch & 1) && epoch != *woken) {
-		zcp_signal_wake(signal);
-		*woken = epoch;
-	}
+	if (!(epoch & 1) || epoch == *woken)
+		return false;
+	zcp_signal_wake(signal);
+	*woken = epoch;
+	return zcp_signal_uses_fd(signal);
 }

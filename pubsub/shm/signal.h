@@ -32,7 +32,10 @@ __attribute__((warn_unused_result)) int zcp_signals_attach(struct zcp_signals *s
 void zcp_signals_deinit(struct zcp_signals *signals);
 
 /* Sleeper: makes a signal ready for its new node; the last one may have died asleep. */
-void zcp_signal_reset(struct zcp_signal_shm *signal);
+void zcp_signal_reset(struct zcp_signal_shm *signal, uint64_t node);
+
+/* Sleeper: from now on its eventfd is to be written to as well. */
+void zcp_signal_use_fd(struct zcp_signal_shm *signal);
 
 /*
  * Sleeper: announces the sleep. Look again at all that may have come, then call
@@ -54,9 +57,13 @@ void zcp_signal_awake(struct zcp_signal_shm *signal);
 /*
  * Waker: wakes the sleeper if it is asleep, and was not woken from this sleep by us;
  * *woken is the waker's private memory of that, 0 at first. After a full fence.
- * At most one system call; async-signal-safe.
+ * At most one system call; async-signal-safe. True where the sleeper's eventfd is to be
+ * written to besides.
  */
-void zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken);
+bool zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken);
+
+/* Waker: whether the sleeper's eventfd is to be written to. */
+bool zcp_signal_uses_fd(const struct zcp_signal_shm *signal);
 
 /* Waker: bumps the word and wakes, whether or not anybody is asleep. */
 void zcp_signal_wake(struct zcp_signal_shm *signal);

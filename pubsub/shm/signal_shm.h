@@ -10,6 +10,7 @@
  * A signal:
  *   0    epoch   8   odd: asleep or about to; the next number for each sleep
  *   8    mode    4   how to wake: enum zcp_signal_mode
+ *   16   node    8   whose it is
  *   64   events  4   grows with each wake; the futex word
  *
  * A waker never changes what the sleeper has set, so one that is killed or stopped on its
@@ -24,15 +25,18 @@
 #define ZCP_SIGNALS_MAX 65536
 
 enum zcp_signal_mode {
-	ZCP_SIGNAL_FUTEX = 0,
-	ZCP_SIGNAL_FD = 1,
+	ZCP_SIGNAL_FUTEX = 0, /* the futex word */
+	ZCP_SIGNAL_FD = 1,    /* and the node's eventfd, which the runtime hands out */
 };
 
 struct zcp_signal_shm {
 	/* written by: the sleeper; read by: wakers */
 	_Atomic uint64_t epoch;
 	_Atomic uint32_t mode;
-	uint32_t reserved[13];
+	uint32_t reserved_mode;
+	/* the node's id in the domain: an eventfd that is known by it is still the right one */
+	_Atomic uint64_t node;
+	uint64_t reserved[5];
 	/* written by: wakers, with fetch_add; read by: the sleeper and the kernel */
 	_Atomic uint32_t events;
 	uint32_t reserved_events[15];
@@ -41,6 +45,7 @@ struct zcp_signal_shm {
 static_assert(sizeof(struct zcp_signal_shm) == 128, "two cache lines");
 static_assert(offsetof(struct zcp_signal_shm, epoch) == 0, "layout");
 static_assert(offsetof(struct zcp_signal_shm, mode) == 8, "layout");
+static_assert(offsetof(struct zcp_signal_shm, node) == 16, "layout");
 static_assert(offsetof(struct zcp_signal_shm, events) == 64, "layout");
 
 struct zcp_signals_shm {

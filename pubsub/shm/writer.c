@@ -179,6 +179,7 @@ static void add_member(struct zcp_writer *writer, uint32_t subscriber)
 	};
 	if (signal < writer->signals->n_signals)
 		lane->signal = &writer->signals->signals[signal];
+	lane->signal_index = signal;
 	if (lane->blocks)
 		writer->n_blocking++;
 	writer->members[subscriber / 64] |= UINT64_C(1) << (subscriber % 64);
@@ -318,8 +319,9 @@ __attribute__((noinline)) static void wake_sleepers(struct zcp_writer *writer)
 		uint64_t word = atomic_load_explicit(&shm->sleepers[lane->subscriber / 64],
 						     memory_order_relaxed);
 
-		if (lane->signal && word >> (lane->subscriber % 64) & 1)
-			zcp_signal_wake_sleeper(lane->signal, &lane->woken);
+		if (lane->signal && (word >> (lane->subscriber % 64) & 1) &&
+		    zcp_signal_wake_sleeper(lane->signal, &lane->woken) && writer->options.wake_fd)
+			writer->options.wake_fd(lane->signal_index, writer->options.user);
 	}
 }
 

@@ -41,6 +41,7 @@ enum {
 struct zcp_writer_lane {
 	struct zcp_lane lane;
 	struct zcp_signal_shm *signal;
+	uint32_t signal_index;
 	/* epoch of the sleep that we have ended */
 	uint64_t woken;
 	uint32_t subscriber;
@@ -58,6 +59,9 @@ struct zcp_writer_options {
 	uint64_t publisher_id;
 	bool symmetric;
 	bool timestamps;
+	/* writes to the eventfd of the node that has `signal`; NULL where none can have one */
+	void (*wake_fd)(uint32_t signal, void *user);
+	void *user;
 };
 
 struct zcp_writer {

@@ -37,8 +37,13 @@ static const struct zcp_field zcp_hello_fields[] = {
 };
 
 static const struct zcp_field zcp_welcome_fields[] = {
-	U64(zcp_welcome, domain_id), U64(zcp_welcome, fingerprint), U32(zcp_welcome, signal),
-	BOOL(zcp_welcome, symmetric), STRING(zcp_welcome, version), END,
+	U64(zcp_welcome, domain_id),
+	U64(zcp_welcome, fingerprint),
+	U64(zcp_welcome, node),
+	U32(zcp_welcome, signal),
+	BOOL(zcp_welcome, symmetric),
+	STRING(zcp_welcome, version),
+	END,
 };
 
 static const struct zcp_field zcp_open_publisher_fields[] = {
@@ -92,6 +97,21 @@ static const struct zcp_field zcp_pool_get_fields[] = {
 
 static const struct zcp_field zcp_pool_classes_fields[] = {
 	U64(zcp_pool_classes, endpoint),
+	END,
+};
+
+static const struct zcp_field zcp_signal_fd_fields[] = {
+	END,
+};
+
+static const struct zcp_field zcp_signal_get_fields[] = {
+	U32(zcp_signal_get, signal),
+	END,
+};
+
+static const struct zcp_field zcp_signal_of_fields[] = {
+	U32(zcp_signal_of, signal),
+	U64(zcp_signal_of, node),
 	END,
 };
 
@@ -191,6 +211,9 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_CLOSE] = { "close", zcp_close_fields },
 		[ZCP_MESSAGE_POOL_GET] = { "pool_get", zcp_pool_get_fields },
 		[ZCP_MESSAGE_POOL_CLASSES] = { "pool_classes", zcp_pool_classes_fields },
+		[ZCP_MESSAGE_SIGNAL_FD] = { "signal_fd", zcp_signal_fd_fields },
+		[ZCP_MESSAGE_SIGNAL_GET] = { "signal_get", zcp_signal_get_fields },
+		[ZCP_MESSAGE_SIGNAL] = { "signal", zcp_signal_of_fields },
 		[ZCP_MESSAGE_OK] = { "ok", zcp_ok_fields },
 		[ZCP_MESSAGE_ERROR] = { "error", zcp_error_fields },
 		[ZCP_MESSAGE_LIST] = { "list", zcp_list_fields },

@@ -40,6 +40,9 @@ enum zcp_message_type {
 	ZCP_MESSAGE_CLOSE,
 	ZCP_MESSAGE_POOL_GET,
 	ZCP_MESSAGE_POOL_CLASSES,
+	ZCP_MESSAGE_SIGNAL_FD,
+	ZCP_MESSAGE_SIGNAL_GET,
+	ZCP_MESSAGE_SIGNAL,
 	ZCP_MESSAGE_OK,
 	ZCP_MESSAGE_ERROR,
 	ZCP_MESSAGE_LIST,
@@ -61,6 +64,7 @@ struct zcp_hello {
 struct zcp_welcome {
 	uint64_t domain_id;
 	uint64_t fingerprint;
+	uint64_t node;	 /* its id in the domain */
 	uint32_t signal; /* the node's */
 	bool symmetric;	 /* fences */
 	char version[ZCP_NAME_SIZE];
@@ -127,6 +131,25 @@ struct zcp_pool_get {
 
 struct zcp_pool_classes {
 	uint64_t endpoint;
+};
+
+/*
+ * Node: signal_fd, without fields: it has an eventfd that is to be written to when it sleeps.
+ * Descriptors: that. Answer: ok.
+ */
+
+/* Node: wants to wake the node that has `signal`. Answer: signal. */
+struct zcp_signal_get {
+	uint32_t signal;
+};
+
+/*
+ * Runtime: how to wake a node, as an answer or, so that a publisher has it before it needs
+ * it, as an event. Descriptors: the node's eventfd.
+ */
+struct zcp_signal_of {
+	uint32_t signal;
+	uint64_t node;
 };
 
 /* Runtime: why a request was refused. */
@@ -224,6 +247,8 @@ struct zcp_message {
 		struct zcp_close close;
 		struct zcp_pool_get pool_get;
 		struct zcp_pool_classes pool_classes;
+		struct zcp_signal_get signal_get;
+		struct zcp_signal_of signal;
 		struct zcp_error error;
 		struct zcp_list list;
 		struct zcp_topics topics;

@@ -106,13 +106,13 @@ Test(signal, reset_makes_one_ready_whose_node_died_asleep)
 
 	(void)zcp_signal_announce(&signal);
 	zcp_test_store(&signal.mode, ZCP_SIGNAL_FD);
-	zcp_signal_reset(&signal);
+	zcp_signal_reset(&signal, 1);
 	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
 	cr_assert_eq(zcp_test_load(&signal.mode), ZCP_SIGNAL_FUTEX);
 	zcp_signal_wake_sleeper(&signal, &woken);
 	cr_assert_eq(events_of(&signal), 0);
 	/* And changes nothing about one that is awake. */
-	zcp_signal_reset(&signal);
+	zcp_signal_reset(&signal, 1);
 	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
 }
 
