@@ -129,7 +129,7 @@ static int verify(const void *data, size_t size, uint64_t value)
 	return wrong ? -EBADMSG : 0;
 }
 
-static int throw(struct bench_ends *ends, size_t size, uint64_t value)
+static int send_ball(struct bench_ends *ends, size_t size, uint64_t value)
 {
 	struct zcp_loan loan;
 	int r = zcp_publisher_loan(ends->out, size, &loan);
@@ -140,7 +140,8 @@ static int throw(struct bench_ends *ends, size_t size, uint64_t value)
 	return zcp_publisher_publish(ends->out, &loan);
 }
 
-static int catch(struct bench_table *table, struct bench_ends *ends, size_t size, uint64_t value)
+static int await_ball(struct bench_table *table, struct bench_ends *ends, size_t size,
+		      uint64_t value)
 {
 	struct zcp_sample sample;
 	uint64_t looks = 0;
@@ -167,14 +168,14 @@ int bench_ping(struct bench_table *table, struct bench_ends *ends, enum bench_si
 		uint64_t start = bench_ticks();
 
 		if (side == BENCH_SERVER) {
-			r = throw(ends, size, i);
+			r = send_ball(ends, size, i);
 			if (r == 0)
-				r = catch(table, ends, size, i);
+				r = await_ball(table, ends, size, i);
 			ticks[i] = bench_ticks() - start;
 		} else {
-			r = catch(table, ends, size, i);
+			r = await_ball(table, ends, size, i);
 			if (r == 0)
-				r = throw(ends, size, i);
+				r = send_ball(ends, size, i);
 		}
 	}
 	return r < 0 ? complain(ends, "ping", r) : 0;

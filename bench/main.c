@@ -204,7 +204,7 @@ static int make_domain(char *directory, size_t size)
 
 static void remove_domain(const char *directory)
 {
-	static const char *const names[] = { "zcpd.pid",   "zcpd.sock",	 "zcpd.log",
+	static const char *const names[] = { "zcpd.pid",  "zcpd.sock",  "zcpd.log",
 					     "zcpd.lock", "start.lock", "" };
 	char path[PATH_MAX];
 	FILE *file;
@@ -226,8 +226,8 @@ static void remove_domain(const char *directory)
 
 static bool allocate(struct bench *bench)
 {
-	double **lists[] = { &bench->raw_p50,	&bench->raw_p99,   &bench->zcp_p50,
-			     &bench->zcp_p99,	&bench->large_p50, &bench->rate,
+	double **lists[] = { &bench->raw_p50,   &bench->raw_p99,   &bench->zcp_p50,
+			     &bench->zcp_p99,   &bench->large_p50, &bench->rate,
 			     &bench->ratio_p50, &bench->ratio_p99, &bench->ratio_large };
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {

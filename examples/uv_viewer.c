@@ -103,8 +103,9 @@ int main(int argc, char **argv)
 			topic = optarg;
 			break;
 		case 'h':
-			(void)puts("usage: uv_viewer [--topic NAME]\n"
-				   "Subscribes in a libuv loop and prints once a second what came.");
+			(void)puts(
+				"usage: uv_viewer [--topic NAME]\n"
+				"Subscribes in a libuv loop and prints once a second what came.");
 			return 0;
 		default:
 			return 2;

@@ -14,10 +14,10 @@
 #define ZCP_CLEANUP(function) __attribute__((cleanup(function)))
 #define ZCP_CHECKED __attribute__((warn_unused_result))
 /* For the rare call whose failure changes nothing; the place says why. */
-#define ZCP_IGNORE(call)                                                                          \
-	do {                                                                                      \
-		if (call) {                                                                       \
-		}                                                                                 \
+#define ZCP_IGNORE(call)                                                                           \
+	do {                                                                                       \
+		if (call) {                                                                        \
+		}                                                                                  \
 	} while (0)
 
 /* For a local that owns a descriptor; -1: nothing. */

@@ -44,8 +44,7 @@ static uint64_t class_demand(const struct zcpd_registry *registry, const struct 
 	const struct zcpd_topic *topic;
 	uint64_t demand = 0;
 
-	LIST_FOREACH(topic, &registry->topics, link)
-	{
+	LIST_FOREACH(topic, &registry->topics, link) {
 		const struct zcpd_endpoint *of_topic = topic == more->topic ? more : NULL;
 
 		if (topic->pool == pool &&

@@ -49,9 +49,8 @@ struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool);
  * Adds a size class. Returns 0; -ENOSPC where the pool has all classes it can have; -EINVAL
  * where it does not fit an address space; -ENOMEM, -EMFILE, -ENFILE.
  */
-__attribute__((warn_unused_result)) int zcpd_pool_add_class(struct zcpd_pool *pool,
-							    uint64_t payload_size,
-							    uint32_t n_chunks);
+__attribute__((warn_unused_result)) int
+zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks);
 
 /* Adds all classes of a configured pool. */
 __attribute__((warn_unused_result)) int

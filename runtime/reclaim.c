@@ -122,7 +122,8 @@ static bool recover_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *p
 	/* Acquire, both: they stay before the second look at `state`. */
 	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_acquire);
 	/* LANE-A1: the publisher's death has ordered it already; do not rely on it. */
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&lane, seq)->word, memory_order_acquire);
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&lane, seq)->word,
+					     memory_order_acquire);
 	int32_t ahead = zcp_slot_ahead(word, seq);
 	bool has = atomic_load_explicit(&chunk->holders[subscriber->holder / 64],
 					memory_order_acquire) >>

@@ -202,8 +202,8 @@ static void insert_sorted(struct zcpd_registry *registry, struct zcpd_topic *top
 
 static int failed(int r, const char *what, const char *name, char *text, size_t text_size)
 {
-	(void)snprintf(text, text_size, "%s '%s': %s: raise the runtime's limits (ulimit)", what, name,
-		       strerror(-r));
+	(void)snprintf(text, text_size, "%s '%s': %s: raise the runtime's limits (ulimit)", what,
+		       name, strerror(-r));
 	return r;
 }
 
@@ -220,10 +220,11 @@ static int get_topic(struct zcpd_registry *registry, const char *name, struct zc
 		return 0;
 	}
 	if (registry->n_topics >= registry->config->runtime.max_topics) {
-		(void)snprintf(text, text_size,
-			       "the runtime has %u topics, as many as max_topics in [runtime] allows: "
-			       "raise it",
-			       registry->n_topics);
+		(void)snprintf(
+			text, text_size,
+			"the runtime has %u topics, as many as max_topics in [runtime] allows: "
+			"raise it",
+			registry->n_topics);
 		return -EUSERS;
 	}
 	zcpd_config_topic(registry->config, name, &config);
@@ -261,23 +262,25 @@ static int check_name(const char *name, char *text, size_t text_size)
 	}
 	for (const char *c = name; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '*') {
-			(void)snprintf(text, text_size,
-				       "the topic's name has a control character or a '*': remove it");
+			(void)snprintf(
+				text, text_size,
+				"the topic's name has a control character or a '*': remove it");
 			return -EINVAL;
 		}
 	}
 	return 0;
 }
 
-static int check_type(const struct zcpd_topic *topic, const char *type, const char *who,
-		      char *text, size_t text_size)
+static int check_type(const struct zcpd_topic *topic, const char *type, const char *who, char *text,
+		      size_t text_size)
 {
 	if (!type[0] || !topic->type[0] || strcmp(type, topic->type) == 0)
 		return 0;
-	(void)snprintf(text, text_size,
-		       "topic '%s' has type '%s' and this %s has type '%s': use one type, or another "
-		       "topic",
-		       topic->name, topic->type, who, type);
+	(void)snprintf(
+		text, text_size,
+		"topic '%s' has type '%s' and this %s has type '%s': use one type, or another "
+		"topic",
+		topic->name, topic->type, who, type);
 	return -EPROTOTYPE;
 }
 
@@ -346,7 +349,8 @@ static int settle_payload(struct zcpd_registry *registry, struct zcpd_endpoint *
 	if (most > 0 && wanted > most) {
 		zcpd_format_size(most, size, sizeof(size));
 		(void)snprintf(text, text_size,
-			       "max_payload of %" PRIu64 " bytes is more than topic '%s' holds (%s, by "
+			       "max_payload of %" PRIu64
+			       " bytes is more than topic '%s' holds (%s, by "
 			       "its configuration): lower it, or raise %s",
 			       wanted, topic->name, size,
 			       pool->automatic ? "max_payload of the topic" : "a size of the pool");
@@ -365,7 +369,8 @@ static int settle_payload(struct zcpd_registry *registry, struct zcpd_endpoint *
 	r = grow(registry, publisher);
 	if (r == -EINVAL || r == -ENOSPC) {
 		(void)snprintf(text, text_size,
-			       "a payload of %" PRIu64 " bytes is more than topic '%s' can have: lower "
+			       "a payload of %" PRIu64
+			       " bytes is more than topic '%s' can have: lower "
 			       "max_payload",
 			       publisher->max_payload, topic->name);
 		return -EMSGSIZE;
@@ -408,10 +413,11 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 	}
 	slot = zcpd_topic_publisher_slot(topic);
 	if (slot < 0) {
-		(void)snprintf(text, text_size,
-			       "topic '%s' has %u publishers, as many as its max_publishers allows: "
-			       "raise it",
-			       topic->name, topic->n_publishers);
+		(void)snprintf(
+			text, text_size,
+			"topic '%s' has %u publishers, as many as its max_publishers allows: "
+			"raise it",
+			topic->name, topic->n_publishers);
 		return slot;
 	}
 	publisher->slot = (uint32_t)slot;
@@ -472,8 +478,8 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	return 0;
 }
 
-static int settle_depth(struct zcpd_endpoint *subscriber,
-			const struct zcp_open_subscriber *request, char *text, size_t text_size)
+static int settle_depth(struct zcpd_endpoint *subscriber, const struct zcp_open_subscriber *request,
+			char *text, size_t text_size)
 {
 	const struct zcpd_topic *topic = subscriber->topic;
 	uint32_t most = UINT32_C(1) << topic->view.geometry.max_depth_log2;
@@ -515,10 +521,11 @@ static int open_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 		return r;
 	slot = zcpd_topic_subscriber_slot(topic);
 	if (slot < 0) {
-		(void)snprintf(text, text_size,
-			       "topic '%s' has %u subscribers, as many as its max_subscribers allows: "
-			       "raise it",
-			       topic->name, topic->n_subscribers);
+		(void)snprintf(
+			text, text_size,
+			"topic '%s' has %u subscribers, as many as its max_subscribers allows: "
+			"raise it",
+			topic->name, topic->n_subscribers);
 		return slot;
 	}
 	subscriber->slot = (uint32_t)slot;
@@ -527,10 +534,11 @@ static int open_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 		return r;
 	holder = zcpd_pool_take_holder(topic->pool);
 	if (holder < 0) {
-		(void)snprintf(text, text_size,
-			       "pool '%s' has %d subscribers, as many as a pool can have: use another "
-			       "pool",
-			       topic->pool->name, ZCP_HOLDERS_MAX);
+		(void)snprintf(
+			text, text_size,
+			"pool '%s' has %d subscribers, as many as a pool can have: use another "
+			"pool",
+			topic->pool->name, ZCP_HOLDERS_MAX);
 		return holder;
 	}
 	subscriber->holder = (uint32_t)holder;
@@ -546,8 +554,7 @@ static void begin_grace(struct zcpd_registry *registry, struct zcpd_endpoint *su
 			break;
 }
 
-int zcpd_registry_open_subscriber(struct zcpd_registry *registry,
-				  const struct zcpd_client *client,
+int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct zcpd_client *client,
 				  const struct zcp_open_subscriber *request, uint64_t request_id,
 				  struct zcpd_endpoint **endpoint, char *text, size_t text_size)
 {

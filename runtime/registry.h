@@ -52,14 +52,14 @@ struct zcpd_registry {
 	uint64_t last_id;
 	uint32_t n_topics;
 	LIST_HEAD(zcpd_topics, zcpd_topic) topics; /* sorted by name */
-	LIST_HEAD(zcpd_pools, zcpd_pool) pools;	   /* named ones */
+	LIST_HEAD(zcpd_pools, zcpd_pool) pools;    /* named ones */
 	TAILQ_HEAD(zcpd_pending, zcpd_endpoint) pending;
 };
 
 /* `config` is borrowed. Returns 0, or -ENOMEM, -EMFILE, -ENFILE, what getrandom(2) gives. */
 __attribute__((warn_unused_result)) int
-zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *config,
-		   bool symmetric, const struct zcpd_registry_events *events);
+zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *config, bool symmetric,
+		   const struct zcpd_registry_events *events);
 
 /* Unmaps all and tells nobody: what is open goes on without the runtime. */
 void zcpd_registry_deinit(struct zcpd_registry *registry);

@@ -46,8 +46,9 @@ static int take_lock(struct zcpd_server *server, char *text, size_t text_size)
 	if (server->lock < 0)
 		return fail(zcp_errno(), text, text_size, "cannot open the lock file", path);
 	if (flock(server->lock, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? ZCPD_SERVER_E_TAKEN :
-					      fail(zcp_errno(), text, text_size, "cannot lock", path);
+		return errno == EWOULDBLOCK ?
+			       ZCPD_SERVER_E_TAKEN :
+			       fail(zcp_errno(), text, text_size, "cannot lock", path);
 	return 0;
 }
 
@@ -251,7 +252,8 @@ static int start_registry(struct zcpd_server *server, char *text, size_t text_si
 	}
 	r = zcpd_registry_init(&server->registry, server->config, symmetric, &events);
 	if (r < 0)
-		(void)snprintf(text, text_size, "cannot make the domain's regions: %s", strerror(-r));
+		(void)snprintf(text, text_size, "cannot make the domain's regions: %s",
+			       strerror(-r));
 	return r;
 }
 

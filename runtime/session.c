@@ -212,17 +212,19 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 		return;
 	}
 	if (hello->fingerprint != zcp_layout_fingerprint()) {
-		send_error(session, message->id, -EPROTO,
-			   "this node has another memory layout than the runtime (zcpd "
-			   ZCP_VERSION_STRING "): bring zcpd and libzcp to one build");
+		send_error(
+			session, message->id, -EPROTO,
+			"this node has another memory layout than the runtime (zcpd " ZCP_VERSION_STRING
+			"): bring zcpd and libzcp to one build");
 		return;
 	}
 	signal = zcpd_registry_take_signal(session->registry);
 	if (signal < 0) {
-		(void)snprintf(text, sizeof(text),
-			       "the runtime has %u nodes, as many as max_nodes in [runtime] allows: "
-			       "raise it",
-			       session->registry->signals.n_signals);
+		(void)snprintf(
+			text, sizeof(text),
+			"the runtime has %u nodes, as many as max_nodes in [runtime] allows: "
+			"raise it",
+			session->registry->signals.n_signals);
 		send_error(session, message->id, signal, text);
 		return;
 	}
@@ -429,8 +431,7 @@ static void signal_fd(struct zcpd_session *session, const struct zcp_message *me
 		refuse(session, "sent no eventfd where there should be one");
 		return;
 	}
-	zcpd_registry_set_signal_fd(session->registry, session->signal,
-				    zcp_steal_fd(&fds->fds[0]));
+	zcpd_registry_set_signal_fd(session->registry, session->signal, zcp_steal_fd(&fds->fds[0]));
 	send_ok(session, message->id);
 }
 
@@ -464,7 +465,8 @@ static void answer(struct zcpd_session *session, const struct zcp_message *messa
 	if (message->type == ZCP_MESSAGE_LIST)
 		r = zcpd_info_list(session->registry, &message->u.list, &reply, text, sizeof(text));
 	else
-		r = zcpd_info_topic(session->registry, &message->u.info, &reply, text, sizeof(text));
+		r = zcpd_info_topic(session->registry, &message->u.info, &reply, text,
+				    sizeof(text));
 	if (r < 0) {
 		send_error(session, message->id, r, text);
 		return;
@@ -508,7 +510,8 @@ static void handle(struct zcpd_session *session, const struct zcp_message *messa
 		answer(session, message);
 		break;
 	default:
-		send_error(session, message->id, -EOPNOTSUPP, "the runtime does not take this message");
+		send_error(session, message->id, -EOPNOTSUPP,
+			   "the runtime does not take this message");
 	}
 }
 
@@ -549,7 +552,8 @@ static void receive(struct zcpd_session *session)
 		break;
 	case -EPROTONOSUPPORT:
 		(void)snprintf(text, sizeof(text),
-			       "the runtime (zcpd " ZCP_VERSION_STRING ") speaks protocol version %d and this "
+			       "the runtime (zcpd " ZCP_VERSION_STRING
+			       ") speaks protocol version %d and this "
 			       "node version %u: bring zcpd and libzcp to one version",
 			       ZCP_PROTOCOL_VERSION, message.version);
 		send_error(session, message.id, -EPROTO, text);

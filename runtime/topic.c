@@ -111,8 +111,7 @@ static uint64_t n_queued(const struct zcpd_topic *topic, uint32_t publisher,
 
 	for (uint32_t i = 0; i <= lane.mask; i++)
 		/* Relaxed: a count, which changes while we count. */
-		if (atomic_load_explicit(&lane.slots[i].word, memory_order_relaxed) &
-		    ZCP_SLOT_LIVE)
+		if (atomic_load_explicit(&lane.slots[i].word, memory_order_relaxed) & ZCP_SLOT_LIVE)
 			n++;
 	return n;
 }
@@ -210,8 +209,7 @@ static void publisher_info(const struct zcpd_topic *topic, const struct zcpd_end
 	(void)snprintf(info->node, sizeof(info->node), "%s", publisher->node);
 }
 
-static void subscriber_info(const struct zcpd_topic *topic,
-			    const struct zcpd_endpoint *subscriber,
+static void subscriber_info(const struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber,
 			    struct zcp_subscriber_info *info)
 {
 	const struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];

@@ -21,7 +21,7 @@ enum zcpd_endpoint_state {
 	ZCPD_ENDPOINT_JOINING, /* a subscriber, until the grace period is over */
 	ZCPD_ENDPOINT_OPEN,
 	ZCPD_ENDPOINT_INACTIVE, /* its socket is closed, its process lives */
-	ZCPD_ENDPOINT_LEAVING,	/* a subscriber, until the grace period is over */
+	ZCPD_ENDPOINT_LEAVING,  /* a subscriber, until the grace period is over */
 };
 
 /* The publishers that were inside a publish when the membership had changed. */

@@ -63,8 +63,10 @@ struct zcp_node_options {
 	uint64_t spin_ns;
 };
 
-#define ZCP_NODE_OPTIONS_INIT                                                                     \
-	{ sizeof(struct zcp_node_options), NULL, NULL, NULL, NULL, 0, 0, 0, 0 }
+#define ZCP_NODE_OPTIONS_INIT                                                                      \
+	{                                                                                          \
+		sizeof(struct zcp_node_options), NULL, NULL, NULL, NULL, 0, 0, 0, 0                \
+	}
 
 /**
  * Opens a node: connects to the domain's runtime, and starts one where there is none.

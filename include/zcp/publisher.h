@@ -29,8 +29,10 @@ struct zcp_publisher_options {
 	uint32_t reserved;
 };
 
-#define ZCP_PUBLISHER_OPTIONS_INIT                                                                \
-	{ sizeof(struct zcp_publisher_options), NULL, 0, 0, 0 }
+#define ZCP_PUBLISHER_OPTIONS_INIT                                                                 \
+	{                                                                                          \
+		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0                                \
+	}
 
 /*
  * A chunk that is being written. Filled in by zcp_publisher_loan(); `data` is the
@@ -47,8 +49,13 @@ struct zcp_loan {
 	uint64_t reserved[5];
 };
 
-#define ZCP_LOAN_INIT                                                                             \
-	{ NULL, 0, 0, { 0, 0, 0, 0, 0 } }
+#define ZCP_LOAN_INIT                                                                              \
+	{                                                                                          \
+		NULL, 0, 0,                                                                        \
+		{                                                                                  \
+			0, 0, 0, 0, 0                                                              \
+		}                                                                                  \
+	}
 
 /**
  * Opens a publisher on a topic; the topic comes into being with its first endpoint.
@@ -77,8 +84,8 @@ struct zcp_loan {
  *   -EMFILE -ENFILE -ENOMEM -EPROTO
  * zcp_node_error(node) has the sentence.
  */
-ZCP_API ZCP_MUST_USE int zcp_publisher_open(struct zcp_publisher **publisher,
-					    struct zcp_node *node, const char *topic,
+ZCP_API ZCP_MUST_USE int zcp_publisher_open(struct zcp_publisher **publisher, struct zcp_node *node,
+					    const char *topic,
 					    const struct zcp_publisher_options *options);
 
 /**

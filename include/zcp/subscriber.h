@@ -45,8 +45,10 @@ struct zcp_subscriber_options {
 	uint32_t reserved;
 };
 
-#define ZCP_SUBSCRIBER_OPTIONS_INIT                                                               \
-	{ sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0 }
+#define ZCP_SUBSCRIBER_OPTIONS_INIT                                                                \
+	{                                                                                          \
+		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0                            \
+	}
 
 /* A message that was taken: read-only, unchanged until it is released. */
 struct zcp_sample {
@@ -66,8 +68,13 @@ struct zcp_sample {
 	uint64_t reserved[6];
 };
 
-#define ZCP_SAMPLE_INIT                                                                           \
-	{ NULL, 0, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 } }
+#define ZCP_SAMPLE_INIT                                                                            \
+	{                                                                                          \
+		NULL, 0, 0, 0, 0, 0,                                                               \
+		{                                                                                  \
+			0, 0, 0, 0, 0, 0                                                           \
+		}                                                                                  \
+	}
 
 /* Called by zcp_node_dispatch() for each message; the sample is released when it returns. */
 typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
@@ -142,8 +149,8 @@ ZCP_API int zcp_sample_release(struct zcp_sample *sample);
  * Has `on_sample` called by zcp_node_dispatch() for each message; NULL ends that. A
  * sample that must outlive its callback is taken with zcp_subscriber_take() instead.
  */
-ZCP_API void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber,
-				      zcp_on_sample_fn on_sample, void *user);
+ZCP_API void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber, zcp_on_sample_fn on_sample,
+				      void *user);
 
 /** How many publishers the topic has now. Wait-free; 0 for a handle inherited over fork(). */
 ZCP_API unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber);

@@ -12,14 +12,13 @@
 #define ZCP_VERSION_PATCH 0
 
 /* One number that grows with the version: 0x00MMmmpp. */
-#define ZCP_VERSION                                                                               \
-	((ZCP_VERSION_MAJOR << 16) | (ZCP_VERSION_MINOR << 8) | ZCP_VERSION_PATCH)
+#define ZCP_VERSION ((ZCP_VERSION_MAJOR << 16) | (ZCP_VERSION_MINOR << 8) | ZCP_VERSION_PATCH)
 
 /* The same as text: "0.1.0". */
 #define ZCP_VERSION_TEXT_OF(x) #x
 #define ZCP_VERSION_TEXT(x) ZCP_VERSION_TEXT_OF(x)
-#define ZCP_VERSION_STRING                                                                        \
-	ZCP_VERSION_TEXT(ZCP_VERSION_MAJOR)                                                       \
+#define ZCP_VERSION_STRING                                                                         \
+	ZCP_VERSION_TEXT(ZCP_VERSION_MAJOR)                                                        \
 	"." ZCP_VERSION_TEXT(ZCP_VERSION_MINOR) "." ZCP_VERSION_TEXT(ZCP_VERSION_PATCH)
 
 #ifdef __cplusplus

@@ -37,15 +37,17 @@ static int failed(struct zcp_node *node, int r)
 				     node->domain, (double)node->timeout_ns / 1e9);
 	case -EMFILE:
 		/* Descriptors that the process has no room for are cut off by the kernel. */
-		return zcp_node_fail(node, r,
-				     "descriptors from the runtime of domain '%s' were cut off: raise "
-				     "RLIMIT_NOFILE (ulimit -n)",
-				     node->domain);
+		return zcp_node_fail(
+			node, r,
+			"descriptors from the runtime of domain '%s' were cut off: raise "
+			"RLIMIT_NOFILE (ulimit -n)",
+			node->domain);
 	default:
-		return zcp_node_fail(node, -EPROTO,
-				     "the runtime of domain '%s' does not speak our protocol: bring "
-				     "zcpd and libzcp to one version",
-				     node->domain);
+		return zcp_node_fail(
+			node, -EPROTO,
+			"the runtime of domain '%s' does not speak our protocol: bring "
+			"zcpd and libzcp to one version",
+			node->domain);
 	}
 }
 

@@ -18,17 +18,15 @@
  * negative errno that the runtime gave; -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM. The
  * sentence is in the node.
  */
-__attribute__((warn_unused_result)) int zcp_control_request(struct zcp_node *node,
-							    const struct zcp_message *request,
-							    enum zcp_message_type expected,
-							    struct zcp_message *reply,
-							    struct zcp_fds *fds);
+__attribute__((warn_unused_result)) int
+zcp_control_request(struct zcp_node *node, const struct zcp_message *request,
+		    enum zcp_message_type expected, struct zcp_message *reply, struct zcp_fds *fds);
 
 /* The same with descriptors beside the request (borrowed). */
 __attribute__((warn_unused_result)) int
-zcp_control_request_with(struct zcp_node *node, const struct zcp_message *request,
-			 const int *out, uint32_t n_out, enum zcp_message_type expected,
-			 struct zcp_message *reply, struct zcp_fds *fds);
+zcp_control_request_with(struct zcp_node *node, const struct zcp_message *request, const int *out,
+			 uint32_t n_out, enum zcp_message_type expected, struct zcp_message *reply,
+			 struct zcp_fds *fds);
 
 /* Acts on the events that have come. Does not block. */
 void zcp_control_drain(struct zcp_node *node);

@@ -36,8 +36,7 @@ struct zcp_endpoint {
  * zcp_subscriber_open().
  */
 __attribute__((warn_unused_result)) int zcp_endpoint_init(struct zcp_endpoint *endpoint,
-							  struct zcp_node *node,
-							  const char *name,
+							  struct zcp_node *node, const char *name,
 							  const struct zcp_message *request,
 							  struct zcp_message *reply);
 

@@ -96,20 +96,23 @@ static int accept_welcome(struct zcp_node *node, const struct zcp_welcome *welco
 	int r;
 
 	if (welcome->fingerprint != zcp_layout_fingerprint())
-		return zcp_node_fail(node, -EPROTO,
-				     "the runtime of domain '%s' (version %s) has another memory layout "
-				     "than libzcp %s: bring both to one build",
-				     node->domain, welcome->version, zcp_version_string());
+		return zcp_node_fail(
+			node, -EPROTO,
+			"the runtime of domain '%s' (version %s) has another memory layout "
+			"than libzcp %s: bring both to one build",
+			node->domain, welcome->version, zcp_version_string());
 	if (!membarrier && !welcome->symmetric)
-		return zcp_node_fail(node, -ENOTSUP,
-				     "membarrier is refused to this process, and the runtime of domain "
-				     "'%s' counts on it: set fences = \"symmetric\" in [runtime] of its "
-				     "configuration",
-				     node->domain);
+		return zcp_node_fail(
+			node, -ENOTSUP,
+			"membarrier is refused to this process, and the runtime of domain "
+			"'%s' counts on it: set fences = \"symmetric\" in [runtime] of its "
+			"configuration",
+			node->domain);
 	node->domain_id = welcome->domain_id;
 	node->symmetric = welcome->symmetric;
-	r = fds->n_fds != 1 ? -EPROTO :
-			      zcp_signals_attach(&node->signals, fds->fds[0], node->domain_id, &why);
+	r = fds->n_fds != 1 ?
+		    -EPROTO :
+		    zcp_signals_attach(&node->signals, fds->fds[0], node->domain_id, &why);
 	if (r < 0)
 		return zcp_node_fail(node, r, "the signal region: %s", why);
 	if (welcome->signal >= node->signals.n_signals)

@@ -30,9 +30,10 @@ int zcp_node_check_topic(struct zcp_node *node, const char *name)
 	if (n == 0)
 		return zcp_node_fail(node, -EINVAL, "the topic's name is empty: give it one");
 	if (n > ZCP_TOPIC_NAME_MAX)
-		return zcp_node_fail(node, -ENAMETOOLONG,
-				     "the topic's name '%.32s…' is longer than %d bytes: shorten it",
-				     name, ZCP_TOPIC_NAME_MAX);
+		return zcp_node_fail(
+			node, -ENAMETOOLONG,
+			"the topic's name '%.32s…' is longer than %d bytes: shorten it", name,
+			ZCP_TOPIC_NAME_MAX);
 	for (size_t i = 0; i < n; i++) {
 		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
 			return zcp_node_fail(node, -EINVAL,
@@ -40,10 +41,11 @@ int zcp_node_check_topic(struct zcp_node *node, const char *name)
 					     "byte %zu: remove it",
 					     (unsigned int)(unsigned char)name[i], i + 1);
 		if (name[i] == '*')
-			return zcp_node_fail(node, -EINVAL,
-					     "the topic's name '%s' has a '*': wildcards are for the "
-					     "configuration; open each topic by its name",
-					     name);
+			return zcp_node_fail(
+				node, -EINVAL,
+				"the topic's name '%s' has a '*': wildcards are for the "
+				"configuration; open each topic by its name",
+				name);
 	}
 	return 0;
 }

@@ -128,15 +128,17 @@ static int refused(struct zcp_publisher *publisher, size_t size, int why)
 				     size, publisher->endpoint.name,
 				     zcp_publisher_max_payload(publisher));
 	case ZCP_WRITER_E_LOANS:
-		return zcp_node_fail(publisher->endpoint.node, -EMFILE,
-				     "%u chunks of topic '%s' are on loan, as many as this publisher "
-				     "declared: publish or discard one, or raise loans",
-				     publisher->writer.n_loaned, publisher->endpoint.name);
+		return zcp_node_fail(
+			publisher->endpoint.node, -EMFILE,
+			"%u chunks of topic '%s' are on loan, as many as this publisher "
+			"declared: publish or discard one, or raise loans",
+			publisher->writer.n_loaned, publisher->endpoint.name);
 	default:
-		return zcp_node_fail(publisher->endpoint.node, -ENOBUFS,
-				     "every chunk of topic '%s' that holds %zu bytes is in use: see "
-				     "`zcp info` for who has them",
-				     publisher->endpoint.name, size);
+		return zcp_node_fail(
+			publisher->endpoint.node, -ENOBUFS,
+			"every chunk of topic '%s' that holds %zu bytes is in use: see "
+			"`zcp info` for who has them",
+			publisher->endpoint.name, size);
 	}
 }
 
@@ -161,11 +163,10 @@ int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_
 	loan->reserved[LOAN_DESCRIPTOR] = (uint64_t)(uintptr_t)chunk.descriptor;
 	loan->reserved[LOAN_HEADER] = (uint64_t)(uintptr_t)chunk.header;
 	/* Relaxed: we wrote the state a moment ago. */
-	loan->reserved[LOAN_REF] =
-		(uint64_t)zcp_state_generation(atomic_load_explicit(&chunk.descriptor->state,
-								    memory_order_relaxed))
-			<< 32 |
-		ref;
+	loan->reserved[LOAN_REF] = (uint64_t)zcp_state_generation(atomic_load_explicit(
+					   &chunk.descriptor->state, memory_order_relaxed))
+					   << 32 |
+				   ref;
 	return 0;
 }
 
@@ -184,7 +185,8 @@ static bool find(const struct zcp_publisher *publisher, const struct zcp_loan *l
 	chunk->payload_size = loan->reserved[LOAN_CAPACITY];
 	/* Relaxed: if it is ours, we wrote it. */
 	return atomic_load_explicit(&chunk->descriptor->state, memory_order_relaxed) ==
-	       zcp_state((uint32_t)(loan->reserved[LOAN_REF] >> 32), publisher->writer.options.owner, ZCP_CHUNK_LOANED);
+	       zcp_state((uint32_t)(loan->reserved[LOAN_REF] >> 32),
+			 publisher->writer.options.owner, ZCP_CHUNK_LOANED);
 }
 
 static void clear(struct zcp_loan *loan)
@@ -196,10 +198,11 @@ static void clear(struct zcp_loan *loan)
 
 static int not_ours(struct zcp_publisher *publisher)
 {
-	return zcp_node_fail(publisher->endpoint.node, -EINVAL,
-			     "not a loan of this publisher of topic '%s', or published or discarded "
-			     "before",
-			     publisher->endpoint.name);
+	return zcp_node_fail(
+		publisher->endpoint.node, -EINVAL,
+		"not a loan of this publisher of topic '%s', or published or discarded "
+		"before",
+		publisher->endpoint.name);
 }
 
 int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan *loan,
@@ -213,10 +216,11 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 	if (!find(publisher, loan, &chunk))
 		return not_ours(publisher);
 	if (loan->size > chunk.payload_size)
-		return zcp_node_fail(publisher->endpoint.node, -EMSGSIZE,
-				     "loan->size is %zu and the chunk holds %zu bytes: loan a larger "
-				     "one",
-				     loan->size, (size_t)chunk.payload_size);
+		return zcp_node_fail(
+			publisher->endpoint.node, -EMSGSIZE,
+			"loan->size is %zu and the chunk holds %zu bytes: loan a larger "
+			"one",
+			loan->size, (size_t)chunk.payload_size);
 	r = zcp_writer_publish_chunk(&publisher->writer, (uint32_t)loan->reserved[LOAN_REF], &chunk,
 				     (uint32_t)(loan->reserved[LOAN_REF] >> 32), loan->size,
 				     timeout_ns);

@@ -94,10 +94,11 @@ static int lock(struct start *start, int *lockp)
 	}
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (zcp_now_ns() >= start->deadline) {
-			(void)snprintf(start->text, start->text_size,
-				       "another process holds %s and has not started the runtime in "
-				       "time: see what it does, or start zcpd by hand",
-				       path);
+			(void)snprintf(
+				start->text, start->text_size,
+				"another process holds %s and has not started the runtime in "
+				"time: see what it does, or start zcpd by hand",
+				path);
 			return -ETIMEDOUT;
 		}
 		pause_for(RETRY_NS);
@@ -146,9 +147,12 @@ static const char *find_program(const struct start *start, char *beside, size_t 
 static int spawn(const struct start *start, const char *program, int output, pid_t *pid)
 {
 	char *arguments[] = {
-		(char *)program,	      (char *)"--until-idle",
-		(char *)"--domain",	      (char *)start->options->domain,
-		(char *)"--runtime-dir",      (char *)start->paths.directory,
+		(char *)program,
+		(char *)"--until-idle",
+		(char *)"--domain",
+		(char *)start->options->domain,
+		(char *)"--runtime-dir",
+		(char *)start->paths.directory,
 		NULL,
 	};
 	posix_spawn_file_actions_t actions;
@@ -180,8 +184,8 @@ static int spawn(const struct start *start, const char *program, int output, pid
 	(void)posix_spawnattr_setflags(&attributes, flags);
 	r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
-		r = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null",
-						     O_WRONLY, 0);
+		r = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY,
+						     0);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
 	if (r == 0)
@@ -283,10 +287,11 @@ static int connect_or_start(struct start *start, int *socketp)
 	if (r != -ECONNREFUSED)
 		return r;
 	if (start->options->auto_start != ZCP_AUTO_START_ON) {
-		(void)snprintf(start->text, start->text_size,
-			       "no runtime answers in domain '%s' at %s: start zcpd, or allow it to "
-			       "be started (auto_start, ZCP_AUTO_START)",
-			       start->options->domain, start->paths.socket.sun_path);
+		(void)snprintf(
+			start->text, start->text_size,
+			"no runtime answers in domain '%s' at %s: start zcpd, or allow it to "
+			"be started (auto_start, ZCP_AUTO_START)",
+			start->options->domain, start->paths.socket.sun_path);
 		return r;
 	}
 	r = lock(start, &lock_fd);

@@ -35,10 +35,11 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 				     "subscriber options: initialise them with "
 				     "ZCP_SUBSCRIBER_OPTIONS_INIT of this libzcp's headers");
 	if (options.on_full > ZCP_ON_FULL_BLOCK)
-		return zcp_node_fail(node, -EINVAL,
-				     "subscriber option on_full is %u: use ZCP_ON_FULL_DROP_OLDEST or "
-				     "ZCP_ON_FULL_BLOCK",
-				     options.on_full);
+		return zcp_node_fail(
+			node, -EINVAL,
+			"subscriber option on_full is %u: use ZCP_ON_FULL_DROP_OLDEST or "
+			"ZCP_ON_FULL_BLOCK",
+			options.on_full);
 	r = zcp_node_check_topic(node, topic);
 	if (r == 0)
 		r = zcp_node_copy_type(node, request->u.open_subscriber.type, options.type);
@@ -138,19 +139,18 @@ int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sa
 
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return -EOWNERDEAD;
-	while (__builtin_expect((r = zcp_reader_take(&subscriber->reader, &message)) ==
-					ZCP_READER_E_UNMAPPED,
-				0)) {
+	while (__builtin_expect(
+		(r = zcp_reader_take(&subscriber->reader, &message)) == ZCP_READER_E_UNMAPPED, 0)) {
 		r = map_class(subscriber, &message);
 		if (r < 0)
 			return r;
 	}
 	if (r == ZCP_READER_E_HELD)
-		return zcp_node_fail(subscriber->endpoint.node, -EMFILE,
-				     "%u samples of topic '%s' are held, as many as this subscriber "
-				     "declared: release one, or raise held",
-				     subscriber->reader.options.max_held,
-				     subscriber->endpoint.name);
+		return zcp_node_fail(
+			subscriber->endpoint.node, -EMFILE,
+			"%u samples of topic '%s' are held, as many as this subscriber "
+			"declared: release one, or raise held",
+			subscriber->reader.options.max_held, subscriber->endpoint.name);
 	if (r != 0)
 		return -EAGAIN;
 	/* Member by member: to clear what is not used takes as long as all the rest. */
@@ -203,8 +203,7 @@ unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber
 		&subscriber->endpoint.topic.shm->publishers, memory_order_relaxed));
 }
 
-void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken,
-			   uint64_t *lost)
+void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken, uint64_t *lost)
 {
 	*taken = subscriber->reader.n_taken;
 	*lost = subscriber->reader.n_lost;

@@ -149,8 +149,7 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 	if (n_waiting(node, which) == 0 && timeout_ns < 0)
 		return zcp_node_fail(node, -EINVAL,
 				     "node '%s' would wait for ever: it has no subscriber%s",
-				     node->name,
-				     which == WAIT_CALLBACKS ? " with a callback" : "");
+				     node->name, which == WAIT_CALLBACKS ? " with a callback" : "");
 	if (timeout_ns > 0)
 		start = zcp_now_ns();
 	for (;;) {
@@ -193,8 +192,7 @@ static int end(struct zcp_node *node, enum waiting which, int r)
 		return armed;
 	(void)eventfd_read(node->event_fd, &count);
 	(void)zcp_signal_announce(node->signal);
-	if (atomic_load_explicit(&node->interrupted, memory_order_relaxed) ||
-	    is_ready(node, which))
+	if (atomic_load_explicit(&node->interrupted, memory_order_relaxed) || is_ready(node, which))
 		(void)eventfd_write(node->event_fd, 1);
 	return r;
 }

@@ -53,8 +53,7 @@ static void ask(struct zcp_node *node, uint32_t signal)
 	if (zcp_control_request(node, &request, ZCP_MESSAGE_SIGNAL, &reply, &fds) < 0)
 		return;
 	if (fds.n_fds == 1)
-		zcp_node_add_waker(node, signal, reply.u.signal.node,
-				   zcp_steal_fd(&fds.fds[0]));
+		zcp_node_add_waker(node, signal, reply.u.signal.node, zcp_steal_fd(&fds.fds[0]));
 	zcp_message_deinit(&reply);
 }
 

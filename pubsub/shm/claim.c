@@ -51,10 +51,10 @@ static inline bool is_free(const struct zcp_chunk_shm *chunk, uint64_t *state)
 static inline bool claim_free(struct zcp_chunk_shm *chunk, uint64_t state, uint32_t owner)
 {
 	/* Relaxed: the two acquire loads of is_free() have ordered all that went before. */
-	return atomic_compare_exchange_strong_explicit(
-		&chunk->state, &state,
-		zcp_state(zcp_state_generation(state) + 1, owner, ZCP_CHUNK_LOANED),
-		memory_order_relaxed, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(&chunk->state, &state,
+						       zcp_state(zcp_state_generation(state) + 1,
+								 owner, ZCP_CHUNK_LOANED),
+						       memory_order_relaxed, memory_order_relaxed);
 }
 
 static bool try_claim(struct zcp_chunk_shm *chunk, uint32_t owner)
@@ -64,8 +64,8 @@ static bool try_claim(struct zcp_chunk_shm *chunk, uint32_t owner)
 	return is_free(chunk, &state) && claim_free(chunk, state, owner);
 }
 
-static bool from_hints(struct zcp_claim_class *mine, const struct zcp_class *class,
-		       uint32_t owner, uint32_t *index)
+static bool from_hints(struct zcp_claim_class *mine, const struct zcp_class *class, uint32_t owner,
+		       uint32_t *index)
 {
 	while (mine->n_hints > 0) {
 		uint32_t i = mine->hints[--mine->n_hints];
@@ -119,8 +119,8 @@ static bool from_published(struct zcp_claim_class *mine, const struct zcp_class 
 	return false;
 }
 
-static bool from_round(struct zcp_claim_class *mine, const struct zcp_class *class,
-		       uint32_t owner, uint32_t *index)
+static bool from_round(struct zcp_claim_class *mine, const struct zcp_class *class, uint32_t owner,
+		       uint32_t *index)
 {
 	uint32_t i = mine->cursor;
 
@@ -128,7 +128,7 @@ static bool from_round(struct zcp_claim_class *mine, const struct zcp_class *cla
 	 * Twice round: where several publishers are about, a chunk may become free behind a
 	 * look that was held up, while the one ahead that was free is claimed.
 	 */
-	for (uint64_t n = 0; n < 2 * (uint64_t)class->n_chunks; n++) {
+	for (uint64_t n = 0; n < 2 * (uint64_t) class->n_chunks; n++) {
 		if (i >= class->n_chunks)
 			i = 0;
 		if (try_claim(&class->chunks[i], owner)) {

@@ -46,9 +46,8 @@ void zcp_claim_init(struct zcp_claim *claim, uint32_t owner);
 void zcp_claim_deinit(struct zcp_claim *claim);
 
 /* Makes ready for a size class that was attached. Returns 0 or -ENOMEM. */
-__attribute__((warn_unused_result)) int zcp_claim_add_class(struct zcp_claim *claim,
-							    const struct zcp_pool *pool,
-							    uint32_t class_index);
+__attribute__((warn_unused_result)) int
+zcp_claim_add_class(struct zcp_claim *claim, const struct zcp_pool *pool, uint32_t class_index);
 
 /*
  * Claims a chunk of one size class; it is LOANED and ours. Returns 0 with *index, or

@@ -55,10 +55,9 @@ int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor
 		}
 		zcp_pool_prefetch(pool, zcp_slot_ref(word), cursor->last_size);
 		/* Relaxed, as in zcp_lane_take(). */
-		if (atomic_compare_exchange_strong_explicit(&slot->word, &word,
-							    word & ~ZCP_SLOT_LIVE,
-							    memory_order_relaxed,
-							    memory_order_relaxed)) {
+		if (atomic_compare_exchange_strong_explicit(
+			    &slot->word, &word, word & ~ZCP_SLOT_LIVE, memory_order_relaxed,
+			    memory_order_relaxed)) {
 			cursor->seq++;
 			*ref = zcp_slot_ref(word);
 			return 0;
@@ -95,7 +94,7 @@ uint64_t zcp_lane_first(const struct zcp_lane *lane, uint64_t next_seq)
 			first = ahead;
 	}
 	/* No number is below 1, whatever a slot says. */
-	if (first < 0 && next_seq <= (uint64_t)-(int64_t)first)
+	if (first < 0 && next_seq <= (uint64_t) - (int64_t)first)
 		return 1;
 	return next_seq + (uint64_t)(int64_t)first;
 }

@@ -95,8 +95,7 @@ static inline bool zcp_lane_push(const struct zcp_lane *lane, uint64_t seq, uint
 		return true;
 	}
 	/* Not live, or taken this moment: nobody but us writes the slot now. */
-	atomic_store_explicit(&slot->word, zcp_slot(seq, ZCP_SLOT_LIVE, ref),
-			      memory_order_release);
+	atomic_store_explicit(&slot->word, zcp_slot(seq, ZCP_SLOT_LIVE, ref), memory_order_release);
 	return false;
 }
 
@@ -166,8 +165,7 @@ static inline bool zcp_lane_has_room(const struct zcp_lane *lane, uint64_t seq)
 	 * Relaxed: nothing is read that the taker wrote; the chunk it took is claimed again
 	 * only through CHUNK-A2.
 	 */
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, seq)->word,
-					     memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, seq)->word, memory_order_relaxed);
 
 	return !(word & ZCP_SLOT_LIVE);
 }

@@ -27,8 +27,7 @@ int zcp_class_sizes(const struct zcp_class_geometry *geometry, size_t *chunks_si
 	uint64_t chunks, data;
 
 	if (geometry->n_chunks == 0 || geometry->n_chunks > ZCP_CLASS_CHUNKS_MAX ||
-	    geometry->class_index >= ZCP_CLASSES_MAX ||
-	    geometry->payload_size > UINT64_C(1) << 46)
+	    geometry->class_index >= ZCP_CLASSES_MAX || geometry->payload_size > UINT64_C(1) << 46)
 		return -EINVAL;
 	chunks = sizeof(struct zcp_class_shm) +
 		 (uint64_t)geometry->n_chunks * sizeof(struct zcp_chunk_shm);

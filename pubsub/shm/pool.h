@@ -164,9 +164,8 @@ static inline uint64_t zcp_state(uint32_t generation, uint32_t owner, uint64_t f
 uint64_t zcp_class_stride(uint64_t payload_size);
 
 /* Bytes of the two regions of a class; -EINVAL where they would not fit an address space. */
-__attribute__((warn_unused_result)) int
-zcp_class_sizes(const struct zcp_class_geometry *geometry, size_t *chunks_size,
-		size_t *data_size);
+__attribute__((warn_unused_result)) int zcp_class_sizes(const struct zcp_class_geometry *geometry,
+							size_t *chunks_size, size_t *data_size);
 
 /* Fills in the two regions, both mapped for writing and zero, and publishes them. */
 void zcp_class_construct(struct zcp_region *chunks, struct zcp_region *data,

@@ -45,8 +45,8 @@ int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
 	for (uint32_t p = 0; p < n; p++) {
 		reader->lanes[p] = zcp_topic_lane(topic, p, options->slot, options->depth_log2);
 		if (p < options->n_starts)
-			reader->cursors[p].seq =
-				zcp_lane_first(&reader->lanes[p], options->starts[p]);
+			reader->cursors[p].seq = zcp_lane_first(&reader->lanes[p],
+								options->starts[p]);
 		else
 			look(reader, p);
 	}
@@ -73,7 +73,7 @@ static uint32_t n_lanes(const struct zcp_reader *reader)
 	uint32_t n = used ? 64 - (uint32_t)__builtin_clzll(used) : 0;
 
 	return n < reader->topic->geometry.max_publishers ? n :
-							     reader->topic->geometry.max_publishers;
+							    reader->topic->geometry.max_publishers;
 }
 
 /* A publisher that has gone on without us: begin anew at what is there. */
@@ -106,8 +106,7 @@ static void count(struct zcp_reader *reader, uint64_t n_taken, uint64_t n_lost)
 	reader->n_lost += n_lost;
 	atomic_store_explicit(&reader->slot->n_taken, reader->n_taken, memory_order_relaxed);
 	if (n_lost > 0)
-		atomic_store_explicit(&reader->slot->n_lost, reader->n_lost,
-				      memory_order_relaxed);
+		atomic_store_explicit(&reader->slot->n_lost, reader->n_lost, memory_order_relaxed);
 }
 
 /* After a take on a blocking lane: the publisher may wait for the room. */
@@ -183,8 +182,8 @@ static int open_message(struct zcp_reader *reader, struct zcp_reader_message *me
 	}
 	header = message->chunk.header;
 	/* Relaxed, as in check(). */
-	message->publish_time_ns =
-		atomic_load_explicit(&header->publish_time_ns, memory_order_relaxed);
+	message->publish_time_ns = atomic_load_explicit(&header->publish_time_ns,
+							memory_order_relaxed);
 	message->publisher_id = atomic_load_explicit(&header->publisher_id, memory_order_relaxed);
 	message->n_lost = cursor->n_lost;
 	cursor->n_lost = 0;

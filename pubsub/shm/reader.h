@@ -18,8 +18,8 @@
 
 /* Expected outcomes. */
 enum {
-	ZCP_READER_E_EMPTY = 1,	   /* nothing to take */
-	ZCP_READER_E_HELD = 2,	   /* as many samples are held as were declared */
+	ZCP_READER_E_EMPTY = 1,    /* nothing to take */
+	ZCP_READER_E_HELD = 2,     /* as many samples are held as were declared */
 	ZCP_READER_E_UNMAPPED = 3, /* the message lies in a size class that is not mapped */
 };
 

@@ -18,7 +18,10 @@ struct zcp_region {
 	size_t size;
 };
 
-#define ZCP_REGION_NULL { NULL, 0 }
+#define ZCP_REGION_NULL                                                                            \
+	{                                                                                          \
+		NULL, 0                                                                            \
+	}
 
 /* What an attaching process expects to find. */
 struct zcp_region_expect {

@@ -37,8 +37,7 @@ size_t zcp_topic_size(const struct zcp_topic_geometry *geometry)
 }
 
 void zcp_topic_construct(struct zcp_region *region, const struct zcp_topic_geometry *geometry,
-			 const char *name, uint64_t pool_id, uint64_t domain_id,
-			 uint64_t topic_id)
+			 const char *name, uint64_t pool_id, uint64_t domain_id, uint64_t topic_id)
 {
 	struct layout l = layout_of(geometry);
 	struct zcp_topic_shm *shm = region->base;

@@ -33,8 +33,7 @@ size_t zcp_topic_size(const struct zcp_topic_geometry *geometry);
 
 /* Fills in a region that is mapped for writing and zero, and publishes it. */
 void zcp_topic_construct(struct zcp_region *region, const struct zcp_topic_geometry *geometry,
-			 const char *name, uint64_t pool_id, uint64_t domain_id,
-			 uint64_t topic_id);
+			 const char *name, uint64_t pool_id, uint64_t domain_id, uint64_t topic_id);
 
 /* Maps a topic from `fd` (borrowed). Errors as zcp_region_attach(). */
 __attribute__((warn_unused_result)) int zcp_topic_attach(struct zcp_topic *topic, int fd,

@@ -70,8 +70,8 @@ int zcp_writer_add_class(struct zcp_writer *writer, uint32_t class_index)
 	r = zcp_claim_add_class(&writer->claim, writer->pool, class_index);
 	if (r < 0)
 		return r;
-	for (; at > 0 && classes[writer->by_size[at - 1]].payload_size >
-				 classes[class_index].payload_size;
+	for (; at > 0 &&
+	       classes[writer->by_size[at - 1]].payload_size > classes[class_index].payload_size;
 	     at--)
 		writer->by_size[at] = writer->by_size[at - 1];
 	writer->by_size[at] = class_index;
@@ -142,8 +142,7 @@ uint32_t zcp_writer_generation(const struct zcp_writer *writer, uint32_t ref)
 static void unloan(struct zcp_writer *writer, struct zcp_chunk_shm *chunk, uint32_t generation)
 {
 	/* CHUNK-R1 pairs with CHUNK-A1 in try_claim() and with the holders' CHUNK-A2. */
-	atomic_store_explicit(&chunk->state,
-			      zcp_state(generation, writer->options.owner, 0),
+	atomic_store_explicit(&chunk->state, zcp_state(generation, writer->options.owner, 0),
 			      memory_order_release);
 	writer->n_loaned--;
 }
@@ -169,9 +168,9 @@ static void add_member(struct zcp_writer *writer, uint32_t subscriber)
 	if (holder >= ZCP_HOLDERS_MAX)
 		return;
 	*lane = (struct zcp_writer_lane){
-		.lane = zcp_topic_lane(
-			writer->topic, writer->options.slot, subscriber,
-			atomic_load_explicit(&slot->depth_log2, memory_order_relaxed)),
+		.lane = zcp_topic_lane(writer->topic, writer->options.slot, subscriber,
+				       atomic_load_explicit(&slot->depth_log2,
+							    memory_order_relaxed)),
 		.subscriber = subscriber,
 		.holder = holder,
 		.blocks = atomic_load_explicit(&slot->on_full, memory_order_relaxed) ==
@@ -253,9 +252,8 @@ static int wait_room(struct zcp_writer *writer, int64_t timeout_ns)
 	/* Relaxed: the full fence orders it against the taker's look at `waiting`. */
 	atomic_store_explicit(&slot->waiting, 1, memory_order_relaxed);
 	zcp_fence_full();
-	if (!has_room(writer) &&
-	    atomic_load_explicit(&writer->topic->shm->version, memory_order_relaxed) ==
-		    writer->version)
+	if (!has_room(writer) && atomic_load_explicit(&writer->topic->shm->version,
+						      memory_order_relaxed) == writer->version)
 		r = zcp_futex_wait(&slot->room, room, timeout_ns);
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
 	return r;
@@ -373,9 +371,8 @@ static void prepare(struct zcp_writer *writer, const struct zcp_chunk *chunk, ui
 					      memory_order_release);
 }
 
-int zcp_writer_publish_chunk(struct zcp_writer *writer, uint32_t ref,
-			     const struct zcp_chunk *chunk, uint32_t generation, uint64_t size,
-			     int64_t timeout_ns)
+int zcp_writer_publish_chunk(struct zcp_writer *writer, uint32_t ref, const struct zcp_chunk *chunk,
+			     uint32_t generation, uint64_t size, int64_t timeout_ns)
 {
 	enter(writer);
 	if (__builtin_expect(writer->n_blocking > 0, 0)) {

@@ -33,8 +33,8 @@
 enum {
 	ZCP_WRITER_E_EXHAUSTED = 1, /* no chunk that fits is free */
 	ZCP_WRITER_E_TOO_LARGE = 2, /* no chunk is that large */
-	ZCP_WRITER_E_LOANS = 3,	    /* as many loans are out as were declared */
-	ZCP_WRITER_E_FULL = 4,	    /* a blocking subscriber's queue is full */
+	ZCP_WRITER_E_LOANS = 3,     /* as many loans are out as were declared */
+	ZCP_WRITER_E_FULL = 4,      /* a blocking subscriber's queue is full */
 };
 
 /* What is known of one subscriber while the membership does not change. */
@@ -105,8 +105,8 @@ __attribute__((warn_unused_result)) int zcp_writer_add_class(struct zcp_writer *
  * Claims a chunk for `size` bytes: the smallest class that fits, then the larger ones.
  * Returns 0 with *ref, or ZCP_WRITER_E_EXHAUSTED, _TOO_LARGE, _LOANS. Wait-free.
  */
-__attribute__((warn_unused_result)) int zcp_writer_loan(struct zcp_writer *writer,
-							uint64_t size, uint32_t *ref);
+__attribute__((warn_unused_result)) int zcp_writer_loan(struct zcp_writer *writer, uint64_t size,
+							uint32_t *ref);
 
 /* Whether `ref` is a chunk that is on loan to this writer. */
 bool zcp_writer_owns(const struct zcp_writer *writer, uint32_t ref);
@@ -120,9 +120,8 @@ uint32_t zcp_writer_generation(const struct zcp_writer *writer, uint32_t ref);
  * -EINTR likewise, or -EINVAL (no such chunk). Wait-free over the subscribers where none
  * blocks.
  */
-__attribute__((warn_unused_result)) int zcp_writer_publish(struct zcp_writer *writer,
-							   uint32_t ref, uint64_t size,
-							   int64_t timeout_ns);
+__attribute__((warn_unused_result)) int zcp_writer_publish(struct zcp_writer *writer, uint32_t ref,
+							   uint64_t size, int64_t timeout_ns);
 
 /* The same for whoever has the chunk and the loan's generation at hand. */
 __attribute__((warn_unused_result)) int

@@ -13,9 +13,8 @@
  * Packs a message into `buffer`. Returns 0 with *size (bytes), -EMSGSIZE where it does not
  * fit ZCP_PACKET_SIZE_MAX, -ENOMEM. The version is always this build's.
  */
-__attribute__((warn_unused_result)) int zcp_codec_pack(const struct zcp_message *message,
-						       char *buffer, size_t buffer_size,
-						       size_t *size);
+__attribute__((warn_unused_result)) int
+zcp_codec_pack(const struct zcp_message *message, char *buffer, size_t buffer_size, size_t *size);
 
 /*
  * Unpacks a packet that a peer sent. Returns 0 and *message (deinit it), or

@@ -7,25 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOOL(type, member) \
-	{ ZCP_FIELD_BOOL, #member, offsetof(struct type, member), 0, 0, 0, NULL }
-#define U32(type, member) \
-	{ ZCP_FIELD_U32, #member, offsetof(struct type, member), 0, 0, 0, NULL }
-#define U64(type, member) \
-	{ ZCP_FIELD_U64, #member, offsetof(struct type, member), 0, 0, 0, NULL }
-#define STRING(type, member)                                                                      \
-	{                                                                                         \
-		ZCP_FIELD_STRING, #member, offsetof(struct type, member),                         \
-			sizeof(((struct type *)NULL)->member), 0, 0, NULL                         \
+#define BOOL(type, member)                                                                         \
+	{                                                                                          \
+		ZCP_FIELD_BOOL, #member, offsetof(struct type, member), 0, 0, 0, NULL              \
 	}
-#define LIST(type, member, max, element)                                                          \
-	{                                                                                         \
-		ZCP_FIELD_LIST, #member, offsetof(struct type, member), sizeof(struct element),   \
-			offsetof(struct type, n_##member), max, element##_fields                  \
+#define U32(type, member)                                                                          \
+	{                                                                                          \
+		ZCP_FIELD_U32, #member, offsetof(struct type, member), 0, 0, 0, NULL               \
 	}
-#define END                                                                                       \
-	{                                                                                         \
-		ZCP_FIELD_END, NULL, 0, 0, 0, 0, NULL                                             \
+#define U64(type, member)                                                                          \
+	{                                                                                          \
+		ZCP_FIELD_U64, #member, offsetof(struct type, member), 0, 0, 0, NULL               \
+	}
+#define STRING(type, member)                                                                       \
+	{                                                                                          \
+		ZCP_FIELD_STRING, #member, offsetof(struct type, member),                          \
+			sizeof(((struct type *)NULL)->member), 0, 0, NULL                          \
+	}
+#define LIST(type, member, max, element)                                                           \
+	{                                                                                          \
+		ZCP_FIELD_LIST, #member, offsetof(struct type, member), sizeof(struct element),    \
+			offsetof(struct type, n_##member), max, element##_fields                   \
+	}
+#define END                                                                                        \
+	{                                                                                          \
+		ZCP_FIELD_END, NULL, 0, 0, 0, 0, NULL                                              \
 	}
 
 static const struct zcp_field zcp_hello_fields[] = {
@@ -55,12 +61,9 @@ static const struct zcp_field zcp_open_publisher_fields[] = {
 };
 
 static const struct zcp_field zcp_open_subscriber_fields[] = {
-	STRING(zcp_open_subscriber, topic),
-	STRING(zcp_open_subscriber, type),
-	U32(zcp_open_subscriber, depth),
-	U32(zcp_open_subscriber, held),
-	U32(zcp_open_subscriber, on_full),
-	END,
+	STRING(zcp_open_subscriber, topic), STRING(zcp_open_subscriber, type),
+	U32(zcp_open_subscriber, depth),    U32(zcp_open_subscriber, held),
+	U32(zcp_open_subscriber, on_full),  END,
 };
 
 static const struct zcp_field zcp_start_fields[] = {
@@ -131,9 +134,9 @@ static const struct zcp_field zcp_list_fields[] = {
 };
 
 static const struct zcp_field zcp_topic_line_fields[] = {
-	STRING(zcp_topic_line, name),	    STRING(zcp_topic_line, type),
-	U32(zcp_topic_line, n_publishers),  U32(zcp_topic_line, n_subscribers),
-	U64(zcp_topic_line, n_messages),    END,
+	STRING(zcp_topic_line, name),      STRING(zcp_topic_line, type),
+	U32(zcp_topic_line, n_publishers), U32(zcp_topic_line, n_subscribers),
+	U64(zcp_topic_line, n_messages),   END,
 };
 
 static const struct zcp_field zcp_topics_fields[] = {

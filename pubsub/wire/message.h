@@ -64,9 +64,9 @@ struct zcp_hello {
 struct zcp_welcome {
 	uint64_t domain_id;
 	uint64_t fingerprint;
-	uint64_t node;	 /* its id in the domain */
+	uint64_t node;   /* its id in the domain */
 	uint32_t signal; /* the node's */
-	bool symmetric;	 /* fences */
+	bool symmetric;  /* fences */
 	char version[ZCP_NAME_SIZE];
 };
 
@@ -99,7 +99,7 @@ struct zcp_start {
 struct zcp_opened {
 	uint64_t endpoint; /* id in the domain */
 	uint32_t slot;
-	uint32_t owner;	 /* publishers */
+	uint32_t owner;  /* publishers */
 	uint32_t holder; /* subscribers */
 	uint32_t loans;
 	uint32_t depth_log2;
@@ -268,7 +268,7 @@ enum zcp_field_kind {
 	ZCP_FIELD_U32,
 	ZCP_FIELD_U64,
 	ZCP_FIELD_STRING, /* char[size] */
-	ZCP_FIELD_LIST,	  /* pointer to structs of `size` bytes; the count is at count_offset */
+	ZCP_FIELD_LIST,   /* pointer to structs of `size` bytes; the count is at count_offset */
 };
 
 struct zcp_field {

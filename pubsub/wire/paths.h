@@ -30,9 +30,8 @@ __attribute__((warn_unused_result)) int zcp_paths_init(struct zcp_paths *paths,
  * ours, and closed to others (0700). With `create` false a missing one is -ENOENT.
  * Returns 0; -EPERM: not ours or open to others; what mkdir(2) gives; with a sentence.
  */
-__attribute__((warn_unused_result)) int zcp_paths_check(const struct zcp_paths *paths,
-							bool create, char *text,
-							size_t text_size);
+__attribute__((warn_unused_result)) int zcp_paths_check(const struct zcp_paths *paths, bool create,
+							char *text, size_t text_size);
 
 /* A path in the domain's directory; -ENAMETOOLONG. */
 __attribute__((warn_unused_result)) int zcp_paths_file(const struct zcp_paths *paths,

@@ -23,14 +23,12 @@ void zcp_fds_deinit(struct zcp_fds *fds);
  * Returns 0, -EAGAIN (the peer's buffer is full), -EPIPE, -ECONNRESET, -EMSGSIZE, -ENOMEM,
  * -ETOOMANYREFS.
  */
-__attribute__((warn_unused_result)) int zcp_socket_send(int socket,
-							const struct zcp_message *message,
-							const int *fds, uint32_t n_fds);
+__attribute__((warn_unused_result)) int
+zcp_socket_send(int socket, const struct zcp_message *message, const int *fds, uint32_t n_fds);
 
 /* The same for a message that is packed already. */
-__attribute__((warn_unused_result)) int zcp_socket_send_packet(int socket, const char *buffer,
-							       size_t size, const int *fds,
-							       uint32_t n_fds);
+__attribute__((warn_unused_result)) int
+zcp_socket_send_packet(int socket, const char *buffer, size_t size, const int *fds, uint32_t n_fds);
 
 /*
  * Receives one message with its descriptors. Returns 0 with *message and *fds (deinit
@@ -38,8 +36,7 @@ __attribute__((warn_unused_result)) int zcp_socket_send_packet(int socket, const
  * off), -EMFILE (its descriptors were: *message is there and to be deinited), and the errors
  * of zcp_codec_unpack(). *fds is empty on error.
  */
-__attribute__((warn_unused_result)) int zcp_socket_receive(int socket,
-							   struct zcp_message *message,
+__attribute__((warn_unused_result)) int zcp_socket_receive(int socket, struct zcp_message *message,
 							   struct zcp_fds *fds);
 
 #endif

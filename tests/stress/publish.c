@@ -129,7 +129,7 @@ static void leave_at_the_moment(void)
 {
 	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 1, 0, 64, 2);
 	static struct stress s;
-	struct moment m = { .stress = &s, .n_rounds = zcp_test_rounds(60000) };
+	struct moment m = { .stress = &s, .n_rounds = zcp_test_rounds(30000) };
 	struct zcp_reader_options subscriber;
 	uint32_t seed = 4;
 	pthread_t thread;

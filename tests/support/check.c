@@ -71,7 +71,7 @@ void zcp_test_pause(uint32_t *state, uint32_t limit)
 void zcp_test_await_round(const _Atomic uint64_t *word, uint64_t round)
 {
 	for (uint32_t n = 0; zcp_test_load(word) < round; n++) {
-		if (n % 4096 == 4095)
+		if (n % 1024 == 1023)
 			sched_yield();
 		else
 			zcp_cpu_relax();

@@ -124,9 +124,9 @@ static void subscribe_all(struct zcp_node *node, unsigned int n_topics)
 	for (unsigned int t = 0; t < n_topics; t++) {
 		char name[2] = { (char)('a' + t), 0 };
 
-		zcp_subscriber_on_sample(
-			zcp_test_subscriber(node, name, DEPTH, 2, ZCP_ON_FULL_BLOCK), count,
-			&seen.next[t]);
+		zcp_subscriber_on_sample(zcp_test_subscriber(node, name, DEPTH, 2,
+							     ZCP_ON_FULL_BLOCK),
+					 count, &seen.next[t]);
 	}
 }
 
@@ -238,8 +238,7 @@ static void descriptors_above_1024_work(void)
 		ZCP_CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0);
 	node = zcp_test_node();
 	other = zcp_test_node();
-	zcp_subscriber_on_sample(zcp_test_subscriber(node, "t", DEPTH, 2, 0), count,
-				 &seen.next[0]);
+	zcp_subscriber_on_sample(zcp_test_subscriber(node, "t", DEPTH, 2, 0), count, &seen.next[0]);
 	publisher = zcp_test_publisher(other, "t", 64, 2);
 	fd = zcp_node_fd(node);
 	ZCP_CHECK(fd > N_DESCRIPTORS && zcp_node_dispatch(node, 0) == -ETIMEDOUT);
