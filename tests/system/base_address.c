@@ -140,7 +140,7 @@ static void be_unrelated(struct zcp_test_child *self, void *arg)
 	(void)snprintf(in, sizeof(in), "%d", dup(self->in));
 	(void)snprintf(out, sizeof(out), "%d", dup(self->out));
 	(void)execv("/proc/self/exe", (char *const *)arguments);
-	ZCP_CHECK(!"execv");
+	ZCP_CHECK(false && "execv");
 }
 
 static int main_unrelated(char **argv)
@@ -242,7 +242,7 @@ static void never(const struct zcp_sample *sample, void *user)
 {
 	(void)sample;
 	(void)user;
-	ZCP_CHECK(!"called back in a child");
+	ZCP_CHECK(false && "called back in a child");
 }
 
 static void check_dead(struct handles *handles)
