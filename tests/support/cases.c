@@ -178,20 +178,53 @@ static bool end_leftovers(void)
 	return clean;
 }
 
+/* The case that runs now, for whoever wants us to end. */
+static volatile pid_t running;
+static volatile sig_atomic_t stopped;
+
+static void on_stop(int number)
+{
+	(void)number;
+	stopped = 1;
+	if (running > 0)
+		(void)kill(running, SIGKILL);
+}
+
+static void handle_stops(void)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP };
+	const struct sigaction action = { .sa_handler = on_stop };
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		ZCP_CHECK(sigaction(numbers[i], &action, NULL) == 0);
+}
+
+static void be_the_case(const struct zcp_test_case *test)
+{
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGHUP, SIG_DFL);
+	ZCP_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+	(void)alarm(CASE_SECONDS);
+	test->run();
+	exit(0);
+}
+
 static int run_child(const struct zcp_test_case *test)
 {
 	pid_t pid = fork(), ended;
 	int status = 0;
 
 	ZCP_CHECK(pid >= 0);
-	if (pid == 0) {
-		(void)alarm(CASE_SECONDS);
-		test->run();
-		exit(0);
-	}
+	if (pid == 0)
+		be_the_case(test);
+	running = pid;
+	if (stopped)
+		(void)kill(pid, SIGKILL);
 	do {
 		ended = waitpid(-1, &status, 0);
 	} while (ended != pid && (ended > 0 || errno == EINTR));
+	running = 0;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	(void)fprintf(stderr, "ended by signal %d (%s)\n", WTERMSIG(status),
@@ -225,7 +258,8 @@ int zcp_test_cases(int argc, char **argv, const struct zcp_test_case *cases, siz
 
 	ZCP_CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
 	(void)signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < n_cases; i++) {
+	handle_stops();
+	for (size_t i = 0; i < n_cases && !stopped; i++) {
 		int r;
 
 		if (argc > 1 && strcmp(argv[1], cases[i].name) != 0)
@@ -240,7 +274,7 @@ int zcp_test_cases(int argc, char **argv, const struct zcp_test_case *cases, siz
 		return 1;
 	}
 	(void)printf("%zu cases, %zu failed, %zu skipped\n", n_run, n_failed, n_skipped);
-	if (n_failed > 0)
+	if (n_failed > 0 || stopped)
 		return 1;
 	return n_skipped == n_run ? ZCP_TEST_SKIPPED : 0;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -94,6 +95,8 @@ void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config
 
 		ZCP_CHECK(log >= 0 && dup2(log, STDERR_FILENO) >= 0);
 		ZCP_CHECK(setenv("NOTIFY_SOCKET", name, 1) == 0);
+		/* It goes with the case, whatever becomes of that. */
+		ZCP_CHECK(prctl(PR_SET_PDEATHSIG, SIGTERM) == 0);
 		(void)execv(zcpd_path(), (char *const *)arguments);
 		_exit(127);
 	}

@@ -176,10 +176,10 @@ static void check_death(enum step step, uint32_t n_before)
 	zcp_test_wait_for_members(node, TOPIC, 0, N_SUBSCRIBERS);
 	for (uint32_t s = 0; s < N_SUBSCRIBERS; s++)
 		check_messages(subscribers[s], published, n_before);
+	ZCP_CHECK(zcp_test_load(&subscribers[0]->endpoint.topic.publishers[0].op) % 2 == 0);
 
 	next = zcp_test_publisher(node, TOPIC, 64, 2);
 	ZCP_CHECK(zcp_test_n_busy(&next->endpoint.pool) == 0);
-	ZCP_CHECK(next->writer.op % 2 == 0);
 	n = next->writer.next_seq;
 	ZCP_CHECK(n == n_before + 1 + published);
 	zcp_test_send(next, n);

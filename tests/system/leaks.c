@@ -63,7 +63,7 @@ static void endpoints_that_come_and_go(void)
 		struct zcp_subscriber *subscriber;
 
 		(void)snprintf(topic, sizeof(topic), "topic/%d", i % 3);
-		publisher = zcp_test_publisher(node, topic, 64 << i % 8, 2);
+		publisher = zcp_test_publisher(node, topic, (size_t)64 << i % 8, 2);
 		subscriber = zcp_test_subscriber(node, topic, 4, 1, 0);
 		zcp_test_send(publisher, 1);
 		if (i % 2)
