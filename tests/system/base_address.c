@@ -261,6 +261,7 @@ static void check_dead(struct handles *handles)
 	ZCP_CHECK(zcp_node_wait(handles->node, ZCP_FOREVER) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_node_dispatch(handles->node, 0) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_node_dispatch(handles->node, ZCP_FOREVER) == -EOWNERDEAD);
+	ZCP_CHECK(zcp_node_fd(handles->node) == -EOWNERDEAD);
 	zcp_node_interrupt(handles->node);
 	ZCP_CHECK(zcp_publisher_loan(handles->publisher, 1, &loan) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_publisher_publish(handles->publisher, &handles->loan) == -EOWNERDEAD);

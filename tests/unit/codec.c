@@ -5,6 +5,7 @@
  */
 #include "pubsub/wire/codec.h"
 
+#include <stdalign.h>
 #include <stdlib.h>
 
 #include "tests/unit/codec_helpers.h"
@@ -94,6 +95,76 @@ Test(codec, every_message_comes_back_as_it_was)
 			zcp_message_deinit(&back);
 			cr_assert_eq(back.type, ZCP_MESSAGE_NONE);
 		}
+}
+
+/* Bytes of the field itself, and of what must divide its offset. */
+static size_t size_of(const struct zcp_field *field, size_t *alignment)
+{
+	*alignment = 1;
+	switch (field->kind) {
+	case ZCP_FIELD_BOOL:
+		return sizeof(bool);
+	case ZCP_FIELD_U32:
+		*alignment = alignof(uint32_t);
+		return sizeof(uint32_t);
+	case ZCP_FIELD_U64:
+		*alignment = alignof(uint64_t);
+		return sizeof(uint64_t);
+	case ZCP_FIELD_LIST:
+		/* The pointer, and the count behind it. */
+		*alignment = alignof(void *);
+		cr_assert_eq(field->count_offset, field->offset + sizeof(void *));
+		return sizeof(void *) + sizeof(uint32_t);
+	default:
+		return field->size;
+	}
+}
+
+/* Nothing lies between the fields, nor behind them (0: not known), but what alignment asks for. */
+static void check_complete(const char *name, const struct zcp_field *fields, size_t struct_size)
+{
+	size_t end = 0, largest = 1, alignment;
+
+	for (; fields->kind != ZCP_FIELD_END; fields++) {
+		size_t size = size_of(fields, &alignment);
+
+		end = (end + alignment - 1) / alignment * alignment;
+		cr_assert_eq(fields->offset, end, "%s: a member before '%s' is in no table", name,
+			     fields->key);
+		end += size;
+		if (alignment > largest)
+			largest = alignment;
+		if (fields->kind == ZCP_FIELD_LIST)
+			check_complete(fields->key, fields->fields, fields->size);
+	}
+	end = (end + largest - 1) / largest * largest;
+	if (struct_size > 0)
+		cr_assert_eq(struct_size, end, "%s: the last member is in no table", name);
+}
+
+Test(codec, tables_have_every_member_of_their_structs)
+{
+	static const size_t sizes[ZCP_MESSAGE_N_TYPES] = {
+		[ZCP_MESSAGE_HELLO] = sizeof(struct zcp_hello),
+		[ZCP_MESSAGE_WELCOME] = sizeof(struct zcp_welcome),
+		[ZCP_MESSAGE_OPEN_PUBLISHER] = sizeof(struct zcp_open_publisher),
+		[ZCP_MESSAGE_OPEN_SUBSCRIBER] = sizeof(struct zcp_open_subscriber),
+		[ZCP_MESSAGE_OPENED] = sizeof(struct zcp_opened),
+		[ZCP_MESSAGE_CLOSE] = sizeof(struct zcp_close),
+		[ZCP_MESSAGE_POOL_GET] = sizeof(struct zcp_pool_get),
+		[ZCP_MESSAGE_POOL_CLASSES] = sizeof(struct zcp_pool_classes),
+		[ZCP_MESSAGE_ERROR] = sizeof(struct zcp_error),
+		[ZCP_MESSAGE_LIST] = sizeof(struct zcp_list),
+		[ZCP_MESSAGE_TOPICS] = sizeof(struct zcp_topics),
+		[ZCP_MESSAGE_INFO] = sizeof(struct zcp_info),
+		[ZCP_MESSAGE_TOPIC_INFO] = sizeof(struct zcp_topic_info),
+		[ZCP_MESSAGE_SIGNAL_GET] = sizeof(struct zcp_signal_get),
+		[ZCP_MESSAGE_SIGNAL] = sizeof(struct zcp_signal_of),
+	};
+
+	for (EACH_TYPE(type))
+		check_complete(zcp_message_table(type)->name, zcp_message_table(type)->fields,
+			       sizes[type]);
 }
 
 Test(codec, names_of_messages_and_keys_are_unique)

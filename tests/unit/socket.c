@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -155,6 +156,7 @@ Test(socket, peer_that_has_closed_is_no_signal)
 	struct zcp_message message = a_message(1);
 	struct zcp_fds fds;
 
+	cr_assert_neq(signal(SIGPIPE, SIG_DFL), SIG_ERR);
 	send_one(NULL, 0);
 	zcp_close_fd(&ends[0]);
 	cr_assert_eq(receive(&message, &fds), 0);
