@@ -12,6 +12,7 @@
 #include <zcp/subscriber.h>
 
 #include "pubsub/util.h"
+#include "pubsub/wire/name.h"
 #include "runtime/admission.h"
 #include "runtime/log.h"
 #include "runtime/reclaim.h"
@@ -267,6 +268,10 @@ static int check_name(const char *name, char *text, size_t text_size)
 				"the topic's name has a control character or a '*': remove it");
 			return -EINVAL;
 		}
+	}
+	if (!zcp_name_is_utf8(name)) {
+		(void)snprintf(text, text_size, "the topic's name is not UTF-8: encode it so");
+		return -EINVAL;
 	}
 	return 0;
 }

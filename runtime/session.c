@@ -171,8 +171,11 @@ static void send_message(struct zcpd_session *session, const struct zcp_message 
 	if (r == -EAGAIN)
 		r = queue(session, message, fds, n_fds);
 	if (r < 0) {
-		zcpd_warning("node '%s' (pid %u) cannot be answered: %s", session->node,
-			     session->pid, strerror(-r));
+		/* One that has left does not want its answer any more. */
+		zcpd_log(r == -EPIPE || r == -ECONNRESET ? ZCPD_CONFIG_LOG_DEBUG :
+							   ZCPD_CONFIG_LOG_WARNING,
+			 "node '%s' (pid %u) cannot be answered: %s", session->node, session->pid,
+			 strerror(-r));
 		/* The poll finds the end and cleans up, outside of whoever called us. */
 		(void)shutdown(session->socket, SHUT_RDWR);
 	}

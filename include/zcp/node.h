@@ -89,6 +89,7 @@ struct zcp_node_options {
  *                  it: set fences = "symmetric" in its configuration
  *   -EUSERS        the runtime has max_nodes nodes
  *   -ETIMEDOUT     no answer within the timeout
+ *   -ENOTCONN      the runtime hung up each time within the timeout: see its log
  *   -EMFILE -ENFILE -ENOMEM -EIO and what connect(2), mmap(2) and posix_spawn(3) give
  * The sentence that goes with it: zcp_node_error(NULL) in the same thread.
  */
@@ -124,7 +125,8 @@ ZCP_API const char *zcp_node_error(const struct zcp_node *node);
  *
  * @return 0: take from your subscribers; -ETIMEDOUT; -EINTR: a signal handler ran or
  *   zcp_node_interrupt() was called; -EINVAL: the node has no subscriber and the timeout is
- *   ZCP_FOREVER; -EOWNERDEAD: the handle was inherited over fork()
+ *   ZCP_FOREVER; -EOWNERDEAD: the handle was inherited over fork(); -ENOTSUP: the kernel
+ *   refuses membarrier since the node was opened: set fences = "symmetric"
  */
 ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns);
 
@@ -135,8 +137,11 @@ ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns
  * callback are passed over. A callback may loan and publish, and may close any subscriber
  * but its own.
  *
+ * A subscriber that holds all it may hold is passed over until something is released.
+ *
  * @return 0: at least one callback ran; else as zcp_node_wait(), -EINVAL where the node
- *   has no subscriber with a callback and the timeout is ZCP_FOREVER
+ *   has no subscriber with a callback and the timeout is ZCP_FOREVER; or, where a message
+ *   lies in memory that cannot be mapped, as zcp_subscriber_take()
  */
 ZCP_API ZCP_MUST_USE int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns);
 

@@ -159,7 +159,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_discard(struct zcp_publisher *publisher,
  * Copies `size` bytes into a loan and publishes it, for small messages and for payloads
  * that cannot be written in place.
  *
- * @return 0, or the errors of zcp_publisher_loan()
+ * @return 0, or the errors of zcp_publisher_loan(); -EINTR as zcp_publisher_publish()
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_send(struct zcp_publisher *publisher, const void *data,
 					    size_t size);

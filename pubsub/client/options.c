@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pubsub/client/node.h"
+#include "pubsub/wire/name.h"
 
 int zcp_options_copy(void *ours, size_t our_size, const void *theirs)
 {
@@ -47,6 +48,8 @@ int zcp_node_check_topic(struct zcp_node *node, const char *name)
 				"configuration; open each topic by its name",
 				name);
 	}
+	if (!zcp_name_is_utf8(name))
+		return zcp_node_fail(node, -EINVAL, "the topic's name is not UTF-8: encode it so");
 	return 0;
 }
 

@@ -88,6 +88,7 @@ static void topic_name_is_malformed(void)
 	node = zcp_test_node();
 	check_name("", -EINVAL, "topic's name is empty");
 	check_name(NULL, -EINVAL, "topic's name is empty");
+	check_name("caf\xe9", -EINVAL, "not UTF-8");
 	check_name("a\nb", -EINVAL, "control character (0x0a) at byte 2");
 	check_name("\x7f", -EINVAL, "control character (0x7f) at byte 1");
 	check_name("camera/*", -EINVAL, "'camera/*' has a '*'|wildcards are for the configuration");
