@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pools for topics: their own, which grow with what publishers declare, and named ones.
+ */
+#include "runtime/provision.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pubsub/util.h"
+#include "runtime/admission.h"
+#include "runtime/log.h"
+
+/* Address space that one size class of an automatic pool may span; memory is taken by use. */
+#define AUTOMATIC_SPAN_MAX (UINT64_C(64) << 30)
+#define AUTOMATIC_PAYLOAD_MAX (UINT64_C(1) << 46)
+#define AUTOMATIC_CHUNKS_MAX (UINT64_C(1) << 20)
+
+int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
+			const struct zcpd_topic_config *config, struct zcpd_pool **poolp)
+{
+	struct zcpd_pool *pool;
+	int r;
+
+	if (!config->pool)
+		return zcpd_pool_new(poolp, ++registry->last_id, registry->domain_id, topic_name,
+				     true);
+	LIST_FOREACH(pool, &registry->pools, link) {
+		if (strcmp(pool->name, config->pool) == 0) {
+			*poolp = pool;
+			return 0;
+		}
+	}
+	r = zcpd_pool_new(&pool, ++registry->last_id, registry->domain_id, config->pool, false);
+	if (r < 0)
+		return r;
+	r = zcpd_pool_add_configured(pool, zcpd_config_pool(registry->config, config->pool));
+	if (r < 0) {
+		zcpd_pool_free(pool);
+		return r;
+	}
+	LIST_INSERT_HEAD(&registry->pools, pool, link);
+	*poolp = pool;
+	return 0;
+}
+
+int zcpd_provision_failed(int r, const char *what, const char *name, char *text, size_t text_size)
+{
+	(void)snprintf(text, text_size, "%s '%s': %s: raise the runtime's limits (ulimit)", what,
+		       name, strerror(-r));
+	return r;
+}
+
+/* A size class for payloads that no class of the topic's own pool holds. */
+static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
+{
+	struct zcpd_topic *topic = publisher->topic;
+	struct zcpd_pool *pool = topic->pool;
+	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->max_payload;
+	uint64_t limit = zcpd_topic_limit_demand(&topic->config);
+	uint64_t now = zcpd_topic_demand(topic, publisher), most;
+	uint32_t first = pool->view.n_classes;
+	int r;
+
+	if (first > 0 && payload <= largest)
+		return 0;
+	/* Twice as large each time, so that a few classes reach everywhere. */
+	if (payload < 2 * largest)
+		payload = 2 * largest;
+	/* More is refused with the class; here the stride would wrap. */
+	if (payload > AUTOMATIC_PAYLOAD_MAX)
+		return -EINVAL;
+	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(payload);
+	if (most > AUTOMATIC_CHUNKS_MAX)
+		most = AUTOMATIC_CHUNKS_MAX;
+	if (most < now)
+		most = now;
+	if (limit < now)
+		limit = now;
+	r = zcpd_pool_add_class(pool, payload, (uint32_t)(limit < most ? limit : most));
+	if (r < 0)
+		return r;
+	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->name,
+		   pool->view.classes[first].n_chunks, payload);
+	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
+		if (topic->publishers[p])
+			registry->events.grown(topic->publishers[p], first, registry->events.user);
+	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
+		if (topic->subscribers[s])
+			registry->events.grown(topic->subscribers[s], first, registry->events.user);
+	return 0;
+}
+
+int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
+			   uint64_t wanted, char *text, size_t text_size)
+{
+	struct zcpd_topic *topic = publisher->topic;
+	struct zcpd_pool *pool = topic->pool;
+	uint64_t most = topic->config.max_payload;
+	char size[64];
+	int r;
+
+	if (!pool->automatic && (most == 0 || zcpd_pool_max_payload(pool) < most))
+		most = zcpd_pool_max_payload(pool);
+	if (most > 0 && wanted > most) {
+		zcpd_format_size(most, size, sizeof(size));
+		(void)snprintf(text, text_size,
+			       "max_payload of %" PRIu64
+			       " bytes is more than topic '%s' holds (%s, by "
+			       "its configuration): lower it, or raise %s",
+			       wanted, topic->name, size,
+			       pool->automatic ? "max_payload of the topic" : "a size of the pool");
+		return -EMSGSIZE;
+	}
+	publisher->max_payload = wanted ? wanted : most ? most : zcpd_pool_max_payload(pool);
+	if (publisher->max_payload == 0) {
+		(void)snprintf(text, text_size,
+			       "no payload size is known for topic '%s': set max_payload in the "
+			       "publisher's options or in the configuration",
+			       topic->name);
+		return -EINVAL;
+	}
+	if (!pool->automatic)
+		return 0;
+	r = grow(registry, publisher);
+	if (r == -EINVAL || r == -ENOSPC) {
+		(void)snprintf(text, text_size,
+			       "a payload of %" PRIu64
+			       " bytes is more than topic '%s' can have: lower "
+			       "max_payload",
+			       publisher->max_payload, topic->name);
+		return -EMSGSIZE;
+	}
+	return r < 0 ? zcpd_provision_failed(r, "cannot make the pool of topic", topic->name, text,
+					     text_size) :
+		       0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which pool a topic has, and that it holds what a publisher declares.
+ */
+#ifndef ZCPD_PROVISION_H
+#define ZCPD_PROVISION_H
+
+#include "runtime/registry.h"
+
+/*
+ * The pool of a topic that is about to begin: one of its own, still without a size class, or
+ * the named one of its configuration. Returns 0, -ENOMEM, -EMFILE, -ENFILE.
+ */
+__attribute__((warn_unused_result)) int zcpd_provision_pool(struct zcpd_registry *registry,
+							    const char *topic_name,
+							    const struct zcpd_topic_config *config,
+							    struct zcpd_pool **pool);
+
+/*
+ * Settles the largest payload of a publisher (`wanted` bytes, 0: what the topic has), and
+ * sees to a size class that holds it. Returns 0; -EMSGSIZE: more than the topic may have;
+ * -EINVAL: no size is known; or what making regions gives; with a sentence in `text`.
+ */
+__attribute__((warn_unused_result)) int zcpd_provision_payload(struct zcpd_registry *registry,
+							       struct zcpd_endpoint *publisher,
+							       uint64_t wanted, char *text,
+							       size_t text_size);
+
+/* The sentence for regions that could not be made; returns `r`. */
+int zcpd_provision_failed(int r, const char *what, const char *name, char *text, size_t text_size);
+
+#endif
