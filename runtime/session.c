@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a packet to an answer.
+ * Connections: who is at the other end, what is sent, and the end.
  */
 #include "runtime/session.h"
 
@@ -15,8 +15,8 @@
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
-#include "runtime/info.h"
 #include "runtime/log.h"
+#include "runtime/request.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
@@ -122,7 +122,7 @@ static void disconnect(struct zcpd_session *session)
 }
 
 /* What the peer sent is not what a node sends: it loses its connection and nothing else. */
-static void refuse(struct zcpd_session *session, const char *why)
+void zcpd_session_refuse(struct zcpd_session *session, const char *why)
 {
 	zcpd_warning("node '%s' (pid %u): %s: disconnected", session->node, session->pid, why);
 	disconnect(session);
@@ -159,8 +159,8 @@ fail:
 }
 
 /* Nothing that is sent can fail for the caller: a peer that cannot be told is shut off. */
-static void send_message(struct zcpd_session *session, const struct zcp_message *message,
-			 const int *fds, uint32_t n_fds)
+void zcpd_session_send(struct zcpd_session *session, const struct zcp_message *message,
+		       const int *fds, uint32_t n_fds)
 {
 	int r = -EAGAIN;
 
@@ -181,168 +181,21 @@ static void send_message(struct zcpd_session *session, const struct zcp_message 
 	}
 }
 
-static void send_error(struct zcpd_session *session, uint64_t id, int code, const char *text)
+void zcpd_session_send_error(struct zcpd_session *session, uint64_t id, int code, const char *text)
 {
 	struct zcp_message reply = { .type = ZCP_MESSAGE_ERROR, .id = id };
 
 	reply.u.error.code = (uint32_t)-code;
 	(void)snprintf(reply.u.error.text, sizeof(reply.u.error.text), "%s", text);
 	zcpd_debug("node '%s' (pid %u) is refused: %s", session->node, session->pid, text);
-	send_message(session, &reply, NULL, 0);
+	zcpd_session_send(session, &reply, NULL, 0);
 }
 
-static void send_ok(struct zcpd_session *session, uint64_t id)
+void zcpd_session_send_ok(struct zcpd_session *session, uint64_t id)
 {
 	struct zcp_message reply = { .type = ZCP_MESSAGE_OK, .id = id };
 
-	send_message(session, &reply, NULL, 0);
-}
-
-static void hello(struct zcpd_session *session, const struct zcp_message *message)
-{
-	const struct zcp_hello *hello = &message->u.hello;
-	struct zcp_message reply = { .type = ZCP_MESSAGE_WELCOME, .id = message->id };
-	char text[ZCP_TEXT_SIZE];
-	int signal;
-
-	(void)snprintf(session->node, sizeof(session->node), "%s", hello->name);
-	/* It goes into the log and onto people's terminals. */
-	for (char *c = session->node; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	if (session->greeted) {
-		refuse(session, "introduces itself twice");
-		return;
-	}
-	if (hello->fingerprint != zcp_layout_fingerprint()) {
-		send_error(
-			session, message->id, -EPROTO,
-			"this node has another memory layout than the runtime (zcpd " ZCP_VERSION_STRING
-			"): bring zcpd and libzcp to one build");
-		return;
-	}
-	signal = zcpd_registry_take_signal(session->registry);
-	if (signal < 0) {
-		(void)snprintf(
-			text, sizeof(text),
-			"the runtime has %u nodes, as many as max_nodes in [runtime] allows: "
-			"raise it",
-			session->registry->signals.n_signals);
-		send_error(session, message->id, signal, text);
-		return;
-	}
-	session->signal = (uint32_t)signal;
-	session->greeted = true;
-	session->id = ++session->registry->last_id;
-	reply.u.welcome.domain_id = session->registry->domain_id;
-	reply.u.welcome.fingerprint = zcp_layout_fingerprint();
-	reply.u.welcome.node = session->id;
-	reply.u.welcome.signal = session->signal;
-	reply.u.welcome.symmetric = session->registry->symmetric;
-	(void)strcpy(reply.u.welcome.version, ZCP_VERSION_STRING);
-	zcpd_debug("node '%s' (pid %u, user %u) has come", session->node, session->pid,
-		   session->uid);
-	send_message(session, &reply, &session->registry->signals_fd, 1);
-}
-
-static void send_signal(struct zcpd_session *session, uint64_t id, uint32_t signal);
-
-static void send_opened(struct zcpd_endpoint *endpoint, struct zcp_message *reply)
-{
-	const struct zcpd_topic *topic = endpoint->topic;
-	int fds[ZCP_PACKET_FDS_MAX];
-	uint32_t n_fds = 1;
-
-	fds[0] = topic->fd;
-	n_fds += zcpd_pool_fds(topic->pool, 0, endpoint->is_publisher, fds + 1);
-	reply->type = ZCP_MESSAGE_OPENED;
-	reply->id = endpoint->request_id;
-	reply->u.opened.endpoint = endpoint->id;
-	reply->u.opened.slot = endpoint->slot;
-	reply->u.opened.timestamps = topic->config.timestamps;
-	send_message(endpoint->session, reply, fds, n_fds);
-}
-
-static struct zcpd_client client_of(struct zcpd_session *session)
-{
-	return (struct zcpd_client){
-		.node = session->node,
-		.pid = session->pid,
-		.signal = session->signal,
-		.session = session,
-	};
-}
-
-static void remember(struct zcpd_session *session, struct zcpd_endpoint *endpoint,
-		     uint64_t request_id)
-{
-	endpoint->opened_by = request_id;
-	LIST_INSERT_HEAD(&session->endpoints, endpoint, link);
-}
-
-static void open_publisher(struct zcpd_session *session, const struct zcp_message *message)
-{
-	struct zcpd_client client = client_of(session);
-	struct zcp_message reply = { .type = ZCP_MESSAGE_OPENED };
-	struct zcpd_endpoint *publisher;
-	char text[ZCP_TEXT_SIZE];
-	int r;
-
-	r = zcpd_registry_open_publisher(session->registry, &client, &message->u.open_publisher,
-					 &publisher, text, sizeof(text));
-	if (r < 0) {
-		send_error(session, message->id, r, text);
-		return;
-	}
-	remember(session, publisher, message->id);
-	publisher->request_id = message->id;
-	reply.u.opened.owner = publisher->owner;
-	reply.u.opened.loans = publisher->loans;
-	reply.u.opened.max_payload = publisher->max_payload;
-	send_opened(publisher, &reply);
-	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++) {
-		const struct zcpd_endpoint *subscriber = publisher->topic->subscribers[s];
-
-		if (subscriber && session->registry->signal_fds[subscriber->signal] >= 0)
-			send_signal(session, 0, subscriber->signal);
-	}
-}
-
-static void open_subscriber(struct zcpd_session *session, const struct zcp_message *message)
-{
-	struct zcpd_client client = client_of(session);
-	struct zcpd_endpoint *subscriber;
-	char text[ZCP_TEXT_SIZE];
-	int r;
-
-	r = zcpd_registry_open_subscriber(session->registry, &client, &message->u.open_subscriber,
-					  message->id, &subscriber, text, sizeof(text));
-	if (r < 0)
-		send_error(session, message->id, r, text);
-	else
-		remember(session, subscriber, message->id);
-}
-
-void zcpd_session_joined(struct zcpd_endpoint *subscriber)
-{
-	const struct zcpd_topic *topic = subscriber->topic;
-	struct zcp_message reply = { .type = ZCP_MESSAGE_OPENED };
-	struct zcp_start starts[ZCP_TOPIC_PUBLISHERS_MAX];
-
-	if (!subscriber->session)
-		return;
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		/* SEQ-A1: after the grace period, so that this one is sent to it for certain. */
-		starts[p].seq = atomic_load_explicit(&topic->view.publishers[p].next_seq,
-						     memory_order_acquire);
-	reply.u.opened.holder = subscriber->holder;
-	reply.u.opened.depth_log2 = subscriber->depth_log2;
-	reply.u.opened.held = subscriber->held;
-	reply.u.opened.on_full = subscriber->on_full;
-	reply.u.opened.unsure = subscriber->unsure;
-	reply.u.opened.starts = starts;
-	reply.u.opened.n_starts = topic->view.geometry.max_publishers;
-	send_opened(subscriber, &reply);
+	zcpd_session_send(session, &reply, NULL, 0);
 }
 
 void zcpd_session_closed(struct zcpd_endpoint *endpoint)
@@ -353,169 +206,10 @@ void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 		return;
 	LIST_REMOVE(endpoint, link);
 	if (endpoint->request_id)
-		send_ok(session, endpoint->request_id);
+		zcpd_session_send_ok(session, endpoint->request_id);
 	/* The last one of a node that did not wait for it. */
 	if (session->socket < 0 && LIST_EMPTY(&session->endpoints))
 		end_session(session);
-}
-
-/* An endpoint that was opened by a request whose answer the node has given up. */
-static struct zcpd_endpoint *find_opened_by(struct zcpd_session *session, uint64_t request_id)
-{
-	struct zcpd_endpoint *endpoint;
-
-	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->opened_by == request_id)
-			return endpoint;
-	return NULL;
-}
-
-static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)
-{
-	struct zcpd_endpoint *endpoint;
-
-	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->id == id)
-			return endpoint;
-	return NULL;
-}
-
-static void close_endpoint(struct zcpd_session *session, const struct zcp_message *message)
-{
-	const struct zcp_close *close = &message->u.close;
-	struct zcpd_endpoint *endpoint = close->endpoint ?
-						 find_endpoint(session, close->endpoint) :
-						 find_opened_by(session, close->opened_by);
-
-	if (!endpoint || endpoint->state == ZCPD_ENDPOINT_LEAVING)
-		send_ok(session, message->id);
-	else
-		zcpd_registry_close(session->registry, endpoint, message->id);
-}
-
-static void send_classes(struct zcpd_endpoint *endpoint, uint64_t id, uint32_t first)
-{
-	struct zcp_message message = { .type = ZCP_MESSAGE_POOL_CLASSES, .id = id };
-	int fds[ZCP_PACKET_FDS_MAX];
-
-	message.u.pool_classes.endpoint = endpoint->id;
-	send_message(endpoint->session, &message, fds,
-		     zcpd_pool_fds(endpoint->topic->pool, first, endpoint->is_publisher, fds));
-}
-
-void zcpd_session_grown(struct zcpd_endpoint *endpoint, uint32_t first)
-{
-	if (endpoint->session && endpoint->state != ZCPD_ENDPOINT_JOINING)
-		send_classes(endpoint, 0, first);
-}
-
-static void send_signal(struct zcpd_session *session, uint64_t id, uint32_t signal)
-{
-	const struct zcpd_registry *registry = session->registry;
-	struct zcp_message message = { .type = ZCP_MESSAGE_SIGNAL, .id = id };
-
-	message.u.signal.signal = signal;
-	/* Relaxed: the node wrote it before it sent us its eventfd. */
-	message.u.signal.node = atomic_load_explicit(&registry->signals.signals[signal].node,
-						     memory_order_relaxed);
-	send_message(session, &message, &registry->signal_fds[signal], 1);
-}
-
-void zcpd_session_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber)
-{
-	if (publisher->session)
-		send_signal(publisher->session, 0, subscriber->signal);
-}
-
-static void signal_fd(struct zcpd_session *session, const struct zcp_message *message,
-		      struct zcp_fds *fds)
-{
-	if (fds->n_fds != 1) {
-		refuse(session, "sent no eventfd where there should be one");
-		return;
-	}
-	zcpd_registry_set_signal_fd(session->registry, session->signal, zcp_steal_fd(&fds->fds[0]));
-	send_ok(session, message->id);
-}
-
-static void signal_get(struct zcpd_session *session, const struct zcp_message *message)
-{
-	uint32_t signal = message->u.signal_get.signal;
-
-	if (signal < session->registry->signals.n_signals &&
-	    session->registry->signal_fds[signal] >= 0)
-		send_signal(session, message->id, signal);
-	else
-		send_error(session, message->id, -ENOENT, "no node has an eventfd there");
-}
-
-static void pool_get(struct zcpd_session *session, const struct zcp_message *message)
-{
-	struct zcpd_endpoint *endpoint = find_endpoint(session, message->u.pool_get.endpoint);
-
-	if (endpoint)
-		send_classes(endpoint, message->id, 0);
-	else
-		send_error(session, message->id, -EINVAL, "no such endpoint");
-}
-
-static void answer(struct zcpd_session *session, const struct zcp_message *message)
-{
-	struct zcp_message reply = { .type = ZCP_MESSAGE_NONE };
-	char text[ZCP_TEXT_SIZE];
-	int r;
-
-	if (message->type == ZCP_MESSAGE_LIST)
-		r = zcpd_info_list(session->registry, &message->u.list, &reply, text, sizeof(text));
-	else
-		r = zcpd_info_topic(session->registry, &message->u.info, &reply, text,
-				    sizeof(text));
-	if (r < 0) {
-		send_error(session, message->id, r, text);
-		return;
-	}
-	reply.id = message->id;
-	send_message(session, &reply, NULL, 0);
-	zcp_message_deinit(&reply);
-}
-
-static void handle(struct zcpd_session *session, const struct zcp_message *message,
-		   struct zcp_fds *fds)
-{
-	if (!session->greeted && message->type != ZCP_MESSAGE_HELLO) {
-		refuse(session, "asks before it has introduced itself");
-		return;
-	}
-	switch (message->type) {
-	case ZCP_MESSAGE_HELLO:
-		hello(session, message);
-		break;
-	case ZCP_MESSAGE_OPEN_PUBLISHER:
-		open_publisher(session, message);
-		break;
-	case ZCP_MESSAGE_OPEN_SUBSCRIBER:
-		open_subscriber(session, message);
-		break;
-	case ZCP_MESSAGE_CLOSE:
-		close_endpoint(session, message);
-		break;
-	case ZCP_MESSAGE_POOL_GET:
-		pool_get(session, message);
-		break;
-	case ZCP_MESSAGE_SIGNAL_FD:
-		signal_fd(session, message, fds);
-		break;
-	case ZCP_MESSAGE_SIGNAL_GET:
-		signal_get(session, message);
-		break;
-	case ZCP_MESSAGE_LIST:
-	case ZCP_MESSAGE_INFO:
-		answer(session, message);
-		break;
-	default:
-		send_error(session, message->id, -EOPNOTSUPP,
-			   "the runtime does not take this message");
-	}
 }
 
 static void flush_packets(struct zcpd_session *session)
@@ -545,7 +239,7 @@ static void receive(struct zcpd_session *session)
 
 	switch (r) {
 	case 0:
-		handle(session, &message, &fds);
+		zcpd_request_handle(session, &message, &fds);
 		break;
 	case -EAGAIN:
 		break;
@@ -559,13 +253,14 @@ static void receive(struct zcpd_session *session)
 			       ") speaks protocol version %d and this "
 			       "node version %u: bring zcpd and libzcp to one version",
 			       ZCP_PROTOCOL_VERSION, message.version);
-		send_error(session, message.id, -EPROTO, text);
+		zcpd_session_send_error(session, message.id, -EPROTO, text);
 		break;
 	case -EOPNOTSUPP:
-		send_error(session, message.id, r, "the runtime does not know this message");
+		zcpd_session_send_error(session, message.id, r,
+					"the runtime does not know this message");
 		break;
 	default:
-		refuse(session, "sent a malformed message");
+		zcpd_session_refuse(session, "sent a malformed message");
 	}
 	zcp_message_deinit(&message);
 }

@@ -61,6 +61,18 @@ zcpd_session_new(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_reg
 /* The runtime ends: the connection is closed, what it owns is left as it is. */
 void zcpd_session_abandon(struct zcpd_session *session);
 
+/*
+ * Sends, or keeps until the client reads; descriptors are borrowed. Nothing that is sent can
+ * fail for the caller: a client that cannot be told is shut off.
+ */
+void zcpd_session_send(struct zcpd_session *session, const struct zcp_message *message,
+		       const int *fds, uint32_t n_fds);
+void zcpd_session_send_error(struct zcpd_session *session, uint64_t id, int code, const char *text);
+void zcpd_session_send_ok(struct zcpd_session *session, uint64_t id);
+
+/* What the client sent is not what a node sends: it loses its connection. */
+void zcpd_session_refuse(struct zcpd_session *session, const char *why);
+
 /* What the registry tells: see struct zcpd_registry_events. */
 void zcpd_session_joined(struct zcpd_endpoint *subscriber);
 void zcpd_session_closed(struct zcpd_endpoint *endpoint);

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a node asks, and the answers.
+ */
+#ifndef ZCPD_REQUEST_H
+#define ZCPD_REQUEST_H
+
+#include "runtime/session.h"
+
+/* Acts on one message of a session; takes out of `fds` what it keeps. */
+void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message *message,
+			 struct zcp_fds *fds);
+
+#endif
