@@ -29,14 +29,30 @@ static void set_active(struct zcpd_topic *topic, uint32_t slot, bool active)
 			      memory_order_release);
 }
 
-/* Wakes those who wait for members. */
-static void announce_change(struct zcpd_topic *topic)
+void zcpd_members_announce(struct zcpd_topic *topic)
 {
 	struct zcp_topic_shm *shm = topic->view.shm;
+	uint32_t n = 0;
 
+	/* Relaxed: our own words. */
+	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
+		n += (uint32_t)__builtin_popcountll(
+			atomic_load_explicit(&shm->active[w], memory_order_relaxed));
+	/*
+	 * MEMBERS-R1 pairs with MEMBERS-A1 in zcp_publisher_n_subscribers(): next_seq was read
+	 * before whoever waits can go on.
+	 */
+	atomic_store_explicit(&shm->n_subscribers, n, memory_order_release);
 	/* CHANGES-R1 pairs with CHANGES-A1 in zcp_publisher_wait_subscribers(). */
 	(void)atomic_fetch_add_explicit(&shm->changes, 1, memory_order_release);
 	zcp_futex_wake_all(&shm->changes);
+}
+
+static void settle_start(struct zcpd_grace *grace, const struct zcpd_topic *topic, uint32_t p)
+{
+	/* SEQ-A1: whatever has a lower number was pushed, or was not for us. */
+	grace->starts[p] = atomic_load_explicit(&topic->view.publishers[p].next_seq,
+						memory_order_acquire);
 }
 
 void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, bool symmetric)
@@ -54,6 +70,7 @@ void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, 
 						     memory_order_acquire);
 		if (topic->publishers[p] && (grace->ops[p] & 1))
 			grace->waiting |= UINT64_C(1) << p;
+		settle_start(grace, topic, p);
 	}
 }
 
@@ -63,10 +80,13 @@ bool zcpd_grace_is_over(struct zcpd_grace *grace, const struct zcpd_topic *topic
 		uint32_t p = (uint32_t)__builtin_ctzll(left);
 
 		/* OP-A1, as above; another odd one began after the heavy fence. */
-		if (!topic->publishers[p] ||
-		    atomic_load_explicit(&topic->view.publishers[p].op, memory_order_acquire) !=
+		if (topic->publishers[p] &&
+		    atomic_load_explicit(&topic->view.publishers[p].op, memory_order_acquire) ==
 			    grace->ops[p])
-			grace->waiting &= ~(UINT64_C(1) << p);
+			continue;
+		grace->waiting &= ~(UINT64_C(1) << p);
+		/* What it was publishing may not have been for us. */
+		settle_start(grace, topic, p);
 	}
 	return grace->waiting == 0;
 }
@@ -99,7 +119,7 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
 	set_publisher(topic, publisher->slot, true);
-	announce_change(topic);
+	zcpd_members_announce(topic);
 }
 
 static void clear_dropped(struct zcpd_topic *topic, uint32_t ref, uint32_t holder)
@@ -224,7 +244,7 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 	atomic_store_explicit(&slot->op, op + (op & 1), memory_order_release);
 	set_publisher(topic, publisher->slot, false);
 	wake_subscribers(topic, signals, signal_fds);
-	announce_change(topic);
+	zcpd_members_announce(topic);
 }
 
 static void reset_lanes(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber)
@@ -262,7 +282,6 @@ void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscr
 	atomic_store_explicit(&slot->n_taken, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_lost, 0, memory_order_relaxed);
 	set_active(topic, subscriber->slot, true);
-	announce_change(topic);
 }
 
 /* Publishers that wait for room look again, and find the subscriber gone. */
@@ -282,7 +301,7 @@ static void wake_blocked(struct zcpd_topic *topic)
 void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
 {
 	set_active(topic, subscriber->slot, false);
-	announce_change(topic);
+	zcpd_members_announce(topic);
 	zcp_fence_full();
 	wake_blocked(topic);
 }

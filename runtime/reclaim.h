@@ -33,6 +33,9 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
 			    const struct zcp_signals *signals, const int *signal_fds);
 
+/* Tells those who wait for members: after zcpd_grace_begin(), which settles where they begin. */
+void zcpd_members_announce(struct zcpd_topic *topic);
+
 /* A subscriber joins: its lanes are reset, publishers see it; the grace period follows. */
 void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);
 

@@ -471,6 +471,7 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	tell_publishers(registry, subscriber);
 	zcpd_subscriber_join(topic, subscriber);
 	begin_grace(registry, subscriber);
+	zcpd_members_announce(topic);
 	*endpoint = subscriber;
 	subscriber = NULL;
 	(void)zcpd_registry_poll(registry);

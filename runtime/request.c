@@ -148,9 +148,7 @@ void zcpd_session_joined(struct zcpd_endpoint *subscriber)
 	if (!subscriber->session)
 		return;
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		/* SEQ-A1: after the grace period, so that this one is sent to it for certain. */
-		starts[p].seq = atomic_load_explicit(&topic->view.publishers[p].next_seq,
-						     memory_order_acquire);
+		starts[p].seq = subscriber->grace.starts[p];
 	reply.u.opened.holder = subscriber->holder;
 	reply.u.opened.depth_log2 = subscriber->depth_log2;
 	reply.u.opened.held = subscriber->held;

@@ -28,6 +28,8 @@ enum zcpd_endpoint_state {
 struct zcpd_grace {
 	uint64_t waiting;
 	uint64_t ops[ZCP_TOPIC_PUBLISHERS_MAX];
+	/* the first number of each that is sent for certain to whoever has joined */
+	uint64_t starts[ZCP_TOPIC_PUBLISHERS_MAX];
 };
 
 struct zcpd_endpoint {

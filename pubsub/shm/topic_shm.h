@@ -118,7 +118,9 @@ struct zcp_topic_shm {
 	_Atomic uint64_t used;
 	_Atomic uint64_t sleepers[ZCP_TOPIC_SUBSCRIBER_WORDS];
 	_Atomic uint32_t changes;
-	uint32_t reserved_version[3];
+	/* written by: the runtime; subscribers whose first number is settled: for waiters */
+	_Atomic uint32_t n_subscribers;
+	uint32_t reserved_version[2];
 	/* written by: the runtime; read by: publishers when `version` has changed */
 	_Atomic uint64_t active[ZCP_TOPIC_SUBSCRIBER_WORDS];
 	/* publisher slots that have a publisher */
@@ -144,6 +146,7 @@ static_assert(offsetof(struct zcp_topic_shm, version) == 128, "layout");
 static_assert(offsetof(struct zcp_topic_shm, used) == 136, "layout");
 static_assert(offsetof(struct zcp_topic_shm, sleepers) == 144, "layout");
 static_assert(offsetof(struct zcp_topic_shm, changes) == 176, "layout");
+static_assert(offsetof(struct zcp_topic_shm, n_subscribers) == 180, "layout");
 static_assert(offsetof(struct zcp_topic_shm, active) == 192, "layout");
 static_assert(offsetof(struct zcp_topic_shm, publishers) == 224, "layout");
 static_assert(offsetof(struct zcp_topic_shm, name) == 256, "layout");
