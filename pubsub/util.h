@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define ZCP_CLEANUP(function) __attribute__((cleanup(function)))
-#define ZCP_CHECKED __attribute__((warn_unused_result))
 /* For the rare call whose failure changes nothing; the place says why. */
 #define ZCP_IGNORE(call)                                                                           \
 	do {                                                                                       \

@@ -131,8 +131,9 @@ ZCP_API struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subsc
  *   -EMFILE      as many samples are held as the subscriber declared: release one, or
  *                raise `held`
  *   -EOWNERDEAD  inherited over fork(): open a node in the child
- *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM, and -EMFILE too: the message lies in memory that was added to
- *                the pool just now and could not be mapped; it stays in the queue
+ *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM, and -EMFILE too: the message lies in
+ *                memory that was added to the pool just now and could not be mapped; it
+ *                stays in the queue
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_take(struct zcp_subscriber *subscriber,
 					     struct zcp_sample *sample);

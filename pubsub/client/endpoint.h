@@ -31,8 +31,8 @@ struct zcp_endpoint {
 };
 
 /*
- * Asks the runtime for an endpoint of topic `name` and maps its topic and pool. Returns 0 with *endpoint
- * and the runtime's answer (zcp_message_deinit() it), or the errors of zcp_publisher_open() and
+ * Asks the runtime for an endpoint of topic `name` and maps its topic and pool.
+ * Returns 0 with *endpoint and the runtime's answer (zcp_message_deinit() it), or the errors of zcp_publisher_open() and
  * zcp_subscriber_open().
  */
 __attribute__((warn_unused_result)) int zcp_endpoint_init(struct zcp_endpoint *endpoint,

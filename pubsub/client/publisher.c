@@ -113,7 +113,7 @@ void zcp_publisher_add_classes(struct zcp_publisher *publisher, const struct zcp
 	if (zcp_endpoint_map_classes(&publisher->endpoint, fds->fds, fds->n_fds) < 0)
 		return;
 	for (uint32_t i = 0; i < publisher->endpoint.pool.n_classes; i++)
-		/* Without memory for it the class is used by the round alone. */
+		/* Without memory for it the publisher does without the class. */
 		ZCP_IGNORE(zcp_writer_add_class(&publisher->writer, i));
 }
 

@@ -135,8 +135,8 @@ __attribute__((warn_unused_result)) int zcp_reader_arm(struct zcp_reader *reader
 void zcp_reader_disarm(struct zcp_reader *reader);
 
 /*
- * Whether a take may find something, and has room for it; for the second look before a sleep, after a full
- * fence. Also finds a lane again whose publisher has gone on without us.
+ * Whether a take may find something, and has room for it; for the second look before a
+ * sleep, after a full fence. Also finds a lane again whose publisher has gone on without us.
  */
 bool zcp_reader_is_ready(struct zcp_reader *reader);
 

@@ -196,7 +196,7 @@ __attribute__((noinline)) static void refresh(struct zcp_writer *writer, uint64_
 	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
 		writer->holders[i] = 0;
 	for (uint32_t w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++) {
-		/* TOPIC-A1 pairs with TOPIC-R1 in zcpd_members_join(): its slot is complete. */
+		/* TOPIC-A1 pairs with TOPIC-R1 in set_active(): its slot is complete. */
 		uint64_t active = atomic_load_explicit(&shm->active[w], memory_order_acquire);
 
 		writer->members[w] = 0;
