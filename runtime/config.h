@@ -28,6 +28,12 @@ enum zcpd_config_fences {
 	ZCPD_CONFIG_FENCES_SYMMETRIC, /* never membarrier */
 };
 
+/* From which publisher a subscriber that does not ask takes first. */
+enum zcpd_config_order {
+	ZCPD_CONFIG_ORDER_TURN, /* each in turn */
+	ZCPD_CONFIG_ORDER_TIME, /* the one whose message was published first */
+};
+
 /* [runtime] */
 struct zcpd_runtime_config {
 	uint32_t log_level; /* enum zcpd_config_log_level */
@@ -45,6 +51,9 @@ struct zcpd_topic_config {
 	uint32_t max_depth; /* never smaller than depth */
 	uint32_t loans;
 	uint32_t held;
+	uint32_t history;
+	bool keep_history;
+	uint32_t order; /* enum zcpd_config_order */
 	bool timestamps;
 	uint64_t max_payload; /* bytes; 0: what the publishers declare */
 	char *type;           /* NULL: what the first endpoint declares */

@@ -39,6 +39,12 @@ static const char *const fences[] = {
 	NULL,
 };
 
+static const char *const orders[] = {
+	[ZCPD_CONFIG_ORDER_TURN] = "turn",
+	[ZCPD_CONFIG_ORDER_TIME] = "time",
+	NULL,
+};
+
 #define RUNTIME(n, k, m, fb, lo, hi, h) KEY(n, k, zcpd_runtime_config, m, fb, lo, hi, 0, h)
 
 static const struct zcpd_config_key runtime_keys[] = {
@@ -63,6 +69,11 @@ static const struct zcpd_config_key topic_keys[] = {
 	TOPIC("max_depth", COUNT, max_depth, 256, 1, 65536, "largest queue depth one may ask for"),
 	TOPIC("loans", COUNT, loans, 2, 1, 1024, "loans at once of a publisher that does not ask"),
 	TOPIC("held", COUNT, held, 4, 1, 4096, "samples held by a subscriber that does not ask"),
+	TOPIC("history", COUNT, history, 0, 0, 1024, "messages kept for those who join later"),
+	TOPIC("keep_history", BOOLEAN, keep_history, false, 0, 0,
+	      "history stays when its publisher goes"),
+	CHOICE("order", zcpd_topic_config, order, ZCPD_CONFIG_ORDER_TURN, orders,
+	       "order of taking of a subscriber that does not ask"),
 	TOPIC("timestamps", BOOLEAN, timestamps, true, 0, 0, "messages carry their publish time"),
 	TOPIC_ONLY("type", STRING, type, 0, 1, ZCP_TYPE_NAME_MAX,
 		   "name of the type that endpoints must have"),

@@ -215,8 +215,10 @@ void zcpd_pool_class_info(const struct zcpd_pool *pool, uint32_t class_index,
 			info->n_used++;
 		if (state & ZCP_CHUNK_LOANED)
 			info->n_loaned++;
-		else if ((state & ZCP_CHUNK_FLAGS) || zcp_chunk_has_holders(chunk))
+		else if (zcp_chunk_has_holders(chunk))
 			info->n_held++;
+		else if (state & ZCP_CHUNK_FLAGS)
+			info->n_retained++;
 		else
 			info->n_free++;
 	}

@@ -59,7 +59,7 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	struct zcpd_topic *topic = publisher->topic;
 	struct zcpd_pool *pool = topic->pool;
 	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->max_payload;
-	uint64_t limit = zcpd_topic_limit_demand(&topic->config);
+	uint64_t limit = zcpd_topic_limit_demand(&topic->config, publisher->history);
 	uint64_t now = zcpd_topic_demand(topic, publisher), most;
 	uint32_t first = pool->view.n_classes;
 	int r;

@@ -12,6 +12,7 @@
 
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/lane.h"
+#include "runtime/history.h"
 #include "runtime/log.h"
 
 static void set_active(struct zcpd_topic *topic, uint32_t slot, bool active)
@@ -116,6 +117,7 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	atomic_store_explicit(&slot->owner, publisher->owner, memory_order_relaxed);
 	atomic_store_explicit(&slot->pid, publisher->pid, memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, publisher->signal, memory_order_relaxed);
+	atomic_store_explicit(&slot->history, publisher->history, memory_order_relaxed);
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
 	set_publisher(topic, publisher->slot, true);
@@ -181,27 +183,33 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 {
 	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
 	struct zcp_chunk_shm *chunk = zcpd_pool_descriptor(topic->pool, ref);
-	bool loaned = state & ZCP_CHUNK_LOANED, pushed = false;
-	uint64_t seq;
+	bool loaned = state & ZCP_CHUNK_LOANED, pushed = false, published;
+	uint64_t seq, next_seq, kept = 0;
 
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		if (topic->subscribers[s])
 			pushed |= recover_lane(topic, publisher, topic->subscribers[s], chunk, ref,
 					       state, loaned && inside);
 	seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
-	if (pushed &&
-	    (int64_t)(atomic_load_explicit(&slot->next_seq, memory_order_relaxed) - seq) <= 0)
+	next_seq = atomic_load_explicit(&slot->next_seq, memory_order_relaxed);
+	if (pushed && (int64_t)(next_seq - seq) <= 0) {
+		next_seq = seq + 1;
 		/* SEQ-R1, in the dead publisher's name. */
-		atomic_store_explicit(&slot->next_seq, seq + 1, memory_order_release);
+		atomic_store_explicit(&slot->next_seq, next_seq, memory_order_release);
+	}
+	/* Of the loans only the one that was being published has a number. */
+	published = loaned && inside && seq != 0 && seq == next_seq - 1;
+	if (topic->config.keep_history && publisher->history > 0 &&
+	    (published || (state & ZCP_CHUNK_RETAINED)))
+		kept = ZCP_CHUNK_RETAINED;
 	/*
 	 * CHUNK-R1, in its name. Fails only where somebody claims the chunk, which is his then;
 	 * nobody claims one that is LOANED.
 	 */
-	(void)atomic_compare_exchange_strong_explicit(
-		&chunk->state, &state,
-		zcp_state(zcp_state_generation(state), publisher->former,
-			  state & ZCP_CHUNK_FLAGS & ~ZCP_CHUNK_LOANED),
-		memory_order_release, memory_order_relaxed);
+	(void)atomic_compare_exchange_strong_explicit(&chunk->state, &state,
+						      zcp_state(zcp_state_generation(state),
+								publisher->former, kept),
+						      memory_order_release, memory_order_relaxed);
 }
 
 static void wake_subscribers(const struct zcpd_topic *topic, const struct zcp_signals *signals,
@@ -240,6 +248,8 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 				recover_chunk(topic, publisher, zcp_ref(c, i), state, op & 1);
 		}
 	}
+	topic->kept[publisher->slot] = zcpd_history_trim(topic, publisher->slot,
+							 publisher->history);
 	/* OP-R1, in its name. */
 	atomic_store_explicit(&slot->op, op + (op & 1), memory_order_release);
 	set_publisher(topic, publisher->slot, false);

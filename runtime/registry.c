@@ -14,6 +14,7 @@
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
 #include "runtime/admission.h"
+#include "runtime/history.h"
 #include "runtime/log.h"
 #include "runtime/provision.h"
 #include "runtime/reclaim.h"
@@ -65,6 +66,14 @@ int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config 
 	return r;
 }
 
+static void free_endpoint(struct zcpd_endpoint **endpointp)
+{
+	if (*endpointp)
+		zcp_close_fd(&(*endpointp)->backlog_fd);
+	free(*endpointp);
+	*endpointp = NULL;
+}
+
 static void free_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
 	struct zcpd_pool *pool = topic->pool;
@@ -85,9 +94,9 @@ void zcpd_registry_deinit(struct zcpd_registry *registry)
 		struct zcpd_topic *topic = LIST_FIRST(&registry->topics);
 
 		for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
-			free(topic->publishers[p]);
+			free_endpoint(&topic->publishers[p]);
 		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
-			free(topic->subscribers[s]);
+			free_endpoint(&topic->subscribers[s]);
 		free_topic(registry, topic);
 	}
 	for (uint32_t i = 0; registry->signal_fds && i < registry->signals.n_signals; i++)
@@ -212,7 +221,7 @@ static int get_topic(struct zcpd_registry *registry, const char *name, struct zc
 
 static void drop_if_unused(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
-	if (topic->n_publishers > 0 || topic->n_subscribers > 0)
+	if (topic->n_publishers > 0 || topic->n_subscribers > 0 || zcpd_topic_keeps_history(topic))
 		return;
 	zcpd_debug("topic '%s' ends", topic->name);
 	free_topic(registry, topic);
@@ -281,6 +290,23 @@ static int settle_owner(struct zcpd_endpoint *publisher)
 	return 0;
 }
 
+/* What the slot's former publishers have left is the new one's to let go of. */
+static int hand_history_on(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
+{
+	struct zcpd_topic *topic = publisher->topic;
+	ZCP_CLEANUP(zcp_backlog_deinit) struct zcp_backlog backlog = { .n_entries = 0 };
+	int r;
+
+	if (topic->kept[publisher->slot] == 0)
+		return 0;
+	r = zcpd_history_hand_on(topic, publisher, &backlog);
+	if (r < 0)
+		return r;
+	/* Should the rest fail: what is retained is still what the slot keeps. */
+	topic->kept[publisher->slot] = backlog.n_entries;
+	return zcp_backlog_export(&backlog, registry->domain_id, &publisher->backlog_fd);
+}
+
 static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 			  const struct zcp_open_publisher *request, char *text, size_t text_size)
 {
@@ -294,6 +320,12 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 	if (publisher->loans > LOANS_MAX) {
 		(void)snprintf(text, text_size, "loans is %u, and %u at most: lower it",
 			       publisher->loans, LOANS_MAX);
+		return -EINVAL;
+	}
+	publisher->history = request->history ? request->history : topic->config.history;
+	if (publisher->history > ZCP_TOPIC_HISTORY_MAX) {
+		(void)snprintf(text, text_size, "history is %u, and %u at most: lower it",
+			       publisher->history, ZCP_TOPIC_HISTORY_MAX);
 		return -EINVAL;
 	}
 	slot = zcpd_topic_publisher_slot(topic);
@@ -312,21 +344,28 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 	if (r < 0)
 		return r;
 	r = settle_owner(publisher);
-	if (r < 0)
+	if (r < 0) {
 		(void)snprintf(text, text_size,
 			       "pool '%s' has publishers in 32767 slots: use another pool",
 			       topic->pool->name);
-	return r;
+		return r;
+	}
+	r = hand_history_on(registry, publisher);
+	return r < 0 ? zcpd_provision_failed(r, "cannot hand on the history of topic", topic->name,
+					     text, text_size) :
+		       0;
 }
 
 static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t text_size)
 {
 	struct zcpd_endpoint *endpoint = calloc(1, sizeof(*endpoint));
 
-	if (endpoint)
-		endpoint->is_publisher = is_publisher;
-	else
+	if (!endpoint) {
 		(void)snprintf(text, text_size, "the runtime is out of memory");
+		return NULL;
+	}
+	endpoint->is_publisher = is_publisher;
+	endpoint->backlog_fd = -1;
 	return endpoint;
 }
 
@@ -334,7 +373,7 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 				 const struct zcp_open_publisher *request,
 				 struct zcpd_endpoint **endpoint, char *text, size_t text_size)
 {
-	ZCP_CLEANUP(zcp_free_memory) struct zcpd_endpoint *publisher = NULL;
+	ZCP_CLEANUP(free_endpoint) struct zcpd_endpoint *publisher = NULL;
 	struct zcpd_topic *topic;
 	int r;
 
@@ -355,11 +394,36 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	}
 	publisher->state = ZCPD_ENDPOINT_OPEN;
 	topic->publishers[publisher->slot] = publisher;
+	topic->kept[publisher->slot] = 0;
 	topic->n_publishers++;
 	zcpd_topic_set_type(topic, request->type);
 	zcpd_publisher_enter(topic, publisher);
 	*endpoint = publisher;
 	publisher = NULL;
+	return 0;
+}
+
+static int settle_order(struct zcpd_endpoint *subscriber, const struct zcp_open_subscriber *request,
+			char *text, size_t text_size)
+{
+	const struct zcpd_topic *topic = subscriber->topic;
+	uint32_t configured = topic->config.order == ZCPD_CONFIG_ORDER_TIME ? ZCP_ORDER_TIME :
+									      ZCP_ORDER_TURN;
+
+	subscriber->order = request->order ? request->order : configured;
+	if (subscriber->order > ZCP_ORDER_TIME) {
+		(void)snprintf(text, text_size, "order is %u: the node is of a newer version",
+			       subscriber->order);
+		return -EINVAL;
+	}
+	if (subscriber->order == ZCP_ORDER_TIME && !topic->config.timestamps) {
+		(void)snprintf(
+			text, text_size,
+			"topic '%s' has no timestamps, by its configuration, and this subscriber "
+			"asks for their order: set timestamps = true, or order = \"turn\"",
+			topic->name);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -384,13 +448,20 @@ static int settle_depth(struct zcpd_endpoint *subscriber, const struct zcp_open_
 			       subscriber->held, HELD_MAX);
 		return -ERANGE;
 	}
+	subscriber->history = request->history;
+	if (subscriber->history > ZCP_TOPIC_HISTORY_MAX) {
+		(void)snprintf(text, text_size, "history is %u, and %u at most: lower it",
+			       subscriber->history, ZCP_TOPIC_HISTORY_MAX);
+		return -ERANGE;
+	}
+	subscriber->backlog = zcpd_topic_backlog(topic, subscriber->history);
 	subscriber->on_full = request->on_full ? request->on_full : ZCP_ON_FULL_DROP_OLDEST;
 	if (subscriber->on_full > ZCP_ON_FULL_BLOCK) {
 		(void)snprintf(text, text_size, "on_full is %u: the node is of a newer version",
 			       subscriber->on_full);
 		return -EINVAL;
 	}
-	return 0;
+	return settle_order(subscriber, request, text, text_size);
 }
 
 static int open_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber,
@@ -443,7 +514,7 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 				  const struct zcp_open_subscriber *request, uint64_t request_id,
 				  struct zcpd_endpoint **endpoint, char *text, size_t text_size)
 {
-	ZCP_CLEANUP(zcp_free_memory) struct zcpd_endpoint *subscriber = NULL;
+	ZCP_CLEANUP(free_endpoint) struct zcpd_endpoint *subscriber = NULL;
 	struct zcpd_topic *topic;
 	int r;
 
@@ -489,7 +560,7 @@ static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint
 	topic->n_publishers--;
 	topic->n_messages_before += before - zcpd_topic_n_messages(topic);
 	registry->events.closed(publisher, registry->events.user);
-	free(publisher);
+	free_endpoint(&publisher);
 	drop_if_unused(registry, topic);
 }
 
@@ -505,7 +576,7 @@ static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *s
 	topic->n_subscribers--;
 	zcpd_pool_give_holder(topic->pool, subscriber->holder);
 	registry->events.closed(subscriber, registry->events.user);
-	free(subscriber);
+	free_endpoint(&subscriber);
 	drop_if_unused(registry, topic);
 }
 
@@ -539,6 +610,39 @@ void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoi
 		zcpd_subscriber_leave(endpoint->topic, endpoint);
 }
 
+static int give_history(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
+{
+	ZCP_CLEANUP(zcp_backlog_deinit) struct zcp_backlog backlog = { .n_entries = 0 };
+	int r;
+
+	if (subscriber->history == 0)
+		return 0;
+	r = zcpd_history_give(subscriber->topic, subscriber, &backlog);
+	if (r < 0 || backlog.n_entries == 0)
+		return r;
+	return zcp_backlog_export(&backlog, registry->domain_id, &subscriber->backlog_fd);
+}
+
+static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber,
+			bool certain)
+{
+	int r = give_history(registry, subscriber);
+
+	if (r < 0) {
+		registry->events.refused(subscriber, r, registry->events.user);
+		/* It stays pending, as one that leaves; what it was given is swept then. */
+		subscriber->request_id = 0;
+		subscriber->state = ZCPD_ENDPOINT_LEAVING;
+		zcpd_subscriber_leave(subscriber->topic, subscriber);
+		zcpd_grace_begin(&subscriber->grace, subscriber->topic, registry->symmetric);
+		return;
+	}
+	TAILQ_REMOVE(&registry->pending, subscriber, pending);
+	subscriber->unsure = !certain;
+	subscriber->state = ZCPD_ENDPOINT_OPEN;
+	registry->events.joined(subscriber, registry->events.user);
+}
+
 bool zcpd_registry_poll(struct zcpd_registry *registry)
 {
 	struct zcpd_endpoint *endpoint = TAILQ_FIRST(&registry->pending), *next;
@@ -553,10 +657,7 @@ bool zcpd_registry_poll(struct zcpd_registry *registry)
 			 * A publisher that is stopped in the middle of a publish must not keep
 			 * the subscriber out: the reader finds its lane again by itself.
 			 */
-			TAILQ_REMOVE(&registry->pending, endpoint, pending);
-			endpoint->unsure = !over;
-			endpoint->state = ZCPD_ENDPOINT_OPEN;
-			registry->events.joined(endpoint, registry->events.user);
+			finish_join(registry, endpoint, over);
 		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && over) {
 			TAILQ_REMOVE(&registry->pending, endpoint, pending);
 			finish_leave(registry, endpoint);

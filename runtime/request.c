@@ -70,13 +70,17 @@ static void send_opened(struct zcpd_endpoint *endpoint, struct zcp_message *repl
 	uint32_t n_fds = 1;
 
 	fds[0] = topic->fd;
-	n_fds += zcpd_pool_fds(topic->pool, 0, endpoint->is_publisher, fds + 1);
+	reply->u.opened.backlog = endpoint->backlog_fd >= 0;
+	if (endpoint->backlog_fd >= 0)
+		fds[n_fds++] = endpoint->backlog_fd;
+	n_fds += zcpd_pool_fds(topic->pool, 0, endpoint->is_publisher, fds + n_fds);
 	reply->type = ZCP_MESSAGE_OPENED;
 	reply->id = endpoint->request_id;
 	reply->u.opened.endpoint = endpoint->id;
 	reply->u.opened.slot = endpoint->slot;
 	reply->u.opened.timestamps = topic->config.timestamps;
 	zcpd_session_send(endpoint->session, reply, fds, n_fds);
+	zcp_close_fd(&endpoint->backlog_fd);
 }
 
 static struct zcpd_client client_of(struct zcpd_session *session)
@@ -114,6 +118,7 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 	publisher->request_id = message->id;
 	reply.u.opened.owner = publisher->owner;
 	reply.u.opened.loans = publisher->loans;
+	reply.u.opened.history = publisher->history;
 	reply.u.opened.max_payload = publisher->max_payload;
 	send_opened(publisher, &reply);
 	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++) {
@@ -153,10 +158,24 @@ void zcpd_session_joined(struct zcpd_endpoint *subscriber)
 	reply.u.opened.depth_log2 = subscriber->depth_log2;
 	reply.u.opened.held = subscriber->held;
 	reply.u.opened.on_full = subscriber->on_full;
+	reply.u.opened.order = subscriber->order;
 	reply.u.opened.unsure = subscriber->unsure;
 	reply.u.opened.starts = starts;
 	reply.u.opened.n_starts = topic->view.geometry.max_publishers;
 	send_opened(subscriber, &reply);
+}
+
+void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error)
+{
+	char text[ZCP_TEXT_SIZE];
+
+	if (!subscriber->session)
+		return;
+	(void)snprintf(text, sizeof(text),
+		       "cannot hand out the history of topic '%s': %s: raise the runtime's limits "
+		       "(ulimit), or ask for no history",
+		       subscriber->topic->name, strerror(-error));
+	zcpd_session_send_error(subscriber->session, subscriber->request_id, error, text);
 }
 
 /* An endpoint that was opened by a request whose answer the node has given up. */

@@ -106,7 +106,9 @@ static void watch_idleness(struct zcpd_server *server)
 {
 	uint64_t ms = server->config->runtime.idle_timeout_ns / 1000000;
 
-	if (server->until_idle && LIST_EMPTY(&server->sessions))
+	/* A topic without endpoints has history that is to be kept. */
+	if (server->until_idle && LIST_EMPTY(&server->sessions) &&
+	    LIST_EMPTY(&server->registry.topics))
 		(void)uv_timer_start(&server->idle_timer, on_idle, ms, 0);
 	else
 		(void)uv_timer_stop(&server->idle_timer);
@@ -215,6 +217,12 @@ static void on_joined(struct zcpd_endpoint *subscriber, void *user)
 	zcpd_session_joined(subscriber);
 }
 
+static void on_refused(struct zcpd_endpoint *subscriber, int error, void *user)
+{
+	(void)user;
+	zcpd_session_refused(subscriber, error);
+}
+
 static void on_closed(struct zcpd_endpoint *endpoint, void *user)
 {
 	(void)user;
@@ -238,6 +246,7 @@ static int start_registry(struct zcpd_server *server, char *text, size_t text_si
 {
 	const struct zcpd_registry_events events = {
 		.joined = on_joined,
+		.refused = on_refused,
 		.closed = on_closed,
 		.grown = on_grown,
 		.wakes = on_wakes,

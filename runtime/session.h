@@ -75,6 +75,7 @@ void zcpd_session_refuse(struct zcpd_session *session, const char *why);
 
 /* What the registry tells: see struct zcpd_registry_events. */
 void zcpd_session_joined(struct zcpd_endpoint *subscriber);
+void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error);
 void zcpd_session_closed(struct zcpd_endpoint *endpoint);
 void zcpd_session_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber);
 void zcpd_session_grown(struct zcpd_endpoint *endpoint, uint32_t first);

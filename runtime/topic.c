@@ -125,42 +125,80 @@ static bool has_left_messages(const struct zcpd_topic *topic, uint32_t publisher
 	return false;
 }
 
-uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
+/* What is retained in a slot at the most. */
+static uint32_t slot_history(const struct zcpd_topic *topic, uint32_t publisher)
 {
-	uint64_t n_lanes = 0, demand = 0, depths = 0;
+	return topic->publishers[publisher] ? topic->publishers[publisher]->history :
+					      topic->kept[publisher];
+}
 
+uint32_t zcpd_topic_backlog(const struct zcpd_topic *topic, uint32_t history)
+{
+	uint32_t n = 0;
+
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		uint32_t there = slot_history(topic, p);
+
+		n += there < history ? there : history;
+	}
+	return n;
+}
+
+bool zcpd_topic_keeps_history(const struct zcpd_topic *topic)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (topic->kept[p] > 0)
+			return true;
+	return false;
+}
+
+/* Everything that the publishers and those before them may use, and how many lanes have it. */
+static uint64_t publishers_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more,
+				  uint64_t *n_lanes)
+{
+	uint64_t demand = 0, history = 0;
+
+	*n_lanes = 0;
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		const struct zcpd_endpoint *publisher = topic->publishers[p];
 
+		if (!publisher && more && more->is_publisher && more->slot == p)
+			publisher = more;
 		if (publisher)
 			demand += publisher->loans;
-		if (publisher || has_left_messages(topic, p) ||
-		    (more && more->is_publisher && more->slot == p))
-			n_lanes++;
+		history += publisher ? publisher->history : topic->kept[p];
+		if (publisher || has_left_messages(topic, p))
+			(*n_lanes)++;
 	}
+	return demand + history + (history > 0);
+}
+
+uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
+{
+	uint64_t n_lanes, demand = publishers_demand(topic, more, &n_lanes), depths = 0;
+
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
 		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
 
 		if (!subscriber)
 			continue;
-		demand += subscriber->held;
+		demand += subscriber->held + subscriber->backlog;
 		depths += UINT64_C(1) << subscriber->depth_log2;
 	}
-	if (more && more->is_publisher)
-		demand += more->loans;
 	if (more && !more->is_publisher) {
-		demand += more->held;
+		demand += more->held + more->backlog;
 		depths += UINT64_C(1) << more->depth_log2;
 	}
 	return demand + depths * n_lanes;
 }
 
-uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config)
+uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_t history)
 {
-	uint64_t depth = UINT64_C(1) << zcpd_depth_log2(config->depth);
+	uint64_t per_lane = (UINT64_C(1) << zcpd_depth_log2(config->depth)) + history;
 
-	return (uint64_t)config->max_publishers * config->loans +
-	       config->max_subscribers * (depth * config->max_publishers + config->held);
+	return (uint64_t)config->max_publishers * (config->loans + (uint64_t)history) +
+	       config->max_subscribers * (per_lane * config->max_publishers + config->held) +
+	       (history > 0);
 }
 
 uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
@@ -202,6 +240,7 @@ static void publisher_info(const struct zcpd_topic *topic, const struct zcpd_end
 		.pid = publisher->pid,
 		.slot = publisher->slot,
 		.loans = publisher->loans,
+		.history = publisher->history,
 		.max_payload = publisher->max_payload,
 		.n_messages = n_published(topic, publisher),
 		.n_exhausted = atomic_load_explicit(&slot->n_exhausted, memory_order_relaxed),
@@ -221,6 +260,8 @@ static void subscriber_info(const struct zcpd_topic *topic, const struct zcpd_en
 		.depth = UINT32_C(1) << subscriber->depth_log2,
 		.held = subscriber->held,
 		.on_full = subscriber->on_full,
+		.history = subscriber->history,
+		.order = subscriber->order,
 		/* Relaxed: counts. */
 		.n_taken = atomic_load_explicit(&slot->n_taken, memory_order_relaxed),
 		.n_lost = atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
@@ -241,6 +282,8 @@ void zcpd_topic_info(const struct zcpd_topic *topic, struct zcp_topic_info *info
 	info->max_subscribers = topic->view.geometry.max_subscribers;
 	info->depth = UINT32_C(1) << zcpd_depth_log2(topic->config.depth);
 	info->max_depth = UINT32_C(1) << topic->view.geometry.max_depth_log2;
+	info->history = topic->config.history;
+	info->keep_history = topic->config.keep_history;
 	info->timestamps = topic->config.timestamps;
 	info->n_messages = zcpd_topic_n_messages(topic);
 	info->n_lost = topic->n_lost_before;

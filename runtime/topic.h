@@ -49,7 +49,17 @@ struct zcpd_endpoint {
 	uint32_t loans;
 	uint64_t max_payload;
 	uint64_t first_seq;
+	/*
+	 * publishers: messages that they keep for those who join later; subscribers: how many of
+	 * each publisher they are given when they join
+	 */
+	uint32_t history;
+	/* what the endpoint is given with the answer: a region, or -1 */
+	int backlog_fd;
 	/* subscribers */
+	/* chunks that its history may have taken at the most */
+	uint32_t backlog;
+	uint32_t order;
 	uint32_t holder;
 	uint32_t depth_log2;
 	uint32_t held;
@@ -82,6 +92,8 @@ struct zcpd_topic {
 	 */
 	uint32_t owners[ZCP_TOPIC_PUBLISHERS_MAX];
 	uint32_t formers[ZCP_TOPIC_PUBLISHERS_MAX];
+	/* messages in each slot that former publishers have left as history */
+	uint32_t kept[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* of publishers that are gone */
 	uint64_t n_messages_before;
 	uint64_t n_lost_before;
@@ -109,13 +121,23 @@ __attribute__((warn_unused_result)) int zcpd_topic_subscriber_slot(const struct 
 
 /*
  * The chunks that the topic's endpoints may use at once, with one more publisher or
- * subscriber where `more` is not NULL: every publisher's loans, every subscriber's held
- * samples, and its depth for each publisher slot that has a publisher or unread messages.
+ * subscriber where `more` is not NULL: every publisher's loans and history, every
+ * subscriber's held samples and the history it was given, and its depth for each publisher
+ * slot that has a publisher or unread messages; and one that is looked at for a late join.
  */
 uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
 
-/* What the topic's configured limits allow its endpoints to use at once. */
-uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config);
+/*
+ * What the topic's configured limits allow its endpoints to use at once, if each publisher
+ * keeps `history` messages.
+ */
+uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_t history);
+
+/* The most messages that a subscriber which joins now is given, if it asks for `history`. */
+uint32_t zcpd_topic_backlog(const struct zcpd_topic *topic, uint32_t history);
+
+/* Whether former publishers have left history: the topic goes on without endpoints. */
+bool zcpd_topic_keeps_history(const struct zcpd_topic *topic);
 
 /* The largest payload that its publishers have declared, with `more`. */
 uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);

@@ -26,7 +26,12 @@ struct zcp_publisher_options {
 	size_t max_payload;
 	/* chunks loaned at the same time; 0: the topic's setting, 2 if it has none */
 	uint32_t loans;
-	uint32_t reserved;
+	/*
+	 * messages kept for subscribers that come later and ask for them, at most 1024; 0: the
+	 * topic's setting, none if it has none. They stay as long as the publisher, or, where
+	 * the topic has keep_history, until the runtime ends
+	 */
+	uint32_t history;
 };
 
 #define ZCP_PUBLISHER_OPTIONS_INIT                                                                 \

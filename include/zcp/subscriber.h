@@ -28,6 +28,21 @@ enum zcp_on_full {
 	ZCP_ON_FULL_BLOCK = 2,
 };
 
+/* From which publisher a subscriber takes first. */
+enum zcp_order {
+	/* the topic's setting, each in turn if it has none */
+	ZCP_ORDER_DEFAULT = 0,
+	/* each in turn, so that none waits for the others */
+	ZCP_ORDER_TURN = 1,
+	/*
+	 * the one whose next message was published first. Sorts what is there at the time of the
+	 * take: a message that was published earlier, but whose publisher is held up in the
+	 * middle of publishing it, comes later all the same. Costs a look at every publisher's
+	 * next message at each take, and needs timestamps
+	 */
+	ZCP_ORDER_TIME = 2,
+};
+
 struct zcp_subscriber_options {
 	/* sizeof(struct zcp_subscriber_options); set by ZCP_SUBSCRIBER_OPTIONS_INIT */
 	size_t struct_size;
@@ -42,12 +57,19 @@ struct zcp_subscriber_options {
 	uint32_t held;
 	/* enum zcp_on_full */
 	uint32_t on_full;
+	/*
+	 * messages of each publisher that were published before, and that the publisher keeps:
+	 * they are taken first, the oldest first; at most 1024; 0: none
+	 */
+	uint32_t history;
+	/* enum zcp_order */
+	uint32_t order;
 	uint32_t reserved;
 };
 
 #define ZCP_SUBSCRIBER_OPTIONS_INIT                                                                \
 	{                                                                                          \
-		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0                            \
+		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0, 0, 0                      \
 	}
 
 /* A message that was taken: read-only, unchanged until it is released. */
@@ -81,7 +103,9 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
 
 /**
  * Opens a subscriber on a topic; the topic comes into being with its first endpoint. It
- * gets every message whose publish begins after this call has returned.
+ * gets every message whose publish begins after this call has returned, and before those
+ * the last options->history messages that each publisher keeps, without a gap or a
+ * duplicate between the two.
  *
  * @param subscriber  receives the subscriber; the caller's, until zcp_subscriber_close()
  *                    or its node's end
@@ -92,11 +116,13 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  * Blocks until the runtime answers, at most the node's timeout. The node's thread.
  *
  * @return 0, or
- *   -EINVAL        the topic's name or an option is malformed
+ *   -EINVAL        the topic's name or an option is malformed, or ZCP_ORDER_TIME was asked
+ *                  for on a topic without timestamps
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
  *   -EPROTOTYPE    the topic has another type (both are named in the sentence)
- *   -ERANGE        depth is more than the topic's max_depth, or held more than 4096
+ *   -ERANGE        depth is more than the topic's max_depth, held more than 4096, or history
+ *                  more than 1024
  *   -EUSERS        the topic has max_subscribers subscribers, or its pool 256
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
  *                  sentence has the sum
@@ -137,6 +163,18 @@ ZCP_API struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subsc
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_take(struct zcp_subscriber *subscriber,
 					     struct zcp_sample *sample);
+
+/**
+ * Takes the newest message there is and gives back at once all that came before it, those of
+ * other publishers as well: for whoever wants the present state and nothing else. The newest
+ * is the one published last, or, on a topic without timestamps, the one that
+ * zcp_subscriber_take() would have come to last. What is passed over counts as taken;
+ * sample->lost has only what was lost.
+ *
+ * Lock-free, does not block, no system call. @return as zcp_subscriber_take()
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_latest(struct zcp_subscriber *subscriber,
+					       struct zcp_sample *sample);
 
 /**
  * Gives a sample back and clears *sample. In any order; from any thread of the process,

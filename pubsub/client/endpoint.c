@@ -38,11 +38,32 @@ static void send_close(struct zcp_node *node, uint64_t id)
 		zcp_message_deinit(&reply);
 }
 
+/* What came with the answer: a topic, perhaps a backlog, and the pool's size classes. */
+static int map_all(struct zcp_endpoint *endpoint, const struct zcp_opened *opened,
+		   const struct zcp_fds *fds)
+{
+	struct zcp_node *node = endpoint->node;
+	const char *why = "the runtime sent no descriptor";
+	uint32_t n = opened->backlog ? 2 : 1;
+	int r;
+
+	if (fds->n_fds < n)
+		return zcp_node_fail(node, -EPROTO, "the topic's region: %s", why);
+	r = zcp_topic_attach(&endpoint->topic, fds->fds[0], node->domain_id, &why);
+	if (r < 0)
+		return zcp_node_fail(node, r, "the topic's region: %s", why);
+	if (opened->backlog) {
+		r = zcp_backlog_import(&endpoint->backlog, fds->fds[1], node->domain_id, &why);
+		if (r < 0)
+			return zcp_node_fail(node, r, "the topic's history: %s", why);
+	}
+	return zcp_endpoint_map_classes(endpoint, fds->fds + n, fds->n_fds - n);
+}
+
 int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, const char *name,
 		      const struct zcp_message *request, struct zcp_message *reply)
 {
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
-	const char *why = "the runtime sent no descriptor";
 	int r;
 
 	r = zcp_control_request(node, request, ZCP_MESSAGE_OPENED, reply, &fds);
@@ -55,12 +76,7 @@ int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, cons
 		.writable = request->type == ZCP_MESSAGE_OPEN_PUBLISHER,
 	};
 	(void)strncpy(endpoint->name, name, sizeof(endpoint->name) - 1);
-	r = fds.n_fds < 1 ? -EPROTO :
-			    zcp_topic_attach(&endpoint->topic, fds.fds[0], node->domain_id, &why);
-	if (r < 0)
-		r = zcp_node_fail(node, r, "the topic's region: %s", why);
-	else
-		r = zcp_endpoint_map_classes(endpoint, fds.fds + 1, fds.n_fds - 1);
+	r = map_all(endpoint, &reply->u.opened, &fds);
 	if (r < 0) {
 		char sentence[sizeof(node->error)];
 
@@ -79,6 +95,7 @@ void zcp_endpoint_deinit(struct zcp_endpoint *endpoint)
 		send_close(endpoint->node, endpoint->id);
 	zcp_topic_deinit(&endpoint->topic);
 	zcp_pool_deinit(&endpoint->pool);
+	zcp_backlog_deinit(&endpoint->backlog);
 }
 
 void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct zcp_fds *fds)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "pubsub/client/node.h"
+#include "pubsub/shm/backlog.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/topic.h"
 #include "pubsub/wire/message.h"
@@ -24,6 +25,8 @@ struct zcp_endpoint {
 	bool writable;
 	struct zcp_topic topic;
 	struct zcp_pool pool;
+	/* what the runtime gave with the answer, until the endpoint has taken it over */
+	struct zcp_backlog backlog;
 	/* size classes that were asked for, and that the pool does not have */
 	uint64_t absent;
 	/* the topic's */
@@ -32,8 +35,8 @@ struct zcp_endpoint {
 
 /*
  * Asks the runtime for an endpoint of topic `name` and maps its topic and pool.
- * Returns 0 with *endpoint and the runtime's answer (zcp_message_deinit() it), or the errors of zcp_publisher_open() and
- * zcp_subscriber_open().
+ * Returns 0 with *endpoint and the runtime's answer (zcp_message_deinit() it), or the errors
+ * of zcp_publisher_open() and zcp_subscriber_open().
  */
 __attribute__((warn_unused_result)) int zcp_endpoint_init(struct zcp_endpoint *endpoint,
 							  struct zcp_node *node, const char *name,

@@ -31,8 +31,6 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	int r;
 
 	r = theirs ? zcp_options_copy(&options, sizeof(options), theirs) : 0;
-	if (r == 0 && options.reserved)
-		r = -EINVAL;
 	if (r < 0)
 		return zcp_node_fail(node, r,
 				     "publisher options: initialise them with "
@@ -45,6 +43,7 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	(void)strcpy(request->u.open_publisher.topic, topic);
 	request->u.open_publisher.max_payload = options.max_payload;
 	request->u.open_publisher.loans = options.loans;
+	request->u.open_publisher.history = options.history;
 	return 0;
 }
 
@@ -75,13 +74,16 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		.max_loans = opened->loans,
 		.max_payload = opened->max_payload,
 		.publisher_id = opened->endpoint,
+		.history = opened->history,
+		.kept = &publisher->endpoint.backlog,
 		.symmetric = node->symmetric,
 		.timestamps = opened->timestamps,
 		.wake_fd = zcp_node_wake_fd,
 		.user = node,
 	};
 	if (opened->slot >= publisher->endpoint.topic.geometry.max_publishers ||
-	    opened->owner == 0 || opened->owner > UINT16_MAX)
+	    opened->owner == 0 || opened->owner > UINT16_MAX ||
+	    opened->history > ZCP_TOPIC_HISTORY_MAX)
 		r = zcp_node_fail(node, -EPROTO, "the runtime gave an impossible publisher slot");
 	else if (zcp_writer_init(&publisher->writer, &publisher->endpoint.topic,
 				 &publisher->endpoint.pool, &node->signals, &writer_options) < 0)
@@ -90,6 +92,7 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		zcp_endpoint_deinit(&publisher->endpoint);
 		return r;
 	}
+	zcp_backlog_deinit(&publisher->endpoint.backlog);
 	LIST_INSERT_HEAD(&node->publishers, publisher, link);
 	*publisherp = publisher;
 	publisher = NULL;

@@ -40,6 +40,11 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 			"subscriber option on_full is %u: use ZCP_ON_FULL_DROP_OLDEST or "
 			"ZCP_ON_FULL_BLOCK",
 			options.on_full);
+	if (options.order > ZCP_ORDER_TIME)
+		return zcp_node_fail(
+			node, -EINVAL,
+			"subscriber option order is %u: use ZCP_ORDER_TURN or ZCP_ORDER_TIME",
+			options.order);
 	r = zcp_node_check_topic(node, topic);
 	if (r == 0)
 		r = zcp_node_copy_type(node, request->u.open_subscriber.type, options.type);
@@ -49,6 +54,8 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	request->u.open_subscriber.depth = options.depth;
 	request->u.open_subscriber.held = options.held;
 	request->u.open_subscriber.on_full = options.on_full;
+	request->u.open_subscriber.history = options.history;
+	request->u.open_subscriber.order = options.order;
 	return 0;
 }
 
@@ -81,6 +88,8 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 		.max_held = opened->held,
 		.blocks = opened->on_full == ZCP_ON_FULL_BLOCK,
 		.unsure = opened->unsure,
+		.by_time = opened->order == ZCP_ORDER_TIME,
+		.backlog = &subscriber->endpoint.backlog,
 		.symmetric = node->symmetric,
 	};
 	for (uint32_t i = 0; i < opened->n_starts; i++)
@@ -132,7 +141,10 @@ static int map_class(struct zcp_subscriber *subscriber, const struct zcp_reader_
 	return r;
 }
 
-int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sample)
+typedef int (*take_fn)(struct zcp_reader *reader, struct zcp_reader_message *message);
+
+static inline int take(struct zcp_subscriber *subscriber, take_fn take_message,
+		       struct zcp_sample *sample)
 {
 	struct zcp_reader_message message;
 	int r;
@@ -140,7 +152,7 @@ int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sa
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return -EOWNERDEAD;
 	while (__builtin_expect(
-		(r = zcp_reader_take(&subscriber->reader, &message)) == ZCP_READER_E_UNMAPPED, 0)) {
+		(r = take_message(&subscriber->reader, &message)) == ZCP_READER_E_UNMAPPED, 0)) {
 		r = map_class(subscriber, &message);
 		if (r < 0)
 			return r;
@@ -163,6 +175,16 @@ int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sa
 	sample->reserved[SAMPLE_SUBSCRIBER] = (uint64_t)(uintptr_t)subscriber;
 	sample->reserved[SAMPLE_PLACE] = (uint64_t)message.ticket << 32 | message.place;
 	return 0;
+}
+
+int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sample)
+{
+	return take(subscriber, zcp_reader_take, sample);
+}
+
+int zcp_subscriber_latest(struct zcp_subscriber *subscriber, struct zcp_sample *sample)
+{
+	return take(subscriber, zcp_reader_latest, sample);
 }
 
 int zcp_sample_release(struct zcp_sample *sample)

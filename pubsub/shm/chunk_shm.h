@@ -5,15 +5,18 @@
  *
  * Descriptor
  *   0    state          8   generation:32, owner:16, flags:16
- *   8    seq            8   the publisher's number of the message
+ *   8    seq            8   the publisher's number of the message; 0: none yet
  *   16   holders       32   one bit for each subscriber of the pool
  *   48   reserved      16
  *
  * A chunk is free when no flag is set and no holder is left.
  *
  * What a crash can leave: LOANED with a dead owner, with or without holders (the runtime
- * finishes or undoes the publish); holders' bits of a dead subscriber (the runtime clears
- * them). Nothing else, since every other step is one atomic operation.
+ * finishes or undoes the publish); RETAINED with a dead owner (the runtime clears it, or
+ * takes the chunk over where the topic keeps its history), on one chunk more than the
+ * publisher's history is long; holders' bits of a dead subscriber (the runtime clears them);
+ * PINNED by a dead runtime (the next one clears it). Nothing else, since every other step is
+ * one atomic operation.
  *
  * Header
  *   0    seq               8
@@ -47,7 +50,8 @@
 struct zcp_chunk_shm {
 	/*
 	 * written by: whoever claims the chunk (CAS); then its owner; the runtime for a dead
-	 * owner, whose pidfd has spoken
+	 * owner, whose pidfd has spoken. Of a RETAINED one the owner clears RETAINED, the
+	 * runtime sets (CAS) and clears PINNED, both with fetch_and
 	 */
 	_Atomic uint64_t state;
 	/* written by: the owner while LOANED */

@@ -51,10 +51,17 @@ static inline bool is_free(const struct zcp_chunk_shm *chunk, uint64_t *state)
 static inline bool claim_free(struct zcp_chunk_shm *chunk, uint64_t state, uint32_t owner)
 {
 	/* Relaxed: the two acquire loads of is_free() have ordered all that went before. */
-	return atomic_compare_exchange_strong_explicit(&chunk->state, &state,
-						       zcp_state(zcp_state_generation(state) + 1,
-								 owner, ZCP_CHUNK_LOANED),
-						       memory_order_relaxed, memory_order_relaxed);
+	if (!atomic_compare_exchange_strong_explicit(&chunk->state, &state,
+						     zcp_state(zcp_state_generation(state) + 1,
+							       owner, ZCP_CHUNK_LOANED),
+						     memory_order_relaxed, memory_order_relaxed))
+		return false;
+	/*
+	 * No number yet: whoever recovers us tells the loan that is being published from the
+	 * others by it. Relaxed: OP-A1 orders it where `op` was found odd.
+	 */
+	atomic_store_explicit(&chunk->seq, 0, memory_order_relaxed);
+	return true;
 }
 
 static bool try_claim(struct zcp_chunk_shm *chunk, uint32_t owner)

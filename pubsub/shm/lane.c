@@ -66,6 +66,24 @@ int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor
 	return ZCP_LANE_E_EMPTY;
 }
 
+int zcp_lane_peek(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor, uint32_t *ref)
+{
+	for (uint64_t n = 0; n <= 2 * (uint64_t)lane->mask + 2; n++) {
+		uint64_t word;
+
+		if (!advance(lane, cursor))
+			break;
+		/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
+		word = atomic_load_explicit(&zcp_lane_slot(lane, cursor->seq)->word,
+					    memory_order_acquire);
+		if (zcp_slot_ahead(word, cursor->seq) == 0 && (word & ZCP_SLOT_LIVE)) {
+			*ref = zcp_slot_ref(word);
+			return 0;
+		}
+	}
+	return ZCP_LANE_E_EMPTY;
+}
+
 void zcp_lane_lose(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor)
 {
 	struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, cursor->seq);

@@ -143,6 +143,13 @@ static inline int zcp_lane_take(const struct zcp_lane *lane, struct zcp_lane_cur
 	return zcp_lane_take_after_loss(lane, cursor, pool, ref);
 }
 
+/*
+ * Subscriber: looks for the next message as zcp_lane_take() does, moves the cursor to it and
+ * leaves it there. Returns 0 with *ref, which stays what it is only until the publisher
+ * pushes it out; or ZCP_LANE_E_EMPTY. Wait-free like it.
+ */
+int zcp_lane_peek(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor, uint32_t *ref);
+
 /* Subscriber: gives up the message at the cursor, as lost. Wait-free. */
 void zcp_lane_lose(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor);
 

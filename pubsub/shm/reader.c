@@ -23,6 +23,110 @@ static void look(struct zcp_reader *reader, uint32_t publisher)
 	reader->cursors[publisher].seq = zcp_lane_first(&reader->lanes[publisher], next_seq);
 }
 
+/* Bytes 8 to 15 of a chunk's header; 0 where the class is not mapped: then it comes first. */
+static uint64_t publish_time(const struct zcp_reader *reader, uint32_t ref)
+{
+	struct zcp_chunk chunk;
+
+	if (!zcp_pool_chunk(reader->pool, ref, &chunk))
+		return 0;
+	/* Relaxed: LANE-A1 has ordered it; should it change meanwhile, the take fails. */
+	return atomic_load_explicit(&chunk.header->publish_time_ns, memory_order_relaxed);
+}
+
+/* One publisher's part of a backlog that is being merged. */
+struct run {
+	uint32_t next;
+	uint32_t end;
+};
+
+static uint32_t find_runs(const struct zcp_backlog *backlog, struct run *runs)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < backlog->n_entries; i++) {
+		if (i == 0 || backlog->entries[i].publisher != backlog->entries[i - 1].publisher) {
+			if (n == ZCP_TOPIC_PUBLISHERS_MAX)
+				break;
+			runs[n++].next = i;
+		}
+		runs[n - 1].end = i + 1;
+	}
+	return n;
+}
+
+/* In the order of their times; those of one publisher stay in the order of their numbers. */
+static void sort_backlog(struct zcp_reader *reader, struct zcp_backlog_entry_shm *sorted)
+{
+	struct zcp_backlog *backlog = &reader->backlog;
+	struct run runs[ZCP_TOPIC_PUBLISHERS_MAX];
+	uint32_t n_runs = find_runs(backlog, runs), n = 0;
+
+	for (;;) {
+		struct run *first = NULL;
+		uint64_t first_time = 0;
+
+		for (uint32_t i = 0; i < n_runs; i++) {
+			uint64_t time;
+
+			if (runs[i].next == runs[i].end)
+				continue;
+			time = publish_time(reader, backlog->entries[runs[i].next].ref);
+			if (!first || time < first_time) {
+				first = &runs[i];
+				first_time = time;
+			}
+		}
+		if (!first)
+			break;
+		sorted[n++] = backlog->entries[first->next++];
+	}
+	free(backlog->entries);
+	backlog->entries = sorted;
+	backlog->n_entries = n;
+}
+
+/*
+ * A publisher's lane goes on where its part of the backlog ends: what was sent after that was
+ * sent to us, and what is not in the lane any more is lost. The same holds before the backlog
+ * begins, where the lane has overflowed while we joined: the backlog then has messages that
+ * were pushed out of it.
+ */
+static void begin_after(struct zcp_reader *reader, const struct zcp_backlog_entry_shm *first,
+			const struct zcp_backlog_entry_shm *last)
+{
+	struct zcp_lane_cursor *cursor;
+
+	if (first->publisher >= reader->topic->geometry.max_publishers)
+		return;
+	cursor = &reader->cursors[first->publisher];
+	if (first->seq > cursor->seq)
+		cursor->n_lost += first->seq - cursor->seq;
+	cursor->seq = last->seq + 1;
+}
+
+static int take_over_backlog(struct zcp_reader *reader, struct zcp_backlog *backlog)
+{
+	struct zcp_backlog_entry_shm *sorted = NULL;
+	struct run runs[ZCP_TOPIC_PUBLISHERS_MAX];
+	uint32_t n_runs;
+
+	if (reader->options.by_time) {
+		sorted = calloc(backlog->n_entries + 1, sizeof(sorted[0]));
+		if (!sorted)
+			return -ENOMEM;
+	}
+	reader->backlog = *backlog;
+	*backlog = (struct zcp_backlog){ .n_entries = 0 };
+	n_runs = find_runs(&reader->backlog, runs);
+	for (uint32_t i = 0; i < n_runs; i++)
+		begin_after(reader, &reader->backlog.entries[runs[i].next],
+			    &reader->backlog.entries[runs[i].end - 1]);
+	if (sorted)
+		sort_backlog(reader, sorted);
+	return 0;
+}
+
 int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
 		    const struct zcp_pool *pool, const struct zcp_reader_options *options)
 {
@@ -51,6 +155,11 @@ int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
 			look(reader, p);
 	}
 	reader->options.starts = NULL;
+	reader->options.backlog = NULL;
+	if (options->backlog && take_over_backlog(reader, options->backlog) < 0) {
+		zcp_reader_deinit(reader);
+		return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -60,6 +169,7 @@ void zcp_reader_deinit(struct zcp_reader *reader)
 	free(reader->cursors);
 	free(reader->places);
 	free(reader->vacant);
+	zcp_backlog_deinit(&reader->backlog);
 	*reader = (struct zcp_reader){ .topic = NULL };
 }
 
@@ -185,12 +295,19 @@ static int open_message(struct zcp_reader *reader, struct zcp_reader_message *me
 	message->publish_time_ns = atomic_load_explicit(&header->publish_time_ns,
 							memory_order_relaxed);
 	message->publisher_id = atomic_load_explicit(&header->publisher_id, memory_order_relaxed);
+	cursor->last_size = message->size;
+	return 0;
+}
+
+/* The message is the caller's. */
+static inline void deliver(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	struct zcp_lane_cursor *cursor = &reader->cursors[message->publisher];
+
 	message->n_lost = cursor->n_lost;
 	cursor->n_lost = 0;
-	cursor->last_size = message->size;
 	hold(reader, message);
 	count(reader, 1, message->n_lost);
-	return 0;
 }
 
 /* Gathers the places that have been emptied. */
@@ -220,12 +337,73 @@ static int take_lane(struct zcp_reader *reader, uint32_t publisher,
 	return open_message(reader, message);
 }
 
-int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *message)
+/* History comes first. What is not as it was given to us is lost. */
+static int take_backlog(struct zcp_reader *reader, struct zcp_reader_message *message)
 {
-	uint32_t n = n_lanes(reader), publisher = reader->next;
+	while (reader->next_backlog < reader->backlog.n_entries) {
+		const struct zcp_backlog_entry_shm *entry =
+			&reader->backlog.entries[reader->next_backlog++];
+		struct zcp_chunk chunk;
 
-	if (reader->n_vacant == 0 && !find_vacant(reader))
-		return ZCP_READER_E_HELD;
+		if (entry->publisher >= reader->topic->geometry.max_publishers)
+			continue;
+		message->publisher = entry->publisher;
+		message->ref = entry->ref;
+		message->seq = entry->seq;
+		/* Relaxed: it was retained when the runtime gave it to us, and is ours since. */
+		if (zcp_pool_chunk(reader->pool, entry->ref, &chunk) &&
+		    atomic_load_explicit(&chunk.descriptor->seq, memory_order_relaxed) ==
+			    entry->seq) {
+			if (open_message(reader, message) == 0)
+				return 0;
+		} else {
+			reader->cursors[entry->publisher].n_lost++;
+		}
+	}
+	return ZCP_READER_E_EMPTY;
+}
+
+/* The lane whose next message was published first. Returns its number, or n_lanes. */
+static uint32_t find_oldest(struct zcp_reader *reader, uint32_t n)
+{
+	uint32_t oldest = n;
+	uint64_t oldest_time = 0;
+
+	for (uint32_t p = 0; p < n; p++) {
+		uint64_t time;
+		uint32_t ref;
+
+		if (zcp_lane_peek(&reader->lanes[p], &reader->cursors[p], &ref) != 0)
+			continue;
+		time = publish_time(reader, ref);
+		if (oldest == n || time < oldest_time) {
+			oldest = p;
+			oldest_time = time;
+		}
+	}
+	return oldest;
+}
+
+static int take_by_time(struct zcp_reader *reader, uint32_t n, struct zcp_reader_message *message)
+{
+	/* Again where what was found has been pushed out since; not for ever. */
+	for (uint32_t tries = 0; tries <= n; tries++) {
+		uint32_t publisher = find_oldest(reader, n);
+		int r;
+
+		if (publisher == n)
+			break;
+		r = take_lane(reader, publisher, message);
+		if (r != ZCP_READER_E_EMPTY)
+			return r;
+	}
+	return ZCP_READER_E_EMPTY;
+}
+
+static int take_in_turn(struct zcp_reader *reader, uint32_t n, struct zcp_reader_message *message)
+{
+	uint32_t publisher = reader->next;
+
 	for (uint32_t i = 0; i < n; i++, publisher++) {
 		int r;
 
@@ -235,13 +413,93 @@ int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *messag
 		if (r == ZCP_READER_E_EMPTY)
 			continue;
 		reader->next = publisher + 1;
+		return r;
+	}
+	return ZCP_READER_E_EMPTY;
+}
+
+/* The next message; it is held by nobody but our bit. */
+static inline int take_next(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	uint32_t n = n_lanes(reader);
+	int r = ZCP_READER_E_EMPTY;
+
+	if (__builtin_expect(reader->next_backlog < reader->backlog.n_entries, 0))
+		r = take_backlog(reader, message);
+	if (r == ZCP_READER_E_EMPTY)
+		r = __builtin_expect(reader->options.by_time, 0) ?
+			    take_by_time(reader, n, message) :
+			    take_in_turn(reader, n, message);
+	if (r != ZCP_READER_E_EMPTY) {
 		reader->n_empty = 0;
 		return r;
 	}
 	if (++reader->n_empty % RESYNC_LOOKS == 0 || reader->options.unsure)
-		for (publisher = 0; publisher < n; publisher++)
-			resync(reader, publisher);
+		for (uint32_t p = 0; p < n; p++)
+			resync(reader, p);
 	return ZCP_READER_E_EMPTY;
+}
+
+int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	int r = 0;
+
+	if (reader->n_vacant == 0 && !find_vacant(reader))
+		return ZCP_READER_E_HELD;
+	if (__builtin_expect(reader->has_candidate, 0)) {
+		*message = reader->candidate;
+		reader->has_candidate = false;
+	} else {
+		r = take_next(reader, message);
+	}
+	if (r == 0)
+		deliver(reader, message);
+	return r;
+}
+
+static bool is_newer(const struct zcp_reader_message *a, const struct zcp_reader_message *b)
+{
+	return a->publisher == b->publisher || a->publish_time_ns >= b->publish_time_ns;
+}
+
+/* Keeps the newer of the two, and gives the other one back. */
+static void compete(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	struct zcp_reader_message *older = message;
+
+	if (reader->has_candidate) {
+		if (is_newer(message, &reader->candidate))
+			older = &reader->candidate;
+		zcp_chunk_release(older->chunk.descriptor, reader->options.holder);
+		count(reader, 1, 0);
+	}
+	if (!reader->has_candidate || older == &reader->candidate)
+		reader->candidate = *message;
+	reader->has_candidate = true;
+}
+
+int zcp_reader_latest(struct zcp_reader *reader, struct zcp_reader_message *message)
+{
+	uint64_t laps = 2 * ((uint64_t)1 << reader->options.depth_log2) * n_lanes(reader);
+	uint64_t most = laps + reader->backlog.n_entries - reader->next_backlog;
+
+	if (reader->n_vacant == 0 && !find_vacant(reader))
+		return ZCP_READER_E_HELD;
+	for (uint64_t i = 0; i < most; i++) {
+		int r = take_next(reader, message);
+
+		if (r == ZCP_READER_E_UNMAPPED)
+			return r;
+		if (r != 0)
+			break;
+		compete(reader, message);
+	}
+	if (!reader->has_candidate)
+		return ZCP_READER_E_EMPTY;
+	*message = reader->candidate;
+	reader->has_candidate = false;
+	deliver(reader, message);
+	return 0;
 }
 
 int zcp_reader_release(struct zcp_reader *reader, uint32_t index, uint32_t ticket)
@@ -310,6 +568,8 @@ bool zcp_reader_is_ready(struct zcp_reader *reader)
 
 	if (reader->n_vacant == 0 && !find_vacant(reader))
 		return false;
+	if (reader->has_candidate || reader->next_backlog < reader->backlog.n_entries)
+		return true;
 	for (uint32_t p = 0; p < n; p++) {
 		if (zcp_lane_is_ready(&reader->lanes[p], reader->cursors[p].seq))
 			return true;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pubsub/shm/backlog.h"
 #include "pubsub/shm/lane.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/topic.h"
@@ -33,12 +34,32 @@ struct zcp_reader_options {
 	bool symmetric;
 	/* a publisher was in the middle of a publish when we joined: look for its lane often */
 	bool unsure;
+	/* the message with the smallest publish time first, not each publisher in turn */
+	bool by_time;
 	/*
 	 * for the first n_starts publisher slots the first number that is sent to us for
 	 * certain; only read by zcp_reader_init(); for the others the slot's next_seq
 	 */
 	const uint64_t *starts;
 	uint32_t n_starts;
+	/* history that was given to us, moved into the reader by zcp_reader_init(); or NULL */
+	struct zcp_backlog *backlog;
+};
+
+/* A message that was taken. */
+struct zcp_reader_message {
+	struct zcp_chunk chunk;
+	uint64_t size;
+	uint64_t seq;
+	uint64_t publish_time_ns;
+	uint64_t publisher_id;
+	uint64_t n_lost;
+	/* where it is held: what zcp_reader_release() needs */
+	uint32_t place;
+	uint32_t ticket;
+	/* publisher slot and ref: what zcp_reader_lose() needs */
+	uint32_t publisher;
+	uint32_t ref;
 };
 
 struct zcp_reader {
@@ -67,6 +88,12 @@ struct zcp_reader {
 	uint32_t n_vacant;
 	/* set while our thread sleeps because no place is vacant; read by whoever releases */
 	_Atomic uint32_t starved;
+	/* history that is not taken yet, from `next_backlog` on */
+	struct zcp_backlog backlog;
+	uint32_t next_backlog;
+	/* what zcp_reader_latest() had found when it came to a class that is not mapped */
+	bool has_candidate;
+	struct zcp_reader_message candidate;
 };
 
 struct zcp_reader_place {
@@ -75,25 +102,10 @@ struct zcp_reader_place {
 	_Atomic uint32_t ticket;
 };
 
-/* A message that was taken. */
-struct zcp_reader_message {
-	struct zcp_chunk chunk;
-	uint64_t size;
-	uint64_t seq;
-	uint64_t publish_time_ns;
-	uint64_t publisher_id;
-	uint64_t n_lost;
-	/* where it is held: what zcp_reader_release() needs */
-	uint32_t place;
-	uint32_t ticket;
-	/* publisher slot and ref: what zcp_reader_lose() needs */
-	uint32_t publisher;
-	uint32_t ref;
-};
-
 /*
  * The views stay the caller's and must outlive the reader. Looks at every lane, so that
- * all that is sent from now on is either taken or counted as lost. Returns 0 or -ENOMEM.
+ * all that is sent from now on is either taken or counted as lost. Returns 0, or -ENOMEM with
+ * the backlog still the caller's.
  */
 __attribute__((warn_unused_result)) int zcp_reader_init(struct zcp_reader *reader,
 							const struct zcp_topic *topic,
@@ -108,6 +120,15 @@ void zcp_reader_deinit(struct zcp_reader *reader);
  */
 __attribute__((warn_unused_result)) int zcp_reader_take(struct zcp_reader *reader,
 							struct zcp_reader_message *message);
+
+/*
+ * Takes all there is, and gives back at once all but the message that was published last: by
+ * its publish time, or where there are none the one taken last. What was passed over counts
+ * as taken, not as lost. Returns as zcp_reader_take(). Wait-free: takes no more than two laps
+ * of each lane, whatever the publishers do meanwhile.
+ */
+__attribute__((warn_unused_result)) int zcp_reader_latest(struct zcp_reader *reader,
+							  struct zcp_reader_message *message);
 
 /* After ZCP_READER_E_UNMAPPED: the class is not to be had; the message is lost. */
 void zcp_reader_lose(struct zcp_reader *reader, const struct zcp_reader_message *message);

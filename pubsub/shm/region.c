@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pubsub/shm/backlog_shm.h"
 #include "pubsub/shm/class_shm.h"
 #include "pubsub/shm/signal_shm.h"
 #include "pubsub/shm/topic_shm.h"
@@ -41,6 +42,7 @@ uint64_t zcp_layout_fingerprint(void)
 		offsetof(struct zcp_topic_shm, active),
 		sizeof(struct zcp_publisher_slot_shm),
 		offsetof(struct zcp_publisher_slot_shm, room),
+		sizeof(struct zcp_backlog_entry_shm),
 		sizeof(struct zcp_subscriber_slot_shm),
 		offsetof(struct zcp_subscriber_slot_shm, n_taken),
 	};

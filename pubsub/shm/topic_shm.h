@@ -28,6 +28,8 @@
 #define ZCP_TOPIC_PUBLISHERS_MAX 64
 #define ZCP_TOPIC_SUBSCRIBERS_MAX 256
 #define ZCP_TOPIC_SUBSCRIBER_WORDS 4
+/* Messages that a publisher keeps at most, and that a subscriber is given of each. */
+#define ZCP_TOPIC_HISTORY_MAX 1024
 
 struct zcp_publisher_slot_shm {
 	/* written by: the publisher; the runtime once it is dead. Read by: the runtime */
@@ -48,7 +50,9 @@ struct zcp_publisher_slot_shm {
 	_Atomic uint32_t owner;
 	_Atomic uint32_t pid;
 	_Atomic uint32_t signal;
-	uint32_t reserved_id[11];
+	/* messages that stay RETAINED for those who join later */
+	_Atomic uint32_t history;
+	uint32_t reserved_id[10];
 };
 
 static_assert(sizeof(struct zcp_publisher_slot_shm) == 192, "three cache lines");
@@ -61,6 +65,7 @@ static_assert(offsetof(struct zcp_publisher_slot_shm, publisher_id) == 128, "lay
 static_assert(offsetof(struct zcp_publisher_slot_shm, owner) == 136, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, pid) == 140, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, signal) == 144, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, history) == 148, "layout");
 
 struct zcp_subscriber_slot_shm {
 	/*

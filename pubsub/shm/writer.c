@@ -35,9 +35,17 @@ int zcp_writer_init(struct zcp_writer *writer, const struct zcp_topic *topic,
 	};
 	writer->op += writer->op & 1;
 	zcp_claim_init(&writer->claim, options->owner);
+	writer->options.kept = NULL;
 	writer->lanes = calloc(topic->geometry.max_subscribers, sizeof(writer->lanes[0]));
-	if (!writer->lanes)
+	if (options->history > 0)
+		writer->retained = calloc(options->history, sizeof(writer->retained[0]));
+	if (!writer->lanes || (options->history > 0 && !writer->retained)) {
+		zcp_writer_deinit(writer);
 		return -ENOMEM;
+	}
+	for (uint32_t i = 0; options->kept && i < options->kept->n_entries; i++)
+		if (writer->n_retained < options->history)
+			writer->retained[writer->n_retained++] = options->kept->entries[i].ref;
 	for (uint32_t i = 0; i < pool->n_classes; i++) {
 		int r = zcp_writer_add_class(writer, i);
 
@@ -53,6 +61,7 @@ void zcp_writer_deinit(struct zcp_writer *writer)
 {
 	zcp_claim_deinit(&writer->claim);
 	free(writer->lanes);
+	free(writer->retained);
 	*writer = (struct zcp_writer){ .topic = NULL };
 }
 
@@ -139,12 +148,35 @@ uint32_t zcp_writer_generation(const struct zcp_writer *writer, uint32_t ref)
 }
 
 /* Takes LOANED off; the release makes the chunk's content the next owner's past. */
-static void unloan(struct zcp_writer *writer, struct zcp_chunk_shm *chunk, uint32_t generation)
+static void unloan(struct zcp_writer *writer, struct zcp_chunk_shm *chunk, uint32_t generation,
+		   uint64_t flags)
 {
-	/* CHUNK-R1 pairs with CHUNK-A1 in try_claim() and with the holders' CHUNK-A2. */
-	atomic_store_explicit(&chunk->state, zcp_state(generation, writer->options.owner, 0),
+	/* CHUNK-R1 pairs with CHUNK-A1 in is_free(), and in the runtime's look at history. */
+	atomic_store_explicit(&chunk->state, zcp_state(generation, writer->options.owner, flags),
 			      memory_order_release);
 	writer->n_loaned--;
+}
+
+/* Step 7': remembers the message that has just become history; the oldest is none any more. */
+__attribute__((noinline)) static void retain(struct zcp_writer *writer, uint32_t ref)
+{
+	uint32_t history = writer->options.history;
+	uint32_t *oldest = &writer->retained[writer->first_retained];
+	struct zcp_chunk chunk;
+
+	if (writer->n_retained < history) {
+		writer->retained[(writer->first_retained + writer->n_retained++) % history] = ref;
+		return;
+	}
+	if (zcp_pool_chunk(writer->pool, *oldest, &chunk))
+		/*
+		 * Release: the chunk is free for anybody's claim from here on (CHUNK-A1), unless
+		 * it has holders. PINNED stays as the runtime has it.
+		 */
+		(void)atomic_fetch_and_explicit(&chunk.descriptor->state, ~ZCP_CHUNK_RETAINED,
+						memory_order_release);
+	*oldest = ref;
+	writer->first_retained = (writer->first_retained + 1) % history;
 }
 
 void zcp_writer_discard(struct zcp_writer *writer, uint32_t ref)
@@ -153,7 +185,7 @@ void zcp_writer_discard(struct zcp_writer *writer, uint32_t ref)
 
 	if (!zcp_pool_chunk(writer->pool, ref, &chunk))
 		return;
-	unloan(writer, chunk.descriptor, zcp_writer_generation(writer, ref));
+	unloan(writer, chunk.descriptor, zcp_writer_generation(writer, ref), 0);
 	zcp_claim_dropped(&writer->claim, zcp_ref_class(ref), zcp_ref_index(ref));
 }
 
@@ -386,7 +418,12 @@ int zcp_writer_publish_chunk(struct zcp_writer *writer, uint32_t ref, const stru
 	writer->next_seq++;
 	/* SEQ-R1 pairs with SEQ-A1 in zcp_reader: n was pushed to all that get it. */
 	atomic_store_explicit(&writer->slot->next_seq, writer->next_seq, memory_order_release);
-	unloan(writer, chunk->descriptor, generation);
+	if (__builtin_expect(writer->options.history == 0, 1)) {
+		unloan(writer, chunk->descriptor, generation, 0);
+	} else {
+		unloan(writer, chunk->descriptor, generation, ZCP_CHUNK_RETAINED);
+		retain(writer, ref);
+	}
 	leave(writer);
 	zcp_fence_light(writer->options.symmetric);
 	wake(writer);

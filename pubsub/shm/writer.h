@@ -12,7 +12,8 @@
  *   5   push to each lane                         the same
  *   5'  slot replaced, old chunk's bit not clear  clears it
  *   6   next_seq := n + 1                         takes LOANED off
- *   7   LOANED off                                nothing is left to do
+ *   7   LOANED off, with history RETAINED on      nothing is left to do
+ *   7'  RETAINED off on the message H before      clears it: it is older than the last H
  *   8   op even; light fence; wake sleepers       wakes them
  *
  * Step 4 is one store for each 64 holder bits in use: killed between two of them, the publisher
@@ -27,6 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pubsub/shm/backlog.h"
 #include "pubsub/shm/claim.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/signal.h"
@@ -60,6 +62,13 @@ struct zcp_writer_options {
 	/* bytes; 0: as large as the largest chunk */
 	uint64_t max_payload;
 	uint64_t publisher_id;
+	/* messages that stay RETAINED; at most ZCP_TOPIC_HISTORY_MAX */
+	uint32_t history;
+	/*
+	 * what the slot has kept of former publishers, the oldest first, at most `history`:
+	 * ours to clear; only read by zcp_writer_init()
+	 */
+	const struct zcp_backlog *kept;
 	bool symmetric;
 	bool timestamps;
 	/* writes to the eventfd of the node that has `signal`; NULL where none can have one */
@@ -87,6 +96,10 @@ struct zcp_writer {
 	/* the pool's size classes that we can use, the smallest first */
 	uint32_t by_size[ZCP_CLASSES_MAX];
 	uint32_t n_classes;
+	/* refs of the messages that are RETAINED, from `first_retained` on; a ring */
+	uint32_t *retained;
+	uint32_t first_retained;
+	uint32_t n_retained;
 	struct zcp_claim claim;
 };
 

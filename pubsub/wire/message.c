@@ -53,17 +53,16 @@ static const struct zcp_field zcp_welcome_fields[] = {
 };
 
 static const struct zcp_field zcp_open_publisher_fields[] = {
-	STRING(zcp_open_publisher, topic),
-	STRING(zcp_open_publisher, type),
-	U64(zcp_open_publisher, max_payload),
-	U32(zcp_open_publisher, loans),
-	END,
+	STRING(zcp_open_publisher, topic),    STRING(zcp_open_publisher, type),
+	U64(zcp_open_publisher, max_payload), U32(zcp_open_publisher, loans),
+	U32(zcp_open_publisher, history),     END,
 };
 
 static const struct zcp_field zcp_open_subscriber_fields[] = {
 	STRING(zcp_open_subscriber, topic), STRING(zcp_open_subscriber, type),
 	U32(zcp_open_subscriber, depth),    U32(zcp_open_subscriber, held),
-	U32(zcp_open_subscriber, on_full),  END,
+	U32(zcp_open_subscriber, on_full),  U32(zcp_open_subscriber, history),
+	U32(zcp_open_subscriber, order),    END,
 };
 
 static const struct zcp_field zcp_start_fields[] = {
@@ -80,6 +79,9 @@ static const struct zcp_field zcp_opened_fields[] = {
 	U32(zcp_opened, depth_log2),
 	U32(zcp_opened, held),
 	U32(zcp_opened, on_full),
+	U32(zcp_opened, history),
+	U32(zcp_opened, order),
+	BOOL(zcp_opened, backlog),
 	BOOL(zcp_opened, timestamps),
 	BOOL(zcp_opened, unsure),
 	U64(zcp_opened, max_payload),
@@ -151,15 +153,11 @@ static const struct zcp_field zcp_info_fields[] = {
 };
 
 static const struct zcp_field zcp_publisher_info_fields[] = {
-	U64(zcp_publisher_info, id),
-	STRING(zcp_publisher_info, node),
-	U32(zcp_publisher_info, pid),
-	U32(zcp_publisher_info, slot),
-	U32(zcp_publisher_info, loans),
-	U64(zcp_publisher_info, max_payload),
-	U64(zcp_publisher_info, n_messages),
-	U64(zcp_publisher_info, n_exhausted),
-	END,
+	U64(zcp_publisher_info, id),          STRING(zcp_publisher_info, node),
+	U32(zcp_publisher_info, pid),         U32(zcp_publisher_info, slot),
+	U32(zcp_publisher_info, loans),       U32(zcp_publisher_info, history),
+	U64(zcp_publisher_info, max_payload), U64(zcp_publisher_info, n_messages),
+	U64(zcp_publisher_info, n_exhausted), END,
 };
 
 static const struct zcp_field zcp_subscriber_info_fields[] = {
@@ -170,6 +168,8 @@ static const struct zcp_field zcp_subscriber_info_fields[] = {
 	U32(zcp_subscriber_info, depth),
 	U32(zcp_subscriber_info, held),
 	U32(zcp_subscriber_info, on_full),
+	U32(zcp_subscriber_info, history),
+	U32(zcp_subscriber_info, order),
 	U64(zcp_subscriber_info, n_taken),
 	U64(zcp_subscriber_info, n_lost),
 	U64(zcp_subscriber_info, n_queued),
@@ -177,13 +177,10 @@ static const struct zcp_field zcp_subscriber_info_fields[] = {
 };
 
 static const struct zcp_field zcp_class_info_fields[] = {
-	U64(zcp_class_info, payload_size),
-	U32(zcp_class_info, n_chunks),
-	U32(zcp_class_info, n_free),
-	U32(zcp_class_info, n_loaned),
-	U32(zcp_class_info, n_held),
-	U32(zcp_class_info, n_used),
-	END,
+	U64(zcp_class_info, payload_size), U32(zcp_class_info, n_chunks),
+	U32(zcp_class_info, n_free),       U32(zcp_class_info, n_loaned),
+	U32(zcp_class_info, n_held),       U32(zcp_class_info, n_retained),
+	U32(zcp_class_info, n_used),       END,
 };
 
 static const struct zcp_field zcp_topic_info_fields[] = {
@@ -194,6 +191,8 @@ static const struct zcp_field zcp_topic_info_fields[] = {
 	U32(zcp_topic_info, max_subscribers),
 	U32(zcp_topic_info, depth),
 	U32(zcp_topic_info, max_depth),
+	U32(zcp_topic_info, history),
+	BOOL(zcp_topic_info, keep_history),
 	BOOL(zcp_topic_info, timestamps),
 	U64(zcp_topic_info, n_messages),
 	U64(zcp_topic_info, n_lost),

@@ -21,7 +21,7 @@
 
 /* Largest packet, bytes; lists that do not fit come in pages. */
 #define ZCP_PACKET_SIZE_MAX 65536
-/* Descriptors beside one packet: a topic, and two for each size class; the kernel's limit
+/* Descriptors beside one packet: a topic, a backlog, two for each class; the kernel's limit
  * (SCM_MAX_FD) is 253. */
 #define ZCP_PACKET_FDS_MAX 132
 
@@ -76,6 +76,7 @@ struct zcp_open_publisher {
 	char type[ZCP_TYPE_SIZE];
 	uint64_t max_payload;
 	uint32_t loans;
+	uint32_t history;
 };
 
 /* Node. Answer: opened. */
@@ -85,6 +86,8 @@ struct zcp_open_subscriber {
 	uint32_t depth;
 	uint32_t held;
 	uint32_t on_full; /* enum zcp_on_full */
+	uint32_t history;
+	uint32_t order; /* enum zcp_order */
 };
 
 /* Where a subscriber begins in the lane of one publisher slot. */
@@ -93,8 +96,9 @@ struct zcp_start {
 };
 
 /*
- * Runtime: an endpoint is open. Descriptors: the topic region, then for each of the pool's
- * size classes its descriptors and its chunks (for subscribers read-only).
+ * Runtime: an endpoint is open. Descriptors: the topic region, the backlog if there is one,
+ * then for each of the pool's size classes its descriptors and its chunks (for subscribers
+ * read-only).
  */
 struct zcp_opened {
 	uint64_t endpoint; /* id in the domain */
@@ -105,6 +109,9 @@ struct zcp_opened {
 	uint32_t depth_log2;
 	uint32_t held;
 	uint32_t on_full;
+	uint32_t history; /* publishers: messages that they keep */
+	uint32_t order;
+	bool backlog; /* see pubsub/shm/backlog_shm.h */
 	bool timestamps;
 	/* a publisher is stopped in the middle of a publish: its numbers are not certain */
 	bool unsure;
@@ -188,6 +195,7 @@ struct zcp_publisher_info {
 	uint32_t pid;
 	uint32_t slot;
 	uint32_t loans;
+	uint32_t history;
 	uint64_t max_payload;
 	uint64_t n_messages;
 	uint64_t n_exhausted;
@@ -201,6 +209,8 @@ struct zcp_subscriber_info {
 	uint32_t depth;
 	uint32_t held;
 	uint32_t on_full;
+	uint32_t history;
+	uint32_t order;
 	uint64_t n_taken;
 	uint64_t n_lost;
 	uint64_t n_queued;
@@ -211,8 +221,9 @@ struct zcp_class_info {
 	uint32_t n_chunks;
 	uint32_t n_free;
 	uint32_t n_loaned;
-	uint32_t n_held; /* queued at or held by subscribers */
-	uint32_t n_used; /* highest use: chunks that were ever in use */
+	uint32_t n_held;     /* queued at or held by subscribers */
+	uint32_t n_retained; /* history, and held by nobody */
+	uint32_t n_used;     /* highest use: chunks that were ever in use */
 };
 
 struct zcp_topic_info {
@@ -223,6 +234,8 @@ struct zcp_topic_info {
 	uint32_t max_subscribers;
 	uint32_t depth;
 	uint32_t max_depth;
+	uint32_t history; /* of a publisher that does not say */
+	bool keep_history;
 	bool timestamps;
 	uint64_t n_messages;
 	uint64_t n_lost;

@@ -332,7 +332,8 @@ Test(config, printed_configuration_shows_what_holds)
 					"count = 1 },\n]\n"));
 	cr_expect_not_null(strstr(text, "\n[topic.\"a/b\"]\nmax_publishers = 8\n"
 					"max_subscribers = 32\ndepth = 512\nmax_depth = 512\nloans "
-					"= 2\nheld = 4\ntimestamps = true\nmax_payload = "
+					"= 2\nheld = 4\nhistory = 0\nkeep_history = false\n"
+					"order = \"turn\"\ntimestamps = true\nmax_payload = "
 					"\"8MiB\"\npool = \"p\"\n"));
 	free(text);
 }

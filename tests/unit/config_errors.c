@@ -36,10 +36,10 @@ Test(config, unknown_keys_and_sections_are_refused_with_the_nearest_right_one)
 		{ "[runtime]\ncolour = 1",
 		  "2:1: unknown key 'colour' in [runtime]: it has log_level, idle_timeout, fences, "
 		  "max_nodes, max_topics" },
-		{ "[topic.t]\nhistory = 1",
-		  "2:1: unknown key 'history' in [topic.\"t\"]: it has max_publishers, "
-		  "max_subscribers, depth, max_depth, loans, held, timestamps, type, max_payload, "
-		  "pool" },
+		{ "[topic.t]\ncompression = 1",
+		  "2:1: unknown key 'compression' in [topic.\"t\"]: it has max_publishers, "
+		  "max_subscribers, depth, max_depth, loans, held, history, keep_history, order, "
+		  "timestamps, type, max_payload, pool" },
 		{ "[pool.p]\nclass = []",
 		  "2:1: unknown key 'class' in [pool.\"p\"]; did you mean 'classes'?" },
 		{ "[pool.p]\nclasses = [ { size = 1, cuont = 2 } ]",
