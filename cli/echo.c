@@ -28,8 +28,10 @@ struct echo_options {
 	uint64_t bytes;
 	uint64_t depth;
 	uint64_t held;
+	uint64_t history;
 	double timeout;
 	uint32_t on_full;
+	uint32_t order;
 	bool raw;
 	bool lines;
 	bool quiet;
@@ -39,6 +41,9 @@ struct echo_options {
 
 /* In the order of enum zcp_on_full. */
 static const char *const on_full_choices[] = { "drop-oldest", "block", NULL };
+
+/* In the order of enum zcp_order. */
+static const char *const order_choices[] = { "turn", "time", NULL };
 
 static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
@@ -91,6 +96,20 @@ static const struct cli_option options_table[] = {
 	  .help = "when as many wait as may: drop-oldest, or block: the publisher\n"
 		  "waits and nothing is lost (default: drop-oldest)",
 	  .choices = on_full_choices },
+	{ .kind = CLI_OPTION_COUNT,
+	  OPTION(history),
+	  .name = "history",
+	  .argument = "N",
+	  .help = "begin with the last N messages of each publisher, as many as it\n"
+		  "keeps (default: 0)",
+	  .max = 1024 },
+	{ .kind = CLI_OPTION_CHOICE,
+	  OPTION(order),
+	  .name = "order",
+	  .argument = "ORDER",
+	  .help = "where several publish: turn, from each in turn, or time, what was\n"
+		  "published first of what is there (default: the topic's, else turn)",
+	  .choices = order_choices },
 	{ .kind = CLI_OPTION_TEXT,
 	  OPTION(type),
 	  .name = "type",
@@ -253,6 +272,8 @@ static int run(int argc, char **argv)
 	subscriber_options.depth = (uint32_t)options.depth;
 	subscriber_options.held = (uint32_t)options.held;
 	subscriber_options.on_full = options.on_full;
+	subscriber_options.history = (uint32_t)options.history;
+	subscriber_options.order = options.order;
 	r = zcp_subscriber_open(&echo.subscriber, node, options.topic, &subscriber_options);
 	if (r < 0)
 		return cli_complain_error(node, r, "cannot subscribe to topic '%s'", options.topic);

@@ -27,7 +27,9 @@ struct pub_options {
 	uint64_t max_payload;
 	uint64_t count;
 	uint64_t wait_subscribers;
+	uint64_t history;
 	double rate;
+	bool stay;
 	bool lines;
 	bool quiet;
 };
@@ -67,6 +69,19 @@ static const struct cli_option options_table[] = {
 	  .help = "wait for N subscribers before the first message",
 	  .min = 1,
 	  .max = 256 },
+	{ .kind = CLI_OPTION_COUNT,
+	  OPTION(history),
+	  .name = "history",
+	  .argument = "N",
+	  .help = "keep the last N messages for subscribers that come later and\n"
+		  "ask for them (default: the topic's, else none)",
+	  .min = 1,
+	  .max = 1024 },
+	{ .kind = CLI_OPTION_FLAG,
+	  OPTION(stay),
+	  .name = "stay",
+	  .help = "when the input has ended, stay until stopped: the history goes\n"
+		  "with its publisher" },
 	{ .kind = CLI_OPTION_TEXT,
 	  OPTION(type),
 	  .name = "type",
@@ -130,6 +145,9 @@ static int publish(const struct pub_options *options, struct zcp_node *node,
 		r = cli_input_lines(STDIN_FILENO, &sender, options->max_payload);
 	else
 		r = cli_input_frames(STDIN_FILENO, &sender, options->frame_size);
+	/* A signal that comes before the pause is followed by another. */
+	while (r == CLI_EXIT_OK && options->stay && !cli_stop_asked())
+		(void)pause();
 	if (cli_stop_asked() && !options->quiet)
 		cli_complain("stopped; published %" PRIu64 " messages", sender.n_published);
 	return r;
@@ -154,6 +172,7 @@ static int run(int argc, char **argv)
 	cli_stop_on_signals(node);
 	publisher_options.type = options.type;
 	publisher_options.max_payload = options.max_payload;
+	publisher_options.history = (uint32_t)options.history;
 	r = zcp_publisher_open(&publisher, node, options.topic, &publisher_options);
 	if (r < 0)
 		return cli_complain_error(node, r, "cannot publish on topic '%s'", options.topic);

@@ -181,8 +181,8 @@ int zcpd_history_give(struct zcpd_topic *topic, const struct zcpd_endpoint *subs
 		uint32_t first = backlog->n_entries;
 		enum gift gift = GIVEN;
 
-		for (end = i; end < list.n_items && list.items[end].publisher ==
-							    list.items[i].publisher;
+		for (end = i;
+		     end < list.n_items && list.items[end].publisher == list.items[i].publisher;
 		     end++) {
 			if (gift == GONE || end - i >= subscriber->history)
 				continue;

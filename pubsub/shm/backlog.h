@@ -21,8 +21,8 @@ struct zcp_backlog {
  * Runtime: puts a backlog into a region of its own. Returns 0 with the region's descriptor,
  * the caller's; or -ENOMEM, -EMFILE, -ENFILE.
  */
-__attribute__((warn_unused_result)) int
-zcp_backlog_export(const struct zcp_backlog *backlog, uint64_t domain_id, int *fd);
+__attribute__((warn_unused_result)) int zcp_backlog_export(const struct zcp_backlog *backlog,
+							   uint64_t domain_id, int *fd);
 
 /*
  * Endpoint: copies the backlog that the region behind `fd` (borrowed) holds. Returns 0;

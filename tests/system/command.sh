@@ -52,6 +52,21 @@ frames_come_out_as_they_went_in() {
 	received "frames from a pipe" "$dir/in"
 }
 
+late_echo_begins_with_history() {
+	start echo "$zcp" echo map --lines --count 3
+	printf '1\n2\n3\n' >"$dir/in"
+	start pub "$zcp" pub map --lines --history 2 --stay --wait-subscribers 1 <"$dir/in"
+	received "before" "$dir/in"
+	printf '2\n3\n' >"$dir/in"
+	for order in turn time; do
+		start echo "$zcp" echo map --lines --count 2 --history 5 --order $order
+		received "late, $order" "$dir/in"
+	done
+	kill "$(pid pub)"
+	join pub || fail "pub that stayed ended with $?"
+	is "pub that stayed" "zcp pub: stopped; published 3 messages" "$(cat "$dir/pub.err")"
+}
+
 readable_form_has_a_line_and_hexadecimal() {
 	start echo "$zcp" echo readable --count 2 --bytes 20
 	{
@@ -215,6 +230,7 @@ without_a_runtime_it_says_so() {
 
 lines_come_out_as_they_went_in
 frames_come_out_as_they_went_in
+late_echo_begins_with_history
 readable_form_has_a_line_and_hexadecimal
 lost_messages_are_counted
 count_and_rate_are_kept

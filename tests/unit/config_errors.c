@@ -54,8 +54,8 @@ Test(config, unknown_keys_and_sections_are_refused_with_the_nearest_right_one)
 			       "[runtime] or [defaults]" },
 		{ "[defaults]\n\"depth\\u0000\" = 1",
 		  "2:1: unknown key 'depth?' in [defaults]: it has max_publishers, "
-		  "max_subscribers, depth, max_depth, loans, held, timestamps, type, max_payload, "
-		  "pool" },
+		  "max_subscribers, depth, max_depth, loans, held, history, keep_history, order, "
+		  "timestamps, type, max_payload, pool" },
 		{ "[topic.camera.front]\ndepth = 1",
 		  "1:15: unknown section 'front' in [topic.\"camera\"]: a name with dots needs "
 		  "quotes" },

@@ -360,7 +360,7 @@ static bool is_whole_line(const char *line, size_t size)
 		return value_size == 4; /* true */
 	if (value[0] == 'f')
 		return value_size == 5; /* false */
-	return true; /* a number, however short */
+	return true;                    /* a number, however short */
 }
 
 Test(toml, every_prefix_of_the_reference_file_is_taken_or_refused_as_its_last_line_says)
