@@ -46,34 +46,35 @@ static void write_class(struct cli_json *json, const struct zcp_class_info *c)
 	cli_json_end(json, '}');
 }
 
-void cli_info_print_json(const struct zcp_topic_info *info, struct cli_output *output)
+void cli_info_print_json(const struct cli_info *info, struct cli_output *output)
 {
+	const struct zcp_topic_info *topic = &info->reply.u.topic_info;
 	struct cli_json json;
 
 	cli_json_init(&json, output);
 	cli_json_begin(&json, NULL, '{');
-	cli_json_text(&json, "name", info->name);
-	cli_json_text(&json, "type", info->type);
-	cli_json_number(&json, "messages", info->n_messages);
-	cli_json_number(&json, "lost", info->n_lost);
-	cli_json_number(&json, "depth", info->depth);
-	cli_json_number(&json, "max_depth", info->max_depth);
-	cli_json_bool(&json, "timestamps", info->timestamps);
-	cli_json_number(&json, "max_publishers", info->max_publishers);
+	cli_json_text(&json, "name", topic->name);
+	cli_json_text(&json, "type", topic->type);
+	cli_json_number(&json, "messages", topic->n_messages);
+	cli_json_number(&json, "lost", topic->n_lost);
+	cli_json_number(&json, "depth", topic->depth);
+	cli_json_number(&json, "max_depth", topic->max_depth);
+	cli_json_bool(&json, "timestamps", topic->timestamps);
+	cli_json_number(&json, "max_publishers", topic->max_publishers);
 	cli_json_begin(&json, "publishers", '[');
 	for (uint32_t i = 0; i < info->n_publishers; i++)
 		write_publisher(&json, &info->publishers[i]);
 	cli_json_end(&json, ']');
-	cli_json_number(&json, "max_subscribers", info->max_subscribers);
+	cli_json_number(&json, "max_subscribers", topic->max_subscribers);
 	cli_json_begin(&json, "subscribers", '[');
 	for (uint32_t i = 0; i < info->n_subscribers; i++)
 		write_subscriber(&json, &info->subscribers[i]);
 	cli_json_end(&json, ']');
 	cli_json_begin(&json, "pool", '{');
-	cli_json_text(&json, "name", info->pool);
+	cli_json_text(&json, "name", topic->pool);
 	cli_json_begin(&json, "classes", '[');
-	for (uint32_t i = 0; i < info->n_classes; i++)
-		write_class(&json, &info->classes[i]);
+	for (uint32_t i = 0; i < topic->n_classes; i++)
+		write_class(&json, &topic->classes[i]);
 	cli_json_end(&json, ']');
 	cli_json_end(&json, '}');
 	cli_json_end(&json, '}');

@@ -18,31 +18,31 @@ static void add_row(struct cli_table *table, const char *name, const char *value
 	cli_table_add(table, "%s", value);
 }
 
-static void print_head(const struct zcp_topic_info *info, struct cli_output *output)
+static void print_head(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
 
 	cli_table_init(&table, "ll");
-	add_row(&table, "topic", info->name);
-	add_row(&table, "type", info->type[0] ? info->type : "- (any)");
+	add_row(&table, "topic", topic->name);
+	add_row(&table, "type", topic->type[0] ? topic->type : "- (any)");
 	cli_table_add(&table, "messages");
-	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", info->n_messages,
-		      info->n_lost);
+	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", topic->n_messages,
+		      topic->n_lost);
 	cli_table_add(&table, "depth");
-	cli_table_add(&table, "%" PRIu32 ", at most %" PRIu32, info->depth, info->max_depth);
-	add_row(&table, "timestamps", info->timestamps ? "yes" : "no");
-	add_row(&table, "pool", info->pool[0] ? info->pool : "the topic's own");
+	cli_table_add(&table, "%" PRIu32 ", at most %" PRIu32, topic->depth, topic->max_depth);
+	add_row(&table, "timestamps", topic->timestamps ? "yes" : "no");
+	add_row(&table, "pool", topic->pool[0] ? topic->pool : "the topic's own");
 	cli_table_print(&table, 0, output);
 }
 
-static void print_publishers(const struct zcp_topic_info *info, struct cli_output *output)
+static void print_publishers(const struct cli_info *info, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
 	char size[ZCPD_UNITS_TEXT_SIZE];
 
 	cli_table_init(&table, "llrrrrr");
 	cli_output_printf(output, "\npublishers (%" PRIu32 " of at most %" PRIu32 ")\n",
-			  info->n_publishers, info->max_publishers);
+			  info->n_publishers, info->reply.u.topic_info.max_publishers);
 	if (info->n_publishers == 0)
 		return;
 	cli_table_add_titles(&table, "ID|NODE|PID|LOANS|MAX PAYLOAD|MESSAGES|NO CHUNK");
@@ -60,13 +60,13 @@ static void print_publishers(const struct zcp_topic_info *info, struct cli_outpu
 	cli_table_print(&table, 2, output);
 }
 
-static void print_subscribers(const struct zcp_topic_info *info, struct cli_output *output)
+static void print_subscribers(const struct cli_info *info, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
 
 	cli_table_init(&table, "llrlrrrrr");
 	cli_output_printf(output, "\nsubscribers (%" PRIu32 " of at most %" PRIu32 ")\n",
-			  info->n_subscribers, info->max_subscribers);
+			  info->n_subscribers, info->reply.u.topic_info.max_subscribers);
 	if (info->n_subscribers == 0)
 		return;
 	cli_table_add_titles(&table, "ID|NODE|PID|ON FULL|DEPTH|HELD|TAKEN|LOST|QUEUED");
@@ -86,7 +86,7 @@ static void print_subscribers(const struct zcp_topic_info *info, struct cli_outp
 	cli_table_print(&table, 2, output);
 }
 
-static void print_classes(const struct zcp_topic_info *info, struct cli_output *output)
+static void print_classes(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
 	char size[ZCPD_UNITS_TEXT_SIZE];
@@ -94,8 +94,8 @@ static void print_classes(const struct zcp_topic_info *info, struct cli_output *
 	cli_output_printf(output, "\nchunks\n");
 	cli_table_init(&table, "rrrrrr");
 	cli_table_add_titles(&table, "SIZE|COUNT|FREE|LOANED|HELD|HIGHEST USE");
-	for (uint32_t i = 0; i < info->n_classes; i++) {
-		const struct zcp_class_info *c = &info->classes[i];
+	for (uint32_t i = 0; i < topic->n_classes; i++) {
+		const struct zcp_class_info *c = &topic->classes[i];
 
 		cli_table_add(&table, "%s", zcpd_units_format_size(size, c->payload_size));
 		cli_table_add(&table, "%" PRIu32, c->n_chunks);
@@ -107,11 +107,13 @@ static void print_classes(const struct zcp_topic_info *info, struct cli_output *
 	cli_table_print(&table, 2, output);
 }
 
-void cli_info_print(const struct zcp_topic_info *info, struct cli_output *output)
+void cli_info_print(const struct cli_info *info, struct cli_output *output)
 {
-	print_head(info, output);
+	const struct zcp_topic_info *topic = &info->reply.u.topic_info;
+
+	print_head(topic, output);
 	print_publishers(info, output);
 	print_subscribers(info, output);
-	if (info->n_classes > 0)
-		print_classes(info, output);
+	if (topic->n_classes > 0)
+		print_classes(topic, output);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Topics: slots, sums, and what is told about them.
+ * Topics: slots, sums, and what is told about their endpoints.
  */
 #include "runtime/topic.h"
 
@@ -192,8 +192,21 @@ uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic)
 	return n;
 }
 
-static void publisher_info(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
-			   struct zcp_publisher_info *info)
+uint64_t zcpd_topic_n_lost(const struct zcpd_topic *topic)
+{
+	uint64_t n = topic->n_lost_before;
+
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		/* Relaxed: a count. */
+		if (topic->subscribers[s])
+			n += atomic_load_explicit(&topic->view.subscribers[s].n_lost,
+						  memory_order_relaxed);
+	return n;
+}
+
+void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
+			       const struct zcpd_endpoint *publisher,
+			       struct zcp_publisher_info *info)
 {
 	const struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
 
@@ -209,8 +222,9 @@ static void publisher_info(const struct zcpd_topic *topic, const struct zcpd_end
 	(void)snprintf(info->node, sizeof(info->node), "%s", publisher->node);
 }
 
-static void subscriber_info(const struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber,
-			    struct zcp_subscriber_info *info)
+void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
+				const struct zcpd_endpoint *subscriber,
+				struct zcp_subscriber_info *info)
 {
 	const struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
 
@@ -228,34 +242,4 @@ static void subscriber_info(const struct zcpd_topic *topic, const struct zcpd_en
 	(void)snprintf(info->node, sizeof(info->node), "%s", subscriber->node);
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		info->n_queued += n_queued(topic, p, subscriber);
-}
-
-void zcpd_topic_info(const struct zcpd_topic *topic, struct zcp_topic_info *info)
-{
-	uint32_t n = 0;
-
-	(void)snprintf(info->name, sizeof(info->name), "%s", topic->name);
-	(void)snprintf(info->type, sizeof(info->type), "%s", topic->type);
-	(void)snprintf(info->pool, sizeof(info->pool), "%s", topic->pool->name);
-	info->max_publishers = topic->view.geometry.max_publishers;
-	info->max_subscribers = topic->view.geometry.max_subscribers;
-	info->depth = UINT32_C(1) << zcpd_depth_log2(topic->config.depth);
-	info->max_depth = UINT32_C(1) << topic->view.geometry.max_depth_log2;
-	info->timestamps = topic->config.timestamps;
-	info->n_messages = zcpd_topic_n_messages(topic);
-	info->n_lost = topic->n_lost_before;
-	for (uint32_t p = 0; p < info->max_publishers && n < info->n_publishers; p++)
-		if (topic->publishers[p])
-			publisher_info(topic, topic->publishers[p], &info->publishers[n++]);
-	info->n_publishers = n;
-	n = 0;
-	for (uint32_t s = 0; s < info->max_subscribers && n < info->n_subscribers; s++) {
-		if (!topic->subscribers[s])
-			continue;
-		subscriber_info(topic, topic->subscribers[s], &info->subscribers[n]);
-		info->n_lost += info->subscribers[n++].n_lost;
-	}
-	info->n_subscribers = n;
-	for (uint32_t i = 0; i < info->n_classes; i++)
-		zcpd_pool_class_info(topic->pool, i, &info->classes[i]);
 }

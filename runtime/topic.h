@@ -126,7 +126,15 @@ uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic);
 struct zcp_lane zcpd_topic_lane(const struct zcpd_topic *topic, uint32_t publisher,
 				const struct zcpd_endpoint *subscriber);
 
-/* Fills in all but the lists' pointers, which the caller allocated. */
-void zcpd_topic_info(const struct zcpd_topic *topic, struct zcp_topic_info *info);
+/* Messages that its subscribers have lost, those that have gone too. */
+uint64_t zcpd_topic_n_lost(const struct zcpd_topic *topic);
+
+/* What is told about one of its endpoints. */
+void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
+			       const struct zcpd_endpoint *publisher,
+			       struct zcp_publisher_info *info);
+void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
+				const struct zcpd_endpoint *subscriber,
+				struct zcp_subscriber_info *info);
 
 #endif

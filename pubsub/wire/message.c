@@ -140,13 +140,46 @@ static const struct zcp_field zcp_topic_line_fields[] = {
 };
 
 static const struct zcp_field zcp_topics_fields[] = {
-	LIST(zcp_topics, topics, 65536, zcp_topic_line),
+	LIST(zcp_topics, topics, ZCP_TOPICS_PER_PAGE, zcp_topic_line),
 	BOOL(zcp_topics, more),
 	END,
 };
 
 static const struct zcp_field zcp_info_fields[] = {
 	STRING(zcp_info, topic),
+	END,
+};
+
+static const struct zcp_field zcp_class_info_fields[] = {
+	U64(zcp_class_info, payload_size),
+	U32(zcp_class_info, n_chunks),
+	U32(zcp_class_info, n_free),
+	U32(zcp_class_info, n_loaned),
+	U32(zcp_class_info, n_held),
+	U32(zcp_class_info, n_used),
+	END,
+};
+
+static const struct zcp_field zcp_topic_info_fields[] = {
+	STRING(zcp_topic_info, name),
+	STRING(zcp_topic_info, type),
+	STRING(zcp_topic_info, pool),
+	U32(zcp_topic_info, max_publishers),
+	U32(zcp_topic_info, max_subscribers),
+	U32(zcp_topic_info, n_publishers),
+	U32(zcp_topic_info, n_subscribers),
+	U32(zcp_topic_info, depth),
+	U32(zcp_topic_info, max_depth),
+	BOOL(zcp_topic_info, timestamps),
+	U64(zcp_topic_info, n_messages),
+	U64(zcp_topic_info, n_lost),
+	LIST(zcp_topic_info, classes, 64, zcp_class_info),
+	END,
+};
+
+static const struct zcp_field zcp_endpoints_fields[] = {
+	STRING(zcp_endpoints, topic),
+	U32(zcp_endpoints, from),
 	END,
 };
 
@@ -176,30 +209,11 @@ static const struct zcp_field zcp_subscriber_info_fields[] = {
 	END,
 };
 
-static const struct zcp_field zcp_class_info_fields[] = {
-	U64(zcp_class_info, payload_size),
-	U32(zcp_class_info, n_chunks),
-	U32(zcp_class_info, n_free),
-	U32(zcp_class_info, n_loaned),
-	U32(zcp_class_info, n_held),
-	U32(zcp_class_info, n_used),
-	END,
-};
-
-static const struct zcp_field zcp_topic_info_fields[] = {
-	STRING(zcp_topic_info, name),
-	STRING(zcp_topic_info, type),
-	STRING(zcp_topic_info, pool),
-	U32(zcp_topic_info, max_publishers),
-	U32(zcp_topic_info, max_subscribers),
-	U32(zcp_topic_info, depth),
-	U32(zcp_topic_info, max_depth),
-	BOOL(zcp_topic_info, timestamps),
-	U64(zcp_topic_info, n_messages),
-	U64(zcp_topic_info, n_lost),
-	LIST(zcp_topic_info, publishers, 64, zcp_publisher_info),
-	LIST(zcp_topic_info, subscribers, 256, zcp_subscriber_info),
-	LIST(zcp_topic_info, classes, 64, zcp_class_info),
+static const struct zcp_field zcp_endpoint_page_fields[] = {
+	LIST(zcp_endpoint_page, publishers, ZCP_ENDPOINTS_PER_PAGE, zcp_publisher_info),
+	LIST(zcp_endpoint_page, subscribers, ZCP_ENDPOINTS_PER_PAGE, zcp_subscriber_info),
+	BOOL(zcp_endpoint_page, more),
+	U32(zcp_endpoint_page, next),
 	END,
 };
 
@@ -223,6 +237,8 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_TOPICS] = { "topics", zcp_topics_fields },
 		[ZCP_MESSAGE_INFO] = { "info", zcp_info_fields },
 		[ZCP_MESSAGE_TOPIC_INFO] = { "topic_info", zcp_topic_info_fields },
+		[ZCP_MESSAGE_ENDPOINTS] = { "endpoints", zcp_endpoints_fields },
+		[ZCP_MESSAGE_ENDPOINT_PAGE] = { "endpoint_page", zcp_endpoint_page_fields },
 	};
 
 	return &tables[type];

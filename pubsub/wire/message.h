@@ -25,6 +25,10 @@
  * (SCM_MAX_FD) is 253. */
 #define ZCP_PACKET_FDS_MAX 132
 
+/* Entries of one page: with the longest names and the largest numbers they fit a packet. */
+#define ZCP_TOPICS_PER_PAGE 100
+#define ZCP_ENDPOINTS_PER_PAGE 64
+
 #define ZCP_NAME_SIZE 64
 #define ZCP_TOPIC_SIZE 256
 #define ZCP_TYPE_SIZE 128
@@ -49,6 +53,8 @@ enum zcp_message_type {
 	ZCP_MESSAGE_TOPICS,
 	ZCP_MESSAGE_INFO,
 	ZCP_MESSAGE_TOPIC_INFO,
+	ZCP_MESSAGE_ENDPOINTS,
+	ZCP_MESSAGE_ENDPOINT_PAGE,
 	ZCP_MESSAGE_N_TYPES,
 };
 
@@ -177,9 +183,45 @@ struct zcp_topics {
 	bool more; /* ask again after the last name */
 };
 
-/* Anybody: all about one topic. Answer: topic_info. */
+/* Anybody: all about one topic but its endpoints. Answer: topic_info. */
 struct zcp_info {
 	char topic[ZCP_TOPIC_SIZE];
+};
+
+struct zcp_class_info {
+	uint64_t payload_size;
+	uint32_t n_chunks;
+	uint32_t n_free;
+	uint32_t n_loaned;
+	uint32_t n_held; /* queued at or held by subscribers */
+	uint32_t n_used; /* highest use: chunks that were ever in use */
+};
+
+struct zcp_topic_info {
+	char name[ZCP_TOPIC_SIZE];
+	char type[ZCP_TYPE_SIZE];
+	char pool[ZCP_TOPIC_SIZE];
+	uint32_t max_publishers;
+	uint32_t max_subscribers;
+	uint32_t n_publishers;
+	uint32_t n_subscribers;
+	uint32_t depth;
+	uint32_t max_depth;
+	bool timestamps;
+	uint64_t n_messages;
+	uint64_t n_lost;
+	struct zcp_class_info *classes;
+	uint32_t n_classes;
+};
+
+/*
+ * Anybody: who publishes and who subscribes, from place `from` on. The places are the
+ * publishers' slots and behind them the subscribers'. An endpoint keeps its place, so that
+ * whoever comes or goes between two pages, none is told twice. Answer: endpoint_page.
+ */
+struct zcp_endpoints {
+	char topic[ZCP_TOPIC_SIZE];
+	uint32_t from;
 };
 
 struct zcp_publisher_info {
@@ -206,32 +248,13 @@ struct zcp_subscriber_info {
 	uint64_t n_queued;
 };
 
-struct zcp_class_info {
-	uint64_t payload_size;
-	uint32_t n_chunks;
-	uint32_t n_free;
-	uint32_t n_loaned;
-	uint32_t n_held; /* queued at or held by subscribers */
-	uint32_t n_used; /* highest use: chunks that were ever in use */
-};
-
-struct zcp_topic_info {
-	char name[ZCP_TOPIC_SIZE];
-	char type[ZCP_TYPE_SIZE];
-	char pool[ZCP_TOPIC_SIZE];
-	uint32_t max_publishers;
-	uint32_t max_subscribers;
-	uint32_t depth;
-	uint32_t max_depth;
-	bool timestamps;
-	uint64_t n_messages;
-	uint64_t n_lost;
+struct zcp_endpoint_page {
 	struct zcp_publisher_info *publishers;
 	uint32_t n_publishers;
 	struct zcp_subscriber_info *subscribers;
 	uint32_t n_subscribers;
-	struct zcp_class_info *classes;
-	uint32_t n_classes;
+	bool more;     /* ask again from place `next` */
+	uint32_t next; /* behind what this page has looked at */
 };
 
 struct zcp_message {
@@ -254,6 +277,8 @@ struct zcp_message {
 		struct zcp_topics topics;
 		struct zcp_info info;
 		struct zcp_topic_info topic_info;
+		struct zcp_endpoints endpoints;
+		struct zcp_endpoint_page endpoint_page;
 	} u;
 };
 
