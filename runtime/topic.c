@@ -125,19 +125,24 @@ static bool has_left_messages(const struct zcpd_topic *topic, uint32_t publisher
 	return false;
 }
 
+uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
+{
+	uint32_t n = 0;
+
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (topic->publishers[p] || has_left_messages(topic, p) ||
+		    (more && more->is_publisher && more->slot == p))
+			n++;
+	return n;
+}
+
 uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
 {
-	uint64_t n_lanes = 0, demand = 0, depths = 0;
+	uint64_t demand = 0, depths = 0;
 
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
-		const struct zcpd_endpoint *publisher = topic->publishers[p];
-
-		if (publisher)
-			demand += publisher->loans;
-		if (publisher || has_left_messages(topic, p) ||
-		    (more && more->is_publisher && more->slot == p))
-			n_lanes++;
-	}
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (topic->publishers[p])
+			demand += topic->publishers[p]->loans;
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
 		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
 
@@ -152,7 +157,7 @@ uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_end
 		demand += more->held;
 		depths += UINT64_C(1) << more->depth_log2;
 	}
-	return demand + depths * n_lanes;
+	return demand + depths * zcpd_topic_n_lanes(topic, more);
 }
 
 uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config)

@@ -107,6 +107,9 @@ void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type);
 __attribute__((warn_unused_result)) int zcpd_topic_publisher_slot(const struct zcpd_topic *topic);
 __attribute__((warn_unused_result)) int zcpd_topic_subscriber_slot(const struct zcpd_topic *topic);
 
+/* Publisher slots that have a publisher or unread messages, with one more where not NULL. */
+uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
+
 /*
  * The chunks that the topic's endpoints may use at once, with one more publisher or
  * subscriber where `more` is not NULL: every publisher's loans, every subscriber's held
