@@ -28,6 +28,11 @@ enum zcpd_config_fences {
 	ZCPD_CONFIG_FENCES_SYMMETRIC, /* never membarrier */
 };
 
+enum zcpd_config_on_full {
+	ZCPD_CONFIG_ON_FULL_DROP_OLDEST,
+	ZCPD_CONFIG_ON_FULL_BLOCK,
+};
+
 /* [runtime] */
 struct zcpd_runtime_config {
 	uint32_t log_level; /* enum zcpd_config_log_level */
@@ -45,6 +50,7 @@ struct zcpd_topic_config {
 	uint32_t max_depth; /* never smaller than depth */
 	uint32_t loans;
 	uint32_t held;
+	uint32_t on_full; /* enum zcpd_config_on_full */
 	bool timestamps;
 	uint64_t max_payload; /* bytes; 0: what the publishers declare */
 	char *type;           /* NULL: what the first endpoint declares */

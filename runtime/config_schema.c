@@ -39,6 +39,12 @@ static const char *const fences[] = {
 	NULL,
 };
 
+static const char *const on_full[] = {
+	[ZCPD_CONFIG_ON_FULL_DROP_OLDEST] = "drop-oldest",
+	[ZCPD_CONFIG_ON_FULL_BLOCK] = "block",
+	NULL,
+};
+
 #define RUNTIME(n, k, m, fb, lo, hi, h) KEY(n, k, zcpd_runtime_config, m, fb, lo, hi, 0, h)
 
 static const struct zcpd_config_key runtime_keys[] = {
@@ -63,6 +69,8 @@ static const struct zcpd_config_key topic_keys[] = {
 	TOPIC("max_depth", COUNT, max_depth, 256, 1, 65536, "largest queue depth one may ask for"),
 	TOPIC("loans", COUNT, loans, 2, 1, 1024, "loans at once of a publisher that does not ask"),
 	TOPIC("held", COUNT, held, 4, 1, 4096, "samples held by a subscriber that does not ask"),
+	CHOICE("on_full", zcpd_topic_config, on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST, on_full,
+	       "when the queue is full of a subscriber that does not ask"),
 	TOPIC("timestamps", BOOLEAN, timestamps, true, 0, 0, "messages carry their publish time"),
 	TOPIC_ONLY("type", STRING, type, 0, 1, ZCP_TYPE_NAME_MAX,
 		   "name of the type that endpoints must have"),

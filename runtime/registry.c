@@ -384,7 +384,8 @@ static int settle_depth(struct zcpd_endpoint *subscriber, const struct zcp_open_
 			       subscriber->held, HELD_MAX);
 		return -ERANGE;
 	}
-	subscriber->on_full = request->on_full ? request->on_full : ZCP_ON_FULL_DROP_OLDEST;
+	subscriber->on_full = request->on_full ? request->on_full :
+						 zcpd_topic_on_full(&topic->config);
 	if (subscriber->on_full > ZCP_ON_FULL_BLOCK) {
 		(void)snprintf(text, text_size, "on_full is %u: the node is of a newer version",
 			       subscriber->on_full);

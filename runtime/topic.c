@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <zcp/subscriber.h>
 
 #include "pubsub/util.h"
 
@@ -158,6 +159,12 @@ uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_end
 		depths += UINT64_C(1) << more->depth_log2;
 	}
 	return demand + depths * zcpd_topic_n_lanes(topic, more);
+}
+
+uint32_t zcpd_topic_on_full(const struct zcpd_topic_config *config)
+{
+	return config->on_full == ZCPD_CONFIG_ON_FULL_BLOCK ? ZCP_ON_FULL_BLOCK :
+							      ZCP_ON_FULL_DROP_OLDEST;
 }
 
 uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config)

@@ -117,6 +117,9 @@ uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_en
  */
 uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
 
+/* What a subscriber gets that does not say: enum zcp_on_full. */
+uint32_t zcpd_topic_on_full(const struct zcpd_topic_config *config);
+
 /* What the topic's configured limits allow its endpoints to use at once. */
 uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config);
 

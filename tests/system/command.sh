@@ -73,6 +73,20 @@ readable_form_has_a_line_and_hexadecimal() {
 	cmp -s "$dir/wanted" "$dir/got" || fail "readable: $(diff "$dir/wanted" "$dir/got")"
 }
 
+# An echo without --on-full does what the topic's configuration says.
+configuration_says_what_a_full_queue_does() {
+	cat >"$dir/zcp.toml" <<-'END'
+		[topic."all/*"]
+		on_full = "block"
+	END
+	seq 20000 >"$dir/in"
+	ZCP_CONFIG="$dir/zcp.toml" start echo "$zcp" echo all/lines --lines --count 20000 \
+		--depth 2 --domain blocking
+	ZCP_CONFIG="$dir/zcp.toml" publish 0 all/lines --lines --wait-subscribers 1 \
+		--domain blocking <"$dir/in"
+	received "lines of a topic that blocks" "$dir/in"
+}
+
 lost_messages_are_counted() {
 	mkfifo "$dir/lossy"
 	start grep grep -m 1 -x 20000 "$dir/lossy"
@@ -216,6 +230,7 @@ without_a_runtime_it_says_so() {
 lines_come_out_as_they_went_in
 frames_come_out_as_they_went_in
 readable_form_has_a_line_and_hexadecimal
+configuration_says_what_a_full_queue_does
 lost_messages_are_counted
 count_and_rate_are_kept
 nothing_to_read_times_out
