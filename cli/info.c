@@ -66,7 +66,9 @@ const struct cli_command cli_info = {
 	.summary = "tells all about a topic",
 	.description =
 		"Tells who publishes on a topic and who subscribes to it, what came through\n"
-		"and what was lost, and how full its pool is.\n",
+		"and what was lost, and how full its pool is. What endpoints may use at once,\n"
+		"by their loans, depth and held, is reserved for them; an endpoint that would\n"
+		"need more than is left is refused.\n",
 	.examples = "  zcp info camera/front\n"
 		    "  zcp info camera/front --json | jq '.pool.classes[].free'\n",
 	.options = options_table,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pubsub/util.h"
+#include "runtime/admission.h"
 
 static int out_of_memory(char *text, size_t text_size)
 {
@@ -56,6 +57,29 @@ static int find_topic(const struct zcpd_registry *registry, const char *name,
 	return -ENOENT;
 }
 
+static int pool_info(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
+		     struct zcp_topic_info *info, char *text, size_t text_size)
+{
+	struct zcpd_admission_sum sums[ZCP_CLASSES_MAX];
+
+	/* One more than needed, so that it is not empty. */
+	info->classes = calloc(pool->view.n_classes + 1, sizeof(info->classes[0]));
+	if (!info->classes)
+		return out_of_memory(text, text_size);
+	info->n_classes = pool->view.n_classes;
+	zcpd_admission_sums(registry, pool, NULL, sums);
+	for (uint32_t i = 0; i < info->n_classes; i++) {
+		zcpd_pool_class_info(pool, i, &info->classes[i]);
+		info->classes[i].n_or_larger = sums[i].n_chunks;
+		info->classes[i].n_reserved = sums[i].n_reserved;
+	}
+	(void)strcpy(info->pool, pool->name);
+	info->own_pool = pool->automatic;
+	info->n_pool_topics = pool->n_topics;
+	info->n_pool_reserved = zcpd_admission_reserved(registry, pool);
+	return 0;
+}
+
 int zcpd_info_topic(const struct zcpd_registry *registry, const struct zcp_info *request,
 		    struct zcp_message *reply, char *text, size_t text_size)
 {
@@ -67,22 +91,22 @@ int zcpd_info_topic(const struct zcpd_registry *registry, const struct zcp_info 
 	if (r < 0)
 		return r;
 	reply->type = ZCP_MESSAGE_TOPIC_INFO;
-	info->n_classes = topic->pool->view.n_classes;
-	/* One more than needed, so that it is not empty. */
-	info->classes = calloc(info->n_classes + 1, sizeof(info->classes[0]));
-	if (!info->classes)
-		return out_of_memory(text, text_size);
-	for (uint32_t i = 0; i < info->n_classes; i++)
-		zcpd_pool_class_info(topic->pool, i, &info->classes[i]);
+	r = pool_info(registry, topic->pool, info, text, text_size);
+	if (r < 0)
+		return r;
 	(void)strcpy(info->name, topic->name);
 	(void)strcpy(info->type, topic->type);
-	(void)strcpy(info->pool, topic->pool->name);
+	info->n_reserved = zcpd_topic_demand(topic, NULL);
 	info->max_publishers = topic->view.geometry.max_publishers;
 	info->max_subscribers = topic->view.geometry.max_subscribers;
 	info->n_publishers = topic->n_publishers;
 	info->n_subscribers = topic->n_subscribers;
 	info->depth = UINT32_C(1) << zcpd_depth_log2(topic->config.depth);
 	info->max_depth = UINT32_C(1) << topic->view.geometry.max_depth_log2;
+	info->held = topic->config.held;
+	info->on_full = zcpd_topic_on_full(&topic->config);
+	info->loans = topic->config.loans;
+	info->max_payload = topic->config.max_payload;
 	info->timestamps = topic->config.timestamps;
 	info->n_messages = zcpd_topic_n_messages(topic);
 	info->n_lost = zcpd_topic_n_lost(topic);

@@ -216,6 +216,13 @@ uint64_t zcpd_topic_n_lost(const struct zcpd_topic *topic)
 	return n;
 }
 
+/* Whether publishers send to it. */
+static bool is_active(const struct zcpd_endpoint *subscriber)
+{
+	return subscriber->state == ZCPD_ENDPOINT_JOINING ||
+	       subscriber->state == ZCPD_ENDPOINT_OPEN;
+}
+
 void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
 			       const struct zcpd_endpoint *publisher,
 			       struct zcp_publisher_info *info)
@@ -232,6 +239,9 @@ void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
 		.n_exhausted = atomic_load_explicit(&slot->n_exhausted, memory_order_relaxed),
 	};
 	(void)snprintf(info->node, sizeof(info->node), "%s", publisher->node);
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (topic->subscribers[s] && is_active(topic->subscribers[s]))
+			info->n_subscribers++;
 }
 
 void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
@@ -244,6 +254,7 @@ void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
 		.id = subscriber->id,
 		.pid = subscriber->pid,
 		.slot = subscriber->slot,
+		.n_publishers = is_active(subscriber) ? topic->n_publishers : 0,
 		.depth = UINT32_C(1) << subscriber->depth_log2,
 		.held = subscriber->held,
 		.on_full = subscriber->on_full,

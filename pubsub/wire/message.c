@@ -157,6 +157,8 @@ static const struct zcp_field zcp_class_info_fields[] = {
 	U32(zcp_class_info, n_loaned),
 	U32(zcp_class_info, n_held),
 	U32(zcp_class_info, n_used),
+	U64(zcp_class_info, n_or_larger),
+	U64(zcp_class_info, n_reserved),
 	END,
 };
 
@@ -170,9 +172,17 @@ static const struct zcp_field zcp_topic_info_fields[] = {
 	U32(zcp_topic_info, n_subscribers),
 	U32(zcp_topic_info, depth),
 	U32(zcp_topic_info, max_depth),
+	U32(zcp_topic_info, held),
+	U32(zcp_topic_info, on_full),
+	U32(zcp_topic_info, loans),
+	U64(zcp_topic_info, max_payload),
 	BOOL(zcp_topic_info, timestamps),
 	U64(zcp_topic_info, n_messages),
 	U64(zcp_topic_info, n_lost),
+	BOOL(zcp_topic_info, own_pool),
+	U32(zcp_topic_info, n_pool_topics),
+	U64(zcp_topic_info, n_reserved),
+	U64(zcp_topic_info, n_pool_reserved),
 	LIST(zcp_topic_info, classes, 64, zcp_class_info),
 	END,
 };
@@ -188,6 +198,7 @@ static const struct zcp_field zcp_publisher_info_fields[] = {
 	STRING(zcp_publisher_info, node),
 	U32(zcp_publisher_info, pid),
 	U32(zcp_publisher_info, slot),
+	U32(zcp_publisher_info, n_subscribers),
 	U32(zcp_publisher_info, loans),
 	U64(zcp_publisher_info, max_payload),
 	U64(zcp_publisher_info, n_messages),
@@ -196,17 +207,12 @@ static const struct zcp_field zcp_publisher_info_fields[] = {
 };
 
 static const struct zcp_field zcp_subscriber_info_fields[] = {
-	U64(zcp_subscriber_info, id),
-	STRING(zcp_subscriber_info, node),
-	U32(zcp_subscriber_info, pid),
-	U32(zcp_subscriber_info, slot),
-	U32(zcp_subscriber_info, depth),
-	U32(zcp_subscriber_info, held),
-	U32(zcp_subscriber_info, on_full),
-	U64(zcp_subscriber_info, n_taken),
-	U64(zcp_subscriber_info, n_lost),
-	U64(zcp_subscriber_info, n_queued),
-	END,
+	U64(zcp_subscriber_info, id),           STRING(zcp_subscriber_info, node),
+	U32(zcp_subscriber_info, pid),          U32(zcp_subscriber_info, slot),
+	U32(zcp_subscriber_info, n_publishers), U32(zcp_subscriber_info, depth),
+	U32(zcp_subscriber_info, held),         U32(zcp_subscriber_info, on_full),
+	U64(zcp_subscriber_info, n_taken),      U64(zcp_subscriber_info, n_lost),
+	U64(zcp_subscriber_info, n_queued),     END,
 };
 
 static const struct zcp_field zcp_endpoint_page_fields[] = {

@@ -195,6 +195,9 @@ struct zcp_class_info {
 	uint32_t n_loaned;
 	uint32_t n_held; /* queued at or held by subscribers */
 	uint32_t n_used; /* highest use: chunks that were ever in use */
+	/* chunks of this class and the larger ones, and what endpoints may use of them at once */
+	uint64_t n_or_larger;
+	uint64_t n_reserved;
 };
 
 struct zcp_topic_info {
@@ -205,11 +208,21 @@ struct zcp_topic_info {
 	uint32_t max_subscribers;
 	uint32_t n_publishers;
 	uint32_t n_subscribers;
+	/* what endpoints get that do not say; max_depth and max_payload they cannot exceed */
 	uint32_t depth;
 	uint32_t max_depth;
+	uint32_t held;
+	uint32_t on_full;
+	uint32_t loans;
+	uint64_t max_payload; /* 0: what the publishers declare */
 	bool timestamps;
 	uint64_t n_messages;
 	uint64_t n_lost;
+	bool own_pool; /* made for this topic, as large as its limits ask for */
+	uint32_t n_pool_topics;
+	/* chunks that the topic's, and all of the pool's, endpoints may use at once */
+	uint64_t n_reserved;
+	uint64_t n_pool_reserved;
 	struct zcp_class_info *classes;
 	uint32_t n_classes;
 };
@@ -229,6 +242,7 @@ struct zcp_publisher_info {
 	char node[ZCP_NAME_SIZE];
 	uint32_t pid;
 	uint32_t slot;
+	uint32_t n_subscribers; /* whom it publishes to */
 	uint32_t loans;
 	uint64_t max_payload;
 	uint64_t n_messages;
@@ -240,6 +254,7 @@ struct zcp_subscriber_info {
 	char node[ZCP_NAME_SIZE];
 	uint32_t pid;
 	uint32_t slot;
+	uint32_t n_publishers; /* who publishes to it */
 	uint32_t depth;
 	uint32_t held;
 	uint32_t on_full;

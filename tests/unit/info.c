@@ -1,15 +1,134 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the runtime tells about a topic: the pages of its endpoints, whoever comes and goes
- * between them.
+ * What the runtime tells about a topic: what holds for it, the sums that an endpoint more is
+ * let in or refused by, and the pages of its endpoints, whoever comes and goes between them.
  */
 #include "runtime/info.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <zcp/subscriber.h>
 
 #include "tests/unit/registry_helpers.h"
+
+/* --- the topic --- */
+
+static void ask_topic(const char *topic, struct zcp_message *reply)
+{
+	struct zcp_info request = { .topic = "" };
+
+	(void)strcpy(request.topic, topic);
+	memset(reply, 0, sizeof(*reply));
+	cr_assert_eq(zcpd_info_topic(&registry, &request, reply, text, sizeof(text)), 0);
+	cr_assert_eq(reply->type, ZCP_MESSAGE_TOPIC_INFO);
+}
+
+Test(info, topic_tells_what_holds_for_it)
+{
+	struct zcpd_endpoint *publisher, *subscriber;
+	struct zcp_message reply;
+	const struct zcp_topic_info *info = &reply.u.topic_info;
+
+	begin("[defaults]\nmax_publishers = 3\nmax_subscribers = 5\ndepth = 9\nmax_depth = 100\n"
+	      "held = 7\nloans = 6\ntimestamps = false\n"
+	      "[topic.\"own\"]\non_full = \"block\"\nmax_payload = 1000\ntype = \"T\"\n"
+	      "[topic.\"shared/*\"]\npool = \"p\"\n"
+	      "[pool.p]\nclasses = [{size = 64, count = 1000}]\n");
+	cr_assert_eq(publish("own", 0, 0, &publisher), 0);
+	ask_topic("own", &reply);
+	cr_expect_str_eq(info->name, "own");
+	cr_expect_str_eq(info->type, "T");
+	cr_expect(info->max_publishers == 3 && info->max_subscribers == 5);
+	cr_expect(info->n_publishers == 1 && info->n_subscribers == 0);
+	cr_expect(info->depth == 16 && info->max_depth == 128 && info->held == 7);
+	cr_expect(info->loans == 6 && info->max_payload == 1000 && !info->timestamps);
+	cr_expect_eq(info->on_full, ZCP_ON_FULL_BLOCK);
+	cr_expect(info->own_pool && info->n_pool_topics == 1);
+	zcp_message_deinit(&reply);
+
+	cr_assert_eq(subscribe("shared/a", 0, 0, &subscriber), 0);
+	cr_assert_eq(subscribe("shared/b", 0, 0, &subscriber), 0);
+	ask_topic("shared/b", &reply);
+	cr_expect_str_eq(info->pool, "p");
+	cr_expect(!info->own_pool && info->n_pool_topics == 2);
+	cr_expect(info->n_publishers == 0 && info->n_subscribers == 1);
+	cr_expect(info->on_full == ZCP_ON_FULL_DROP_OLDEST && info->max_payload == 0);
+	zcp_message_deinit(&reply);
+	end();
+}
+
+/* Who is refused finds the same numbers in the sentence and here. */
+Test(info, sums_are_those_of_a_refusal)
+{
+	struct zcpd_endpoint *publishers[2], *subscribers[2];
+	struct zcp_message reply;
+	const struct zcp_topic_info *info = &reply.u.topic_info;
+
+	begin("[pool.p]\nclasses = [{size = 64, count = 20}, {size = \"1KiB\", count = 10}]\n"
+	      "[topic.\"*\"]\npool = \"p\"\n");
+	/* 2 + 2 * 1 + 1, and 3 */
+	cr_assert_eq(publish("a", 64, 2, &publishers[0]), 0);
+	cr_assert_eq(subscribe("a", 2, 1, &subscribers[0]), 0);
+	cr_assert_eq(publish("b", 1024, 3, &publishers[1]), 0);
+	ask_topic("a", &reply);
+	cr_expect(info->n_reserved == 5 && info->n_pool_reserved == 8);
+	cr_assert_eq(info->n_classes, 2);
+	cr_expect(info->classes[0].n_or_larger == 30 && info->classes[0].n_reserved == 8);
+	cr_expect(info->classes[1].n_or_larger == 10 && info->classes[1].n_reserved == 3);
+	zcp_message_deinit(&reply);
+	cr_assert_eq(subscribe("a", 16, 7, &subscribers[1]), -ENOSPC);
+	cr_expect_not_null(strstr(text, "has 30 chunks of 64 bytes or more, 22 of them left;"));
+	cr_expect_not_null(strstr(text, "would need 23 with 1 publisher;"));
+	cr_assert_eq(subscribe("b", 4, 4, &subscribers[1]), -ENOSPC);
+	cr_expect_not_null(strstr(text, "has 10 chunks of 1 KiB, 7 of them left;"));
+	cr_expect_not_null(strstr(text, "would need 8 with 1 publisher;"));
+	/* What is left can be had. */
+	cr_assert_eq(subscribe("b", 4, 3, &subscribers[1]), 0);
+	ask_topic("b", &reply);
+	cr_expect(info->n_reserved == 10 && info->n_pool_reserved == 15);
+	cr_expect(info->classes[1].n_or_larger == 10 && info->classes[1].n_reserved == 10);
+	zcp_message_deinit(&reply);
+	end();
+}
+
+/* --- its endpoints --- */
+
+static void ask_endpoints(const char *topic, struct zcp_message *reply)
+{
+	struct zcp_endpoints request = { .from = 0 };
+
+	(void)strcpy(request.topic, topic);
+	memset(reply, 0, sizeof(*reply));
+	cr_assert_eq(zcpd_info_endpoints(&registry, &request, reply, text, sizeof(text)), 0);
+}
+
+Test(info, endpoints_tell_how_many_others_they_have)
+{
+	struct zcpd_endpoint *publishers[2], *subscribers[3], *other;
+	struct zcp_message reply;
+	const struct zcp_endpoint_page *page = &reply.u.endpoint_page;
+
+	begin("");
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(publish("t", 64, 1, &publishers[i]), 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(subscribe("t", 1, 1, &subscribers[i]), 0);
+	cr_assert_eq(subscribe("other", 1, 1, &other), 0);
+	/* Its connection has ended and its process has not: nothing is sent to it. */
+	zcpd_registry_deactivate(&registry, subscribers[1]);
+	ask_endpoints("t", &reply);
+	cr_assert(page->n_publishers == 2 && page->n_subscribers == 3);
+	for (int i = 0; i < 2; i++)
+		cr_expect_eq(page->publishers[i].n_subscribers, 2);
+	for (int i = 0; i < 3; i++)
+		cr_expect_eq(page->subscribers[i].n_publishers, i == 1 ? 0 : 2);
+	zcp_message_deinit(&reply);
+	ask_endpoints("other", &reply);
+	cr_expect_eq(page->subscribers[0].n_publishers, 0);
+	zcp_message_deinit(&reply);
+	end();
+}
 
 #define FULL "[defaults]\nmax_publishers = 64\nmax_subscribers = 256\ndepth = 1\nmax_depth = 1\n"
 #define N_MAX (64 + 256)
