@@ -113,6 +113,41 @@ count_and_rate_are_kept() {
 	[ $passed -ge 80 ] || fail "rate: 5 messages at 50 Hz took $passed ms"
 }
 
+# A subscriber that blocks and is stopped: as many messages as its queue holds, and no more.
+full_queue_times_out() {
+	mkfifo "$dir/full_in" "$dir/full_out"
+	# shellcheck disable=SC2016
+	start echo sh -c 'exec "$@" >"$0"' "$dir/full_out" "$zcp" echo full --lines --count 5 \
+		--on-full block --depth 4
+	exec 4<>"$dir/full_in"
+	start pub "$zcp" pub full --lines --wait-subscribers 1 --timeout 0.2 <"$dir/full_in"
+	exec 5<"$dir/full_out"
+	echo 1 >&4
+	read -r line <&5
+	is "full queue: first line" 1 "$line"
+	kill -STOP "$(pid echo)"
+	until grep -q '^State:[[:space:]]*T' "/proc/$(pid echo)/status"; do
+		:
+	done
+	seq 2 9 >&4
+	code=0
+	join pub || code=$?
+	is "full queue: exit code" 1 "$code"
+	is "full queue: message" "zcp pub: topic 'full' was full for 0.2 s: a subscriber that blocks \
+took nothing (see QUEUED in zcp info), so message 6 was not published; raise --timeout, or end \
+that subscriber" "$(cat "$dir/pub.err")"
+	kill -CONT "$(pid echo)"
+	is "full queue: what was published" "2 3 4 5 " "$(tr '\n' ' ' <&5)"
+	join echo || fail "full queue: echo ended with $?"
+	exec 4>&- 5<&-
+
+	# Nobody waits for so long where there is room after all.
+	seq 20000 >"$dir/in"
+	start echo "$zcp" echo full --lines --count 20000 --on-full block --depth 2
+	publish 0 full --lines --wait-subscribers 1 --timeout 100 <"$dir/in"
+	received "queue that is full for a moment" "$dir/in"
+}
+
 nothing_to_read_times_out() {
 	code=0
 	"$zcp" echo silent --timeout 0.1 >"$dir/out" 2>"$dir/message" || code=$?
@@ -233,6 +268,7 @@ readable_form_has_a_line_and_hexadecimal
 configuration_says_what_a_full_queue_does
 lost_messages_are_counted
 count_and_rate_are_kept
+full_queue_times_out
 nothing_to_read_times_out
 input_that_ends_inside_a_frame_is_an_error
 line_that_is_too_long_is_an_error
