@@ -94,7 +94,8 @@ static const struct cli_option options_table[] = {
 	  .name = "on-full",
 	  .argument = "POLICY",
 	  .help = "when as many wait as may: drop-oldest, or block: the publisher\n"
-		  "waits and nothing is lost (default: drop-oldest)",
+		  "waits and nothing is lost (default: the topic's, else\n"
+		  "drop-oldest)",
 	  .choices = on_full_choices },
 	{ .kind = CLI_OPTION_COUNT,
 	  OPTION(history),

@@ -2,14 +2,12 @@
 /*
  * zcp info: all about one topic.
  */
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/complain.h"
 #include "cli/info_print.h"
 #include "cli/node.h"
-#include "pubsub/client/control.h"
 #include "pubsub/util.h"
 
 struct info_options {
@@ -30,23 +28,18 @@ static const struct cli_option options_table[] = {
 /* Returns an exit code. */
 static int print_info(struct zcp_node *node, const char *topic, bool is_json)
 {
-	ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .version = 0 };
-	struct zcp_message request = { .type = ZCP_MESSAGE_INFO };
+	ZCP_CLEANUP(cli_info_deinit) struct cli_info info;
 	struct cli_output output;
 	int r;
 
-	r = zcp_node_check_topic(node, topic);
-	if (r == 0) {
-		(void)strcpy(request.u.info.topic, topic);
-		r = zcp_control_request(node, &request, ZCP_MESSAGE_TOPIC_INFO, &reply, NULL);
-	}
+	r = cli_info_ask(node, topic, &info);
 	if (r < 0)
 		return cli_complain_error(node, r, "cannot ask for topic '%s'", topic);
 	cli_output_init(&output, STDOUT_FILENO);
 	if (is_json)
-		cli_info_print_json(&reply.u.topic_info, &output);
+		cli_info_print_json(&info, &output);
 	else
-		cli_info_print(&reply.u.topic_info, &output);
+		cli_info_print(&info, &output);
 	return cli_output_end(&output);
 }
 
@@ -73,7 +66,9 @@ const struct cli_command cli_info = {
 	.summary = "tells all about a topic",
 	.description =
 		"Tells who publishes on a topic and who subscribes to it, what came through\n"
-		"and what was lost, and how full its pool is.\n",
+		"and what was lost, and how full its pool is. What endpoints may use at once,\n"
+		"by their loans, depth and held, is reserved for them; an endpoint that would\n"
+		"need more than is left is refused.\n",
 	.examples = "  zcp info camera/front\n"
 		    "  zcp info camera/front --json | jq '.pool.classes[].free'\n",
 	.options = options_table,

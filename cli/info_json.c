@@ -12,7 +12,9 @@ static void write_publisher(struct cli_json *json, const struct zcp_publisher_in
 	cli_json_number(json, "id", p->id);
 	cli_json_text(json, "node", p->node);
 	cli_json_number(json, "pid", p->pid);
+	cli_json_number(json, "subscribers", p->n_subscribers);
 	cli_json_number(json, "loans", p->loans);
+	cli_json_number(json, "history", p->history);
 	cli_json_number(json, "max_payload", p->max_payload);
 	cli_json_number(json, "messages", p->n_messages);
 	cli_json_number(json, "no_chunk", p->n_exhausted);
@@ -25,9 +27,12 @@ static void write_subscriber(struct cli_json *json, const struct zcp_subscriber_
 	cli_json_number(json, "id", s->id);
 	cli_json_text(json, "node", s->node);
 	cli_json_number(json, "pid", s->pid);
+	cli_json_number(json, "publishers", s->n_publishers);
 	cli_json_text(json, "on_full", cli_info_on_full(s->on_full));
 	cli_json_number(json, "depth", s->depth);
 	cli_json_number(json, "held", s->held);
+	cli_json_number(json, "history", s->history);
+	cli_json_text(json, "order", cli_info_order(s->order));
 	cli_json_number(json, "taken", s->n_taken);
 	cli_json_number(json, "lost", s->n_lost);
 	cli_json_number(json, "queued", s->n_queued);
@@ -42,38 +47,54 @@ static void write_class(struct cli_json *json, const struct zcp_class_info *c)
 	cli_json_number(json, "free", c->n_free);
 	cli_json_number(json, "loaned", c->n_loaned);
 	cli_json_number(json, "held", c->n_held);
+	cli_json_number(json, "history", c->n_retained);
 	cli_json_number(json, "highest_use", c->n_used);
+	cli_json_number(json, "or_larger", c->n_or_larger);
+	cli_json_number(json, "reserved", c->n_reserved);
+	cli_json_number(json, "left", cli_info_left(c));
 	cli_json_end(json, '}');
 }
 
-void cli_info_print_json(const struct zcp_topic_info *info, struct cli_output *output)
+void cli_info_print_json(const struct cli_info *info, struct cli_output *output)
 {
+	const struct zcp_topic_info *topic = &info->reply.u.topic_info;
 	struct cli_json json;
 
 	cli_json_init(&json, output);
 	cli_json_begin(&json, NULL, '{');
-	cli_json_text(&json, "name", info->name);
-	cli_json_text(&json, "type", info->type);
-	cli_json_number(&json, "messages", info->n_messages);
-	cli_json_number(&json, "lost", info->n_lost);
-	cli_json_number(&json, "depth", info->depth);
-	cli_json_number(&json, "max_depth", info->max_depth);
-	cli_json_bool(&json, "timestamps", info->timestamps);
-	cli_json_number(&json, "max_publishers", info->max_publishers);
+	cli_json_text(&json, "name", topic->name);
+	cli_json_text(&json, "type", topic->type);
+	cli_json_number(&json, "messages", topic->n_messages);
+	cli_json_number(&json, "lost", topic->n_lost);
+	cli_json_number(&json, "depth", topic->depth);
+	cli_json_number(&json, "max_depth", topic->max_depth);
+	cli_json_number(&json, "held", topic->held);
+	cli_json_text(&json, "on_full", cli_info_on_full(topic->on_full));
+	cli_json_number(&json, "loans", topic->loans);
+	cli_json_number(&json, "history", topic->history);
+	cli_json_bool(&json, "keep_history", topic->keep_history);
+	cli_json_text(&json, "order", cli_info_order(topic->order));
+	cli_json_number(&json, "max_payload", topic->max_payload);
+	cli_json_bool(&json, "timestamps", topic->timestamps);
+	cli_json_number(&json, "max_publishers", topic->max_publishers);
 	cli_json_begin(&json, "publishers", '[');
 	for (uint32_t i = 0; i < info->n_publishers; i++)
 		write_publisher(&json, &info->publishers[i]);
 	cli_json_end(&json, ']');
-	cli_json_number(&json, "max_subscribers", info->max_subscribers);
+	cli_json_number(&json, "max_subscribers", topic->max_subscribers);
 	cli_json_begin(&json, "subscribers", '[');
 	for (uint32_t i = 0; i < info->n_subscribers; i++)
 		write_subscriber(&json, &info->subscribers[i]);
 	cli_json_end(&json, ']');
+	cli_json_number(&json, "reserved", topic->n_reserved);
 	cli_json_begin(&json, "pool", '{');
-	cli_json_text(&json, "name", info->pool);
+	cli_json_text(&json, "name", topic->pool);
+	cli_json_bool(&json, "own", topic->own_pool);
+	cli_json_number(&json, "topics", topic->n_pool_topics);
+	cli_json_number(&json, "reserved", topic->n_pool_reserved);
 	cli_json_begin(&json, "classes", '[');
-	for (uint32_t i = 0; i < info->n_classes; i++)
-		write_class(&json, &info->classes[i]);
+	for (uint32_t i = 0; i < topic->n_classes; i++)
+		write_class(&json, &topic->classes[i]);
 	cli_json_end(&json, ']');
 	cli_json_end(&json, '}');
 	cli_json_end(&json, '}');

@@ -18,41 +18,61 @@ static void add_row(struct cli_table *table, const char *name, const char *value
 	cli_table_add(table, "%s", value);
 }
 
-static void print_head(const struct zcp_topic_info *info, struct cli_output *output)
-{
-	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
-
-	cli_table_init(&table, "ll");
-	add_row(&table, "topic", info->name);
-	add_row(&table, "type", info->type[0] ? info->type : "- (any)");
-	cli_table_add(&table, "messages");
-	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", info->n_messages,
-		      info->n_lost);
-	cli_table_add(&table, "depth");
-	cli_table_add(&table, "%" PRIu32 ", at most %" PRIu32, info->depth, info->max_depth);
-	add_row(&table, "timestamps", info->timestamps ? "yes" : "no");
-	add_row(&table, "pool", info->pool[0] ? info->pool : "the topic's own");
-	cli_table_print(&table, 0, output);
-}
-
-static void print_publishers(const struct zcp_topic_info *info, struct cli_output *output)
+static void print_head(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
 	char size[ZCPD_UNITS_TEXT_SIZE];
 
-	cli_table_init(&table, "llrrrrr");
+	cli_table_init(&table, "ll");
+	add_row(&table, "topic", topic->name);
+	add_row(&table, "type", topic->type[0] ? topic->type : "- (any)");
+	cli_table_add(&table, "messages");
+	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", topic->n_messages,
+		      topic->n_lost);
+	cli_table_add(&table, "payload");
+	if (topic->max_payload > 0)
+		cli_table_add(&table, "at most %s",
+			      zcpd_units_format_size(size, topic->max_payload));
+	else
+		cli_table_add(&table, "what publishers declare");
+	cli_table_add(&table, "defaults");
+	cli_table_add(&table,
+		      "depth %" PRIu32 " (at most %" PRIu32 "), %" PRIu32 " held, %s; %" PRIu32
+		      " loans; history %" PRIu32 "%s; by %s",
+		      topic->depth, topic->max_depth, topic->held, cli_info_on_full(topic->on_full),
+		      topic->loans, topic->history, topic->keep_history ? " kept" : "",
+		      cli_info_order(topic->order));
+	add_row(&table, "timestamps", topic->timestamps ? "yes" : "no");
+	cli_table_add(&table, "pool");
+	if (topic->own_pool)
+		cli_table_add(&table, "the topic's own");
+	else
+		cli_table_add(&table, "%s (%" PRIu32 " topic%s)", topic->pool, topic->n_pool_topics,
+			      topic->n_pool_topics == 1 ? "" : "s");
+	cli_table_print(&table, 0, output);
+}
+
+static void print_publishers(const struct cli_info *info, struct cli_output *output)
+{
+	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
+	char size[ZCPD_UNITS_TEXT_SIZE];
+
+	cli_table_init(&table, "llrrrrrrr");
 	cli_output_printf(output, "\npublishers (%" PRIu32 " of at most %" PRIu32 ")\n",
-			  info->n_publishers, info->max_publishers);
+			  info->n_publishers, info->reply.u.topic_info.max_publishers);
 	if (info->n_publishers == 0)
 		return;
-	cli_table_add_titles(&table, "ID|NODE|PID|LOANS|MAX PAYLOAD|MESSAGES|NO CHUNK");
+	cli_table_add_titles(&table, "ID|NODE|PID|SUBSCRIBERS|LOANS|HISTORY|MAX PAYLOAD|MESSAGES|"
+				     "NO CHUNK");
 	for (uint32_t i = 0; i < info->n_publishers; i++) {
 		const struct zcp_publisher_info *p = &info->publishers[i];
 
 		cli_table_add(&table, "%" PRIu64, p->id);
 		cli_table_add(&table, "%s", p->node);
 		cli_table_add(&table, "%" PRIu32, p->pid);
+		cli_table_add(&table, "%" PRIu32, p->n_subscribers);
 		cli_table_add(&table, "%" PRIu32, p->loans);
+		cli_table_add(&table, "%" PRIu32, p->history);
 		cli_table_add(&table, "%s", zcpd_units_format_size(size, p->max_payload));
 		cli_table_add(&table, "%" PRIu64, p->n_messages);
 		cli_table_add(&table, "%" PRIu64, p->n_exhausted);
@@ -60,25 +80,30 @@ static void print_publishers(const struct zcp_topic_info *info, struct cli_outpu
 	cli_table_print(&table, 2, output);
 }
 
-static void print_subscribers(const struct zcp_topic_info *info, struct cli_output *output)
+static void print_subscribers(const struct cli_info *info, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
 
-	cli_table_init(&table, "llrlrrrrr");
+	cli_table_init(&table, "llrrllrrrrrr");
 	cli_output_printf(output, "\nsubscribers (%" PRIu32 " of at most %" PRIu32 ")\n",
-			  info->n_subscribers, info->max_subscribers);
+			  info->n_subscribers, info->reply.u.topic_info.max_subscribers);
 	if (info->n_subscribers == 0)
 		return;
-	cli_table_add_titles(&table, "ID|NODE|PID|ON FULL|DEPTH|HELD|TAKEN|LOST|QUEUED");
+	cli_table_add_titles(&table,
+			     "ID|NODE|PID|PUBLISHERS|ON FULL|ORDER|DEPTH|HELD|HISTORY|TAKEN|"
+			     "LOST|QUEUED");
 	for (uint32_t i = 0; i < info->n_subscribers; i++) {
 		const struct zcp_subscriber_info *s = &info->subscribers[i];
 
 		cli_table_add(&table, "%" PRIu64, s->id);
 		cli_table_add(&table, "%s", s->node);
 		cli_table_add(&table, "%" PRIu32, s->pid);
+		cli_table_add(&table, "%" PRIu32, s->n_publishers);
 		cli_table_add(&table, "%s", cli_info_on_full(s->on_full));
+		cli_table_add(&table, "%s", cli_info_order(s->order));
 		cli_table_add(&table, "%" PRIu32, s->depth);
 		cli_table_add(&table, "%" PRIu32, s->held);
+		cli_table_add(&table, "%" PRIu32, s->history);
 		cli_table_add(&table, "%" PRIu64, s->n_taken);
 		cli_table_add(&table, "%" PRIu64, s->n_lost);
 		cli_table_add(&table, "%" PRIu64, s->n_queued);
@@ -86,32 +111,62 @@ static void print_subscribers(const struct zcp_topic_info *info, struct cli_outp
 	cli_table_print(&table, 2, output);
 }
 
-static void print_classes(const struct zcp_topic_info *info, struct cli_output *output)
+static void print_classes(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
 	char size[ZCPD_UNITS_TEXT_SIZE];
 
 	cli_output_printf(output, "\nchunks\n");
-	cli_table_init(&table, "rrrrrr");
-	cli_table_add_titles(&table, "SIZE|COUNT|FREE|LOANED|HELD|HIGHEST USE");
-	for (uint32_t i = 0; i < info->n_classes; i++) {
-		const struct zcp_class_info *c = &info->classes[i];
+	cli_table_init(&table, "rrrrrrr");
+	cli_table_add_titles(&table, "SIZE|COUNT|FREE|LOANED|HELD|HISTORY|HIGHEST USE");
+	for (uint32_t i = 0; i < topic->n_classes; i++) {
+		const struct zcp_class_info *c = &topic->classes[i];
 
 		cli_table_add(&table, "%s", zcpd_units_format_size(size, c->payload_size));
 		cli_table_add(&table, "%" PRIu32, c->n_chunks);
 		cli_table_add(&table, "%" PRIu32, c->n_free);
 		cli_table_add(&table, "%" PRIu32, c->n_loaned);
 		cli_table_add(&table, "%" PRIu32, c->n_held);
+		cli_table_add(&table, "%" PRIu32, c->n_retained);
 		cli_table_add(&table, "%" PRIu32, c->n_used);
 	}
 	cli_table_print(&table, 2, output);
 }
 
-void cli_info_print(const struct zcp_topic_info *info, struct cli_output *output)
+/* The numbers by which an endpoint more is let in or refused. */
+static void print_reserved(const struct zcp_topic_info *topic, struct cli_output *output)
 {
-	print_head(info, output);
+	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
+	char size[ZCPD_UNITS_TEXT_SIZE];
+
+	cli_table_init(&table, "lrrr");
+	cli_output_printf(output,
+			  "\nreserved (%" PRIu64 " chunks for this topic's endpoints, %" PRIu64
+			  " for all of the pool's)\n",
+			  topic->n_reserved, topic->n_pool_reserved);
+	if (topic->n_classes == 0)
+		return;
+	cli_table_add_titles(&table, "CHUNKS OF|COUNT|RESERVED|LEFT");
+	for (uint32_t i = 0; i < topic->n_classes; i++) {
+		const struct zcp_class_info *c = &topic->classes[i];
+
+		cli_table_add(&table, "%s%s", zcpd_units_format_size(size, c->payload_size),
+			      i + 1 < topic->n_classes ? " or more" : "");
+		cli_table_add(&table, "%" PRIu64, c->n_or_larger);
+		cli_table_add(&table, "%" PRIu64, c->n_reserved);
+		cli_table_add(&table, "%" PRIu64, cli_info_left(c));
+	}
+	cli_table_print(&table, 2, output);
+}
+
+void cli_info_print(const struct cli_info *info, struct cli_output *output)
+{
+	const struct zcp_topic_info *topic = &info->reply.u.topic_info;
+
+	print_head(topic, output);
 	print_publishers(info, output);
 	print_subscribers(info, output);
-	if (info->n_classes > 0)
-		print_classes(info, output);
+	if (topic->n_classes > 0)
+		print_classes(topic, output);
+	print_reserved(topic, output);
 }

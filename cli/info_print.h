@@ -5,10 +5,10 @@
 #ifndef ZCP_CLI_INFO_PRINT_H
 #define ZCP_CLI_INFO_PRINT_H
 
+#include "cli/info_ask.h"
 #include "cli/output.h"
-#include "pubsub/wire/message.h"
 
-void cli_info_print(const struct zcp_topic_info *info, struct cli_output *output);
-void cli_info_print_json(const struct zcp_topic_info *info, struct cli_output *output);
+void cli_info_print(const struct cli_info *info, struct cli_output *output);
+void cli_info_print_json(const struct cli_info *info, struct cli_output *output);
 
 #endif

@@ -29,6 +29,7 @@ struct pub_options {
 	uint64_t wait_subscribers;
 	uint64_t history;
 	double rate;
+	double timeout;
 	bool stay;
 	bool lines;
 	bool quiet;
@@ -69,6 +70,13 @@ static const struct cli_option options_table[] = {
 	  .help = "wait for N subscribers before the first message",
 	  .min = 1,
 	  .max = 256 },
+	{ .kind = CLI_OPTION_NUMBER,
+	  OPTION(timeout),
+	  .name = "timeout",
+	  .argument = "SECONDS",
+	  .help = "fail when a message has waited for so long for a subscriber that\n"
+		  "blocks (default: wait until it takes one or is gone)",
+	  .max = 1000000000 },
 	{ .kind = CLI_OPTION_COUNT,
 	  OPTION(history),
 	  .name = "history",
@@ -130,6 +138,7 @@ static int publish(const struct pub_options *options, struct zcp_node *node,
 		.publisher = publisher,
 		.topic = options->topic,
 		.rate = options->rate,
+		.timeout = options->timeout,
 		.count = options->count,
 	};
 	int r;
@@ -186,7 +195,8 @@ const struct cli_command cli_pub = {
 	.description =
 		"Publishes messages that it reads from standard input, until that ends.\n"
 		"What is published stays with the subscribers; a subscriber that is too slow\n"
-		"loses its oldest messages, or with zcp echo --on-full block makes this wait.\n",
+		"loses its oldest messages, or with zcp echo --on-full block makes this wait,\n"
+		"for --timeout at most.\n",
 	.examples = "  ffmpeg -i film.mp4 -f rawvideo -pix_fmt rgb24 -s 1280x720 - |\n"
 		    "      zcp pub video/in --frame-size 2764800 --wait-subscribers 1\n",
 	.options = options_table,

@@ -5,6 +5,7 @@
 #include "cli/sender.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <time.h>
 
 #include "cli/complain.h"
@@ -59,17 +60,36 @@ static int wait_for_turn(struct cli_sender *sender)
 	return 0;
 }
 
+/* Of the time that a publish may take; a signal that means nothing gives none back. */
+static int64_t time_left(const struct cli_sender *sender, uint64_t start_ns)
+{
+	int64_t left;
+
+	if (sender->timeout <= 0)
+		return ZCP_FOREVER;
+	left = (int64_t)(sender->timeout * 1e9) - (int64_t)(zcp_now_ns() - start_ns);
+	return left > 0 ? left : 0;
+}
+
 int cli_sender_publish(struct cli_sender *sender, struct zcp_loan *loan)
 {
 	int r = wait_for_turn(sender);
+	uint64_t start_ns;
 
 	if (r < 0)
 		return r;
+	start_ns = zcp_now_ns();
 	do {
-		r = zcp_publisher_publish(sender->publisher, loan);
+		r = zcp_publisher_publish_timed(sender->publisher, loan,
+						time_left(sender, start_ns));
 	} while (r == -EINTR && !cli_stop_asked());
 	if (r == 0)
 		sender->n_published++;
+	else if (r == -EAGAIN)
+		cli_complain("topic '%s' was full for %g s: a subscriber that blocks took "
+			     "nothing (see QUEUED in zcp info), so message %" PRIu64
+			     " was not published; raise --timeout, or end that subscriber",
+			     sender->topic, sender->timeout, sender->n_published + 1);
 	else if (r != -EINTR)
 		(void)cli_complain_error(sender->node, r, "cannot publish on topic '%s'",
 					 sender->topic);

@@ -18,6 +18,8 @@ struct cli_sender {
 	const char *topic;
 	/* messages a second; 0: as fast as they come */
 	double rate;
+	/* seconds that a message may wait for subscribers that block; 0: as long as it takes */
+	double timeout;
 	/* messages to publish; 0: all there are */
 	uint64_t count;
 	uint64_t n_published;
@@ -37,8 +39,8 @@ __attribute__((warn_unused_result)) int cli_sender_loan(struct cli_sender *sende
 
 /*
  * Waits for its time, and for subscribers that block, and publishes. Returns 0; -EINTR: the
- * user wants an end; another negative errno that has been complained about. On failure the
- * loan stays the caller's.
+ * user wants an end; another negative errno that has been complained about, -EAGAIN where
+ * one of them took nothing for too long. On failure the loan stays the caller's.
  */
 __attribute__((warn_unused_result)) int cli_sender_publish(struct cli_sender *sender,
 							   struct zcp_loan *loan);

@@ -28,6 +28,11 @@ enum zcpd_config_fences {
 	ZCPD_CONFIG_FENCES_SYMMETRIC, /* never membarrier */
 };
 
+enum zcpd_config_on_full {
+	ZCPD_CONFIG_ON_FULL_DROP_OLDEST,
+	ZCPD_CONFIG_ON_FULL_BLOCK,
+};
+
 /* From which publisher a subscriber that does not ask takes first. */
 enum zcpd_config_order {
 	ZCPD_CONFIG_ORDER_TURN, /* each in turn */
@@ -51,6 +56,7 @@ struct zcpd_topic_config {
 	uint32_t max_depth; /* never smaller than depth */
 	uint32_t loans;
 	uint32_t held;
+	uint32_t on_full; /* enum zcpd_config_on_full */
 	uint32_t history;
 	bool keep_history;
 	uint32_t order; /* enum zcpd_config_order */

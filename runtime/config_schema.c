@@ -39,6 +39,12 @@ static const char *const fences[] = {
 	NULL,
 };
 
+static const char *const on_full[] = {
+	[ZCPD_CONFIG_ON_FULL_DROP_OLDEST] = "drop-oldest",
+	[ZCPD_CONFIG_ON_FULL_BLOCK] = "block",
+	NULL,
+};
+
 static const char *const orders[] = {
 	[ZCPD_CONFIG_ORDER_TURN] = "turn",
 	[ZCPD_CONFIG_ORDER_TIME] = "time",
@@ -69,6 +75,8 @@ static const struct zcpd_config_key topic_keys[] = {
 	TOPIC("max_depth", COUNT, max_depth, 256, 1, 65536, "largest queue depth one may ask for"),
 	TOPIC("loans", COUNT, loans, 2, 1, 1024, "loans at once of a publisher that does not ask"),
 	TOPIC("held", COUNT, held, 4, 1, 4096, "samples held by a subscriber that does not ask"),
+	CHOICE("on_full", zcpd_topic_config, on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST, on_full,
+	       "when the queue is full of a subscriber that does not ask"),
 	TOPIC("history", COUNT, history, 0, 0, 1024, "messages kept for those who join later"),
 	TOPIC("keep_history", BOOLEAN, keep_history, false, 0, 0,
 	      "history stays when its publisher goes"),

@@ -9,9 +9,7 @@
 #include <string.h>
 
 #include "pubsub/util.h"
-
-/* Topics in one answer: with the longest names they fit a packet. */
-#define TOPICS_PER_PAGE 100
+#include "runtime/admission.h"
 
 static int out_of_memory(char *text, size_t text_size)
 {
@@ -26,7 +24,7 @@ int zcpd_info_list(const struct zcpd_registry *registry, const struct zcp_list *
 	const struct zcpd_topic *topic;
 
 	reply->type = ZCP_MESSAGE_TOPICS;
-	topics->topics = calloc(TOPICS_PER_PAGE, sizeof(topics->topics[0]));
+	topics->topics = calloc(ZCP_TOPICS_PER_PAGE, sizeof(topics->topics[0]));
 	if (!topics->topics)
 		return out_of_memory(text, text_size);
 	LIST_FOREACH(topic, &registry->topics, link) {
@@ -34,7 +32,7 @@ int zcpd_info_list(const struct zcpd_registry *registry, const struct zcp_list *
 
 		if (strcmp(topic->name, request->after) <= 0)
 			continue;
-		if (topics->n_topics == TOPICS_PER_PAGE) {
+		if (topics->n_topics == ZCP_TOPICS_PER_PAGE) {
 			topics->more = true;
 			break;
 		}
@@ -48,30 +46,117 @@ int zcpd_info_list(const struct zcpd_registry *registry, const struct zcp_list *
 	return 0;
 }
 
+static int find_topic(const struct zcpd_registry *registry, const char *name,
+		      const struct zcpd_topic **topic, char *text, size_t text_size)
+{
+	*topic = zcpd_registry_topic(registry, name);
+	if (*topic)
+		return 0;
+	(void)snprintf(text, text_size,
+		       "there is no topic '%s': see `zcp list` for those there are", name);
+	return -ENOENT;
+}
+
+static int pool_info(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
+		     struct zcp_topic_info *info, char *text, size_t text_size)
+{
+	struct zcpd_admission_sum sums[ZCP_CLASSES_MAX];
+
+	/* One more than needed, so that it is not empty. */
+	info->classes = calloc(pool->view.n_classes + 1, sizeof(info->classes[0]));
+	if (!info->classes)
+		return out_of_memory(text, text_size);
+	info->n_classes = pool->view.n_classes;
+	zcpd_admission_sums(registry, pool, NULL, sums);
+	for (uint32_t i = 0; i < info->n_classes; i++) {
+		zcpd_pool_class_info(pool, i, &info->classes[i]);
+		info->classes[i].n_or_larger = sums[i].n_chunks;
+		info->classes[i].n_reserved = sums[i].n_reserved;
+	}
+	(void)strcpy(info->pool, pool->name);
+	info->own_pool = pool->automatic;
+	info->n_pool_topics = pool->n_topics;
+	info->n_pool_reserved = zcpd_admission_reserved(registry, pool);
+	return 0;
+}
+
 int zcpd_info_topic(const struct zcpd_registry *registry, const struct zcp_info *request,
 		    struct zcp_message *reply, char *text, size_t text_size)
 {
-	const struct zcpd_topic *topic = zcpd_registry_topic(registry, request->topic);
 	struct zcp_topic_info *info = &reply->u.topic_info;
+	const struct zcpd_topic *topic;
+	int r;
 
-	if (!topic) {
-		(void)snprintf(text, text_size,
-			       "there is no topic '%s': see `zcp list` for those there are",
-			       request->topic);
-		return -ENOENT;
-	}
+	r = find_topic(registry, request->topic, &topic, text, text_size);
+	if (r < 0)
+		return r;
 	reply->type = ZCP_MESSAGE_TOPIC_INFO;
+	r = pool_info(registry, topic->pool, info, text, text_size);
+	if (r < 0)
+		return r;
+	(void)strcpy(info->name, topic->name);
+	(void)strcpy(info->type, topic->type);
+	info->n_reserved = zcpd_topic_demand(topic, NULL);
+	info->max_publishers = topic->view.geometry.max_publishers;
+	info->max_subscribers = topic->view.geometry.max_subscribers;
 	info->n_publishers = topic->n_publishers;
 	info->n_subscribers = topic->n_subscribers;
-	info->n_classes = topic->pool->view.n_classes;
-	/* One more than needed, so that none is empty. */
-	info->publishers = calloc(info->n_publishers + 1, sizeof(info->publishers[0]));
-	info->subscribers = calloc(info->n_subscribers + 1, sizeof(info->subscribers[0]));
-	info->classes = calloc(info->n_classes + 1, sizeof(info->classes[0]));
-	if (!info->publishers || !info->subscribers || !info->classes) {
+	info->depth = UINT32_C(1) << zcpd_depth_log2(topic->config.depth);
+	info->max_depth = UINT32_C(1) << topic->view.geometry.max_depth_log2;
+	info->held = topic->config.held;
+	info->on_full = zcpd_topic_on_full(&topic->config);
+	info->loans = topic->config.loans;
+	info->history = topic->config.history;
+	info->keep_history = topic->config.keep_history;
+	info->order = zcpd_topic_order(&topic->config);
+	info->max_payload = topic->config.max_payload;
+	info->timestamps = topic->config.timestamps;
+	info->n_messages = zcpd_topic_n_messages(topic);
+	info->n_lost = zcpd_topic_n_lost(topic);
+	return 0;
+}
+
+/* Adds who is in a place, if there is somebody. */
+static void add_endpoint(const struct zcpd_topic *topic, uint32_t place,
+			 struct zcp_endpoint_page *page)
+{
+	uint32_t max_publishers = topic->view.geometry.max_publishers;
+
+	if (place < max_publishers) {
+		if (topic->publishers[place])
+			zcpd_topic_publisher_info(topic, topic->publishers[place],
+						  &page->publishers[page->n_publishers++]);
+	} else if (topic->subscribers[place - max_publishers]) {
+		zcpd_topic_subscriber_info(topic, topic->subscribers[place - max_publishers],
+					   &page->subscribers[page->n_subscribers++]);
+	}
+}
+
+int zcpd_info_endpoints(const struct zcpd_registry *registry, const struct zcp_endpoints *request,
+			struct zcp_message *reply, char *text, size_t text_size)
+{
+	struct zcp_endpoint_page *page = &reply->u.endpoint_page;
+	const struct zcpd_topic *topic;
+	uint32_t n_places, place;
+	int r;
+
+	r = find_topic(registry, request->topic, &topic, text, text_size);
+	if (r < 0)
+		return r;
+	reply->type = ZCP_MESSAGE_ENDPOINT_PAGE;
+	page->publishers = calloc(ZCP_ENDPOINTS_PER_PAGE, sizeof(page->publishers[0]));
+	page->subscribers = calloc(ZCP_ENDPOINTS_PER_PAGE, sizeof(page->subscribers[0]));
+	if (!page->publishers || !page->subscribers) {
 		zcp_message_deinit(reply);
 		return out_of_memory(text, text_size);
 	}
-	zcpd_topic_info(topic, info);
+	n_places = topic->view.geometry.max_publishers + topic->view.geometry.max_subscribers;
+	for (place = request->from; place < n_places; place++) {
+		if (page->n_publishers + page->n_subscribers == ZCP_ENDPOINTS_PER_PAGE)
+			break;
+		add_endpoint(topic, place, page);
+	}
+	page->more = place < n_places;
+	page->next = place;
 	return 0;
 }

@@ -16,5 +16,9 @@ __attribute__((warn_unused_result)) int zcpd_info_topic(const struct zcpd_regist
 							const struct zcp_info *request,
 							struct zcp_message *reply, char *text,
 							size_t text_size);
+__attribute__((warn_unused_result)) int zcpd_info_endpoints(const struct zcpd_registry *registry,
+							    const struct zcp_endpoints *request,
+							    struct zcp_message *reply, char *text,
+							    size_t text_size);
 
 #endif

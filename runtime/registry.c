@@ -407,10 +407,8 @@ static int settle_order(struct zcpd_endpoint *subscriber, const struct zcp_open_
 			char *text, size_t text_size)
 {
 	const struct zcpd_topic *topic = subscriber->topic;
-	uint32_t configured = topic->config.order == ZCPD_CONFIG_ORDER_TIME ? ZCP_ORDER_TIME :
-									      ZCP_ORDER_TURN;
 
-	subscriber->order = request->order ? request->order : configured;
+	subscriber->order = request->order ? request->order : zcpd_topic_order(&topic->config);
 	if (subscriber->order > ZCP_ORDER_TIME) {
 		(void)snprintf(text, text_size, "order is %u: the node is of a newer version",
 			       subscriber->order);
@@ -455,7 +453,8 @@ static int settle_depth(struct zcpd_endpoint *subscriber, const struct zcp_open_
 		return -ERANGE;
 	}
 	subscriber->backlog = zcpd_topic_backlog(topic, subscriber->history);
-	subscriber->on_full = request->on_full ? request->on_full : ZCP_ON_FULL_DROP_OLDEST;
+	subscriber->on_full = request->on_full ? request->on_full :
+						 zcpd_topic_on_full(&topic->config);
 	if (subscriber->on_full > ZCP_ON_FULL_BLOCK) {
 		(void)snprintf(text, text_size, "on_full is %u: the node is of a newer version",
 			       subscriber->on_full);
@@ -556,6 +555,8 @@ static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint
 
 	zcpd_publisher_recover(topic, publisher, &registry->signals, registry->signal_fds);
 	before = zcpd_topic_n_messages(topic);
+	if (publisher->max_payload > topic->former_payload)
+		topic->former_payload = publisher->max_payload;
 	topic->publishers[publisher->slot] = NULL;
 	topic->n_publishers--;
 	topic->n_messages_before += before - zcpd_topic_n_messages(topic);

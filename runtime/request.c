@@ -287,9 +287,12 @@ static void answer(struct zcpd_session *session, const struct zcp_message *messa
 
 	if (message->type == ZCP_MESSAGE_LIST)
 		r = zcpd_info_list(session->registry, &message->u.list, &reply, text, sizeof(text));
-	else
+	else if (message->type == ZCP_MESSAGE_INFO)
 		r = zcpd_info_topic(session->registry, &message->u.info, &reply, text,
 				    sizeof(text));
+	else
+		r = zcpd_info_endpoints(session->registry, &message->u.endpoints, &reply, text,
+					sizeof(text));
 	if (r < 0) {
 		zcpd_session_send_error(session, message->id, r, text);
 		return;
@@ -330,6 +333,7 @@ void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message 
 		break;
 	case ZCP_MESSAGE_LIST:
 	case ZCP_MESSAGE_INFO:
+	case ZCP_MESSAGE_ENDPOINTS:
 		answer(session, message);
 		break;
 	default:

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Topics: slots, sums, and what is told about them.
+ * Topics: slots, sums, and what is told about their endpoints.
  */
 #include "runtime/topic.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <zcp/subscriber.h>
 
 #include "pubsub/util.h"
 
@@ -152,30 +153,36 @@ bool zcpd_topic_keeps_history(const struct zcpd_topic *topic)
 	return false;
 }
 
-/* Everything that the publishers and those before them may use, and how many lanes have it. */
-static uint64_t publishers_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more,
-				  uint64_t *n_lanes)
+uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
 {
-	uint64_t demand = 0, history = 0;
+	uint32_t n = 0;
 
-	*n_lanes = 0;
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (topic->publishers[p] || has_left_messages(topic, p) ||
+		    (more && more->is_publisher && more->slot == p))
+			n++;
+	return n;
+}
+
+/* What the publishers, and those before them, may use. */
+static uint64_t publishers_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
+{
+	uint64_t loans = 0, history = 0;
+
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		const struct zcpd_endpoint *publisher = topic->publishers[p];
 
 		if (!publisher && more && more->is_publisher && more->slot == p)
 			publisher = more;
-		if (publisher)
-			demand += publisher->loans;
+		loans += publisher ? publisher->loans : 0;
 		history += publisher ? publisher->history : topic->kept[p];
-		if (publisher || has_left_messages(topic, p))
-			(*n_lanes)++;
 	}
-	return demand + history + (history > 0);
+	return loans + history + (history > 0);
 }
 
 uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
 {
-	uint64_t n_lanes, demand = publishers_demand(topic, more, &n_lanes), depths = 0;
+	uint64_t demand = publishers_demand(topic, more), depths = 0;
 
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
 		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
@@ -189,7 +196,18 @@ uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_end
 		demand += more->held + more->backlog;
 		depths += UINT64_C(1) << more->depth_log2;
 	}
-	return demand + depths * n_lanes;
+	return demand + depths * zcpd_topic_n_lanes(topic, more);
+}
+
+uint32_t zcpd_topic_on_full(const struct zcpd_topic_config *config)
+{
+	return config->on_full == ZCPD_CONFIG_ON_FULL_BLOCK ? ZCP_ON_FULL_BLOCK :
+							      ZCP_ON_FULL_DROP_OLDEST;
+}
+
+uint32_t zcpd_topic_order(const struct zcpd_topic_config *config)
+{
+	return config->order == ZCPD_CONFIG_ORDER_TIME ? ZCP_ORDER_TIME : ZCP_ORDER_TURN;
 }
 
 uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_t history)
@@ -204,11 +222,15 @@ uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_
 uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
 {
 	uint64_t max = more && more->is_publisher ? more->max_payload : 0;
+	bool has_left = false;
 
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		if (topic->publishers[p] && topic->publishers[p]->max_payload > max)
 			max = topic->publishers[p]->max_payload;
-	return max;
+		has_left = has_left || (!topic->publishers[p] &&
+					(topic->kept[p] > 0 || has_left_messages(topic, p)));
+	}
+	return has_left && topic->former_payload > max ? topic->former_payload : max;
 }
 
 static uint64_t n_published(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher)
@@ -230,8 +252,28 @@ uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic)
 	return n;
 }
 
-static void publisher_info(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
-			   struct zcp_publisher_info *info)
+uint64_t zcpd_topic_n_lost(const struct zcpd_topic *topic)
+{
+	uint64_t n = topic->n_lost_before;
+
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		/* Relaxed: a count. */
+		if (topic->subscribers[s])
+			n += atomic_load_explicit(&topic->view.subscribers[s].n_lost,
+						  memory_order_relaxed);
+	return n;
+}
+
+/* Whether publishers send to it. */
+static bool is_active(const struct zcpd_endpoint *subscriber)
+{
+	return subscriber->state == ZCPD_ENDPOINT_JOINING ||
+	       subscriber->state == ZCPD_ENDPOINT_OPEN;
+}
+
+void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
+			       const struct zcpd_endpoint *publisher,
+			       struct zcp_publisher_info *info)
 {
 	const struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
 
@@ -246,10 +288,14 @@ static void publisher_info(const struct zcpd_topic *topic, const struct zcpd_end
 		.n_exhausted = atomic_load_explicit(&slot->n_exhausted, memory_order_relaxed),
 	};
 	(void)snprintf(info->node, sizeof(info->node), "%s", publisher->node);
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (topic->subscribers[s] && is_active(topic->subscribers[s]))
+			info->n_subscribers++;
 }
 
-static void subscriber_info(const struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber,
-			    struct zcp_subscriber_info *info)
+void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
+				const struct zcpd_endpoint *subscriber,
+				struct zcp_subscriber_info *info)
 {
 	const struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
 
@@ -257,6 +303,7 @@ static void subscriber_info(const struct zcpd_topic *topic, const struct zcpd_en
 		.id = subscriber->id,
 		.pid = subscriber->pid,
 		.slot = subscriber->slot,
+		.n_publishers = is_active(subscriber) ? topic->n_publishers : 0,
 		.depth = UINT32_C(1) << subscriber->depth_log2,
 		.held = subscriber->held,
 		.on_full = subscriber->on_full,
@@ -269,36 +316,4 @@ static void subscriber_info(const struct zcpd_topic *topic, const struct zcpd_en
 	(void)snprintf(info->node, sizeof(info->node), "%s", subscriber->node);
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		info->n_queued += n_queued(topic, p, subscriber);
-}
-
-void zcpd_topic_info(const struct zcpd_topic *topic, struct zcp_topic_info *info)
-{
-	uint32_t n = 0;
-
-	(void)snprintf(info->name, sizeof(info->name), "%s", topic->name);
-	(void)snprintf(info->type, sizeof(info->type), "%s", topic->type);
-	(void)snprintf(info->pool, sizeof(info->pool), "%s", topic->pool->name);
-	info->max_publishers = topic->view.geometry.max_publishers;
-	info->max_subscribers = topic->view.geometry.max_subscribers;
-	info->depth = UINT32_C(1) << zcpd_depth_log2(topic->config.depth);
-	info->max_depth = UINT32_C(1) << topic->view.geometry.max_depth_log2;
-	info->history = topic->config.history;
-	info->keep_history = topic->config.keep_history;
-	info->timestamps = topic->config.timestamps;
-	info->n_messages = zcpd_topic_n_messages(topic);
-	info->n_lost = topic->n_lost_before;
-	for (uint32_t p = 0; p < info->max_publishers && n < info->n_publishers; p++)
-		if (topic->publishers[p])
-			publisher_info(topic, topic->publishers[p], &info->publishers[n++]);
-	info->n_publishers = n;
-	n = 0;
-	for (uint32_t s = 0; s < info->max_subscribers && n < info->n_subscribers; s++) {
-		if (!topic->subscribers[s])
-			continue;
-		subscriber_info(topic, topic->subscribers[s], &info->subscribers[n]);
-		info->n_lost += info->subscribers[n++].n_lost;
-	}
-	info->n_subscribers = n;
-	for (uint32_t i = 0; i < info->n_classes; i++)
-		zcpd_pool_class_info(topic->pool, i, &info->classes[i]);
 }

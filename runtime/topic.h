@@ -94,6 +94,8 @@ struct zcpd_topic {
 	uint32_t formers[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* messages in each slot that former publishers have left as history */
 	uint32_t kept[ZCP_TOPIC_PUBLISHERS_MAX];
+	/* largest payload of publishers that are gone, bytes */
+	uint64_t former_payload;
 	/* of publishers that are gone */
 	uint64_t n_messages_before;
 	uint64_t n_lost_before;
@@ -119,6 +121,9 @@ void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type);
 __attribute__((warn_unused_result)) int zcpd_topic_publisher_slot(const struct zcpd_topic *topic);
 __attribute__((warn_unused_result)) int zcpd_topic_subscriber_slot(const struct zcpd_topic *topic);
 
+/* Publisher slots that have a publisher or unread messages, with one more where not NULL. */
+uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
+
 /*
  * The chunks that the topic's endpoints may use at once, with one more publisher or
  * subscriber where `more` is not NULL: every publisher's loans and history, every
@@ -138,8 +143,15 @@ uint32_t zcpd_topic_backlog(const struct zcpd_topic *topic, uint32_t history);
 
 /* Whether former publishers have left history: the topic goes on without endpoints. */
 bool zcpd_topic_keeps_history(const struct zcpd_topic *topic);
+/* What a subscriber gets that does not say: enum zcp_on_full. */
+uint32_t zcpd_topic_on_full(const struct zcpd_topic_config *config);
+/* The same: enum zcp_order. */
+uint32_t zcpd_topic_order(const struct zcpd_topic_config *config);
 
-/* The largest payload that its publishers have declared, with `more`. */
+/*
+ * The largest payload that its publishers have declared, with `more`, and those before them
+ * where they have left something.
+ */
 uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
 
 uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic);
@@ -148,7 +160,15 @@ uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic);
 struct zcp_lane zcpd_topic_lane(const struct zcpd_topic *topic, uint32_t publisher,
 				const struct zcpd_endpoint *subscriber);
 
-/* Fills in all but the lists' pointers, which the caller allocated. */
-void zcpd_topic_info(const struct zcpd_topic *topic, struct zcp_topic_info *info);
+/* Messages that its subscribers have lost, those that have gone too. */
+uint64_t zcpd_topic_n_lost(const struct zcpd_topic *topic);
+
+/* What is told about one of its endpoints. */
+void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
+			       const struct zcpd_endpoint *publisher,
+			       struct zcp_publisher_info *info);
+void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
+				const struct zcpd_endpoint *subscriber,
+				struct zcp_subscriber_info *info);
 
 #endif

@@ -20,7 +20,7 @@ struct zcp_subscriber;
 
 /* What a publisher does that finds a subscriber's queue full. */
 enum zcp_on_full {
-	/* drop-oldest */
+	/* the topic's setting, drop-oldest if it has none */
 	ZCP_ON_FULL_DEFAULT = 0,
 	/* the subscriber loses its oldest message and learns how many it lost */
 	ZCP_ON_FULL_DROP_OLDEST = 1,

@@ -34,6 +34,8 @@
 		ZCP_FIELD_END, NULL, 0, 0, 0, 0, NULL                                              \
 	}
 
+/* One field a line, so that what is added to a message is seen. */
+/* clang-format off */
 static const struct zcp_field zcp_hello_fields[] = {
 	U64(zcp_hello, fingerprint),
 	STRING(zcp_hello, name),
@@ -53,16 +55,23 @@ static const struct zcp_field zcp_welcome_fields[] = {
 };
 
 static const struct zcp_field zcp_open_publisher_fields[] = {
-	STRING(zcp_open_publisher, topic),    STRING(zcp_open_publisher, type),
-	U64(zcp_open_publisher, max_payload), U32(zcp_open_publisher, loans),
-	U32(zcp_open_publisher, history),     END,
+	STRING(zcp_open_publisher, topic),
+	STRING(zcp_open_publisher, type),
+	U64(zcp_open_publisher, max_payload),
+	U32(zcp_open_publisher, loans),
+	U32(zcp_open_publisher, history),
+	END,
 };
 
 static const struct zcp_field zcp_open_subscriber_fields[] = {
-	STRING(zcp_open_subscriber, topic), STRING(zcp_open_subscriber, type),
-	U32(zcp_open_subscriber, depth),    U32(zcp_open_subscriber, held),
-	U32(zcp_open_subscriber, on_full),  U32(zcp_open_subscriber, history),
-	U32(zcp_open_subscriber, order),    END,
+	STRING(zcp_open_subscriber, topic),
+	STRING(zcp_open_subscriber, type),
+	U32(zcp_open_subscriber, depth),
+	U32(zcp_open_subscriber, held),
+	U32(zcp_open_subscriber, on_full),
+	U32(zcp_open_subscriber, history),
+	U32(zcp_open_subscriber, order),
+	END,
 };
 
 static const struct zcp_field zcp_start_fields[] = {
@@ -136,13 +145,16 @@ static const struct zcp_field zcp_list_fields[] = {
 };
 
 static const struct zcp_field zcp_topic_line_fields[] = {
-	STRING(zcp_topic_line, name),      STRING(zcp_topic_line, type),
-	U32(zcp_topic_line, n_publishers), U32(zcp_topic_line, n_subscribers),
-	U64(zcp_topic_line, n_messages),   END,
+	STRING(zcp_topic_line, name),
+	STRING(zcp_topic_line, type),
+	U32(zcp_topic_line, n_publishers),
+	U32(zcp_topic_line, n_subscribers),
+	U64(zcp_topic_line, n_messages),
+	END,
 };
 
 static const struct zcp_field zcp_topics_fields[] = {
-	LIST(zcp_topics, topics, 65536, zcp_topic_line),
+	LIST(zcp_topics, topics, ZCP_TOPICS_PER_PAGE, zcp_topic_line),
 	BOOL(zcp_topics, more),
 	END,
 };
@@ -152,12 +164,65 @@ static const struct zcp_field zcp_info_fields[] = {
 	END,
 };
 
+static const struct zcp_field zcp_class_info_fields[] = {
+	U64(zcp_class_info, payload_size),
+	U32(zcp_class_info, n_chunks),
+	U32(zcp_class_info, n_free),
+	U32(zcp_class_info, n_loaned),
+	U32(zcp_class_info, n_held),
+	U32(zcp_class_info, n_retained),
+	U32(zcp_class_info, n_used),
+	U64(zcp_class_info, n_or_larger),
+	U64(zcp_class_info, n_reserved),
+	END,
+};
+
+static const struct zcp_field zcp_topic_info_fields[] = {
+	STRING(zcp_topic_info, name),
+	STRING(zcp_topic_info, type),
+	STRING(zcp_topic_info, pool),
+	U32(zcp_topic_info, max_publishers),
+	U32(zcp_topic_info, max_subscribers),
+	U32(zcp_topic_info, n_publishers),
+	U32(zcp_topic_info, n_subscribers),
+	U32(zcp_topic_info, depth),
+	U32(zcp_topic_info, max_depth),
+	U32(zcp_topic_info, held),
+	U32(zcp_topic_info, on_full),
+	U32(zcp_topic_info, loans),
+	U32(zcp_topic_info, history),
+	BOOL(zcp_topic_info, keep_history),
+	U32(zcp_topic_info, order),
+	U64(zcp_topic_info, max_payload),
+	BOOL(zcp_topic_info, timestamps),
+	U64(zcp_topic_info, n_messages),
+	U64(zcp_topic_info, n_lost),
+	BOOL(zcp_topic_info, own_pool),
+	U32(zcp_topic_info, n_pool_topics),
+	U64(zcp_topic_info, n_reserved),
+	U64(zcp_topic_info, n_pool_reserved),
+	LIST(zcp_topic_info, classes, 64, zcp_class_info),
+	END,
+};
+
+static const struct zcp_field zcp_endpoints_fields[] = {
+	STRING(zcp_endpoints, topic),
+	U32(zcp_endpoints, from),
+	END,
+};
+
 static const struct zcp_field zcp_publisher_info_fields[] = {
-	U64(zcp_publisher_info, id),          STRING(zcp_publisher_info, node),
-	U32(zcp_publisher_info, pid),         U32(zcp_publisher_info, slot),
-	U32(zcp_publisher_info, loans),       U32(zcp_publisher_info, history),
-	U64(zcp_publisher_info, max_payload), U64(zcp_publisher_info, n_messages),
-	U64(zcp_publisher_info, n_exhausted), END,
+	U64(zcp_publisher_info, id),
+	STRING(zcp_publisher_info, node),
+	U32(zcp_publisher_info, pid),
+	U32(zcp_publisher_info, slot),
+	U32(zcp_publisher_info, n_subscribers),
+	U32(zcp_publisher_info, loans),
+	U32(zcp_publisher_info, history),
+	U64(zcp_publisher_info, max_payload),
+	U64(zcp_publisher_info, n_messages),
+	U64(zcp_publisher_info, n_exhausted),
+	END,
 };
 
 static const struct zcp_field zcp_subscriber_info_fields[] = {
@@ -165,6 +230,7 @@ static const struct zcp_field zcp_subscriber_info_fields[] = {
 	STRING(zcp_subscriber_info, node),
 	U32(zcp_subscriber_info, pid),
 	U32(zcp_subscriber_info, slot),
+	U32(zcp_subscriber_info, n_publishers),
 	U32(zcp_subscriber_info, depth),
 	U32(zcp_subscriber_info, held),
 	U32(zcp_subscriber_info, on_full),
@@ -176,31 +242,15 @@ static const struct zcp_field zcp_subscriber_info_fields[] = {
 	END,
 };
 
-static const struct zcp_field zcp_class_info_fields[] = {
-	U64(zcp_class_info, payload_size), U32(zcp_class_info, n_chunks),
-	U32(zcp_class_info, n_free),       U32(zcp_class_info, n_loaned),
-	U32(zcp_class_info, n_held),       U32(zcp_class_info, n_retained),
-	U32(zcp_class_info, n_used),       END,
-};
-
-static const struct zcp_field zcp_topic_info_fields[] = {
-	STRING(zcp_topic_info, name),
-	STRING(zcp_topic_info, type),
-	STRING(zcp_topic_info, pool),
-	U32(zcp_topic_info, max_publishers),
-	U32(zcp_topic_info, max_subscribers),
-	U32(zcp_topic_info, depth),
-	U32(zcp_topic_info, max_depth),
-	U32(zcp_topic_info, history),
-	BOOL(zcp_topic_info, keep_history),
-	BOOL(zcp_topic_info, timestamps),
-	U64(zcp_topic_info, n_messages),
-	U64(zcp_topic_info, n_lost),
-	LIST(zcp_topic_info, publishers, 64, zcp_publisher_info),
-	LIST(zcp_topic_info, subscribers, 256, zcp_subscriber_info),
-	LIST(zcp_topic_info, classes, 64, zcp_class_info),
+static const struct zcp_field zcp_endpoint_page_fields[] = {
+	LIST(zcp_endpoint_page, publishers, ZCP_ENDPOINTS_PER_PAGE, zcp_publisher_info),
+	LIST(zcp_endpoint_page, subscribers, ZCP_ENDPOINTS_PER_PAGE, zcp_subscriber_info),
+	BOOL(zcp_endpoint_page, more),
+	U32(zcp_endpoint_page, next),
 	END,
 };
+
+/* clang-format on */
 
 const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 {
@@ -222,6 +272,8 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_TOPICS] = { "topics", zcp_topics_fields },
 		[ZCP_MESSAGE_INFO] = { "info", zcp_info_fields },
 		[ZCP_MESSAGE_TOPIC_INFO] = { "topic_info", zcp_topic_info_fields },
+		[ZCP_MESSAGE_ENDPOINTS] = { "endpoints", zcp_endpoints_fields },
+		[ZCP_MESSAGE_ENDPOINT_PAGE] = { "endpoint_page", zcp_endpoint_page_fields },
 	};
 
 	return &tables[type];

@@ -25,6 +25,10 @@
  * (SCM_MAX_FD) is 253. */
 #define ZCP_PACKET_FDS_MAX 132
 
+/* Entries of one page: with the longest names and the largest numbers they fit a packet. */
+#define ZCP_TOPICS_PER_PAGE 100
+#define ZCP_ENDPOINTS_PER_PAGE 64
+
 #define ZCP_NAME_SIZE 64
 #define ZCP_TOPIC_SIZE 256
 #define ZCP_TYPE_SIZE 128
@@ -49,6 +53,8 @@ enum zcp_message_type {
 	ZCP_MESSAGE_TOPICS,
 	ZCP_MESSAGE_INFO,
 	ZCP_MESSAGE_TOPIC_INFO,
+	ZCP_MESSAGE_ENDPOINTS,
+	ZCP_MESSAGE_ENDPOINT_PAGE,
 	ZCP_MESSAGE_N_TYPES,
 };
 
@@ -184,9 +190,62 @@ struct zcp_topics {
 	bool more; /* ask again after the last name */
 };
 
-/* Anybody: all about one topic. Answer: topic_info. */
+/* Anybody: all about one topic but its endpoints. Answer: topic_info. */
 struct zcp_info {
 	char topic[ZCP_TOPIC_SIZE];
+};
+
+struct zcp_class_info {
+	uint64_t payload_size;
+	uint32_t n_chunks;
+	uint32_t n_free;
+	uint32_t n_loaned;
+	uint32_t n_held;     /* queued at or held by subscribers */
+	uint32_t n_retained; /* history, and held by nobody */
+	uint32_t n_used;     /* highest use: chunks that were ever in use */
+	/* chunks of this class and the larger ones, and what endpoints may use of them at once */
+	uint64_t n_or_larger;
+	uint64_t n_reserved;
+};
+
+struct zcp_topic_info {
+	char name[ZCP_TOPIC_SIZE];
+	char type[ZCP_TYPE_SIZE];
+	char pool[ZCP_TOPIC_SIZE];
+	uint32_t max_publishers;
+	uint32_t max_subscribers;
+	uint32_t n_publishers;
+	uint32_t n_subscribers;
+	/* what endpoints get that do not say; max_depth and max_payload they cannot exceed */
+	uint32_t depth;
+	uint32_t max_depth;
+	uint32_t held;
+	uint32_t on_full;
+	uint32_t loans;
+	uint32_t history;
+	bool keep_history;
+	uint32_t order;
+	uint64_t max_payload; /* 0: what the publishers declare */
+	bool timestamps;
+	uint64_t n_messages;
+	uint64_t n_lost;
+	bool own_pool; /* made for this topic, as large as its limits ask for */
+	uint32_t n_pool_topics;
+	/* chunks that the topic's, and all of the pool's, endpoints may use at once */
+	uint64_t n_reserved;
+	uint64_t n_pool_reserved;
+	struct zcp_class_info *classes;
+	uint32_t n_classes;
+};
+
+/*
+ * Anybody: who publishes and who subscribes, from place `from` on. The places are the
+ * publishers' slots and behind them the subscribers'. An endpoint keeps its place, so that
+ * whoever comes or goes between two pages, none is told twice. Answer: endpoint_page.
+ */
+struct zcp_endpoints {
+	char topic[ZCP_TOPIC_SIZE];
+	uint32_t from;
 };
 
 struct zcp_publisher_info {
@@ -194,6 +253,7 @@ struct zcp_publisher_info {
 	char node[ZCP_NAME_SIZE];
 	uint32_t pid;
 	uint32_t slot;
+	uint32_t n_subscribers; /* whom it publishes to */
 	uint32_t loans;
 	uint32_t history;
 	uint64_t max_payload;
@@ -206,6 +266,7 @@ struct zcp_subscriber_info {
 	char node[ZCP_NAME_SIZE];
 	uint32_t pid;
 	uint32_t slot;
+	uint32_t n_publishers; /* who publishes to it */
 	uint32_t depth;
 	uint32_t held;
 	uint32_t on_full;
@@ -216,35 +277,13 @@ struct zcp_subscriber_info {
 	uint64_t n_queued;
 };
 
-struct zcp_class_info {
-	uint64_t payload_size;
-	uint32_t n_chunks;
-	uint32_t n_free;
-	uint32_t n_loaned;
-	uint32_t n_held;     /* queued at or held by subscribers */
-	uint32_t n_retained; /* history, and held by nobody */
-	uint32_t n_used;     /* highest use: chunks that were ever in use */
-};
-
-struct zcp_topic_info {
-	char name[ZCP_TOPIC_SIZE];
-	char type[ZCP_TYPE_SIZE];
-	char pool[ZCP_TOPIC_SIZE];
-	uint32_t max_publishers;
-	uint32_t max_subscribers;
-	uint32_t depth;
-	uint32_t max_depth;
-	uint32_t history; /* of a publisher that does not say */
-	bool keep_history;
-	bool timestamps;
-	uint64_t n_messages;
-	uint64_t n_lost;
+struct zcp_endpoint_page {
 	struct zcp_publisher_info *publishers;
 	uint32_t n_publishers;
 	struct zcp_subscriber_info *subscribers;
 	uint32_t n_subscribers;
-	struct zcp_class_info *classes;
-	uint32_t n_classes;
+	bool more;     /* ask again from place `next` */
+	uint32_t next; /* behind what this page has looked at */
 };
 
 struct zcp_message {
@@ -267,6 +306,8 @@ struct zcp_message {
 		struct zcp_topics topics;
 		struct zcp_info info;
 		struct zcp_topic_info topic_info;
+		struct zcp_endpoints endpoints;
+		struct zcp_endpoint_page endpoint_page;
 	} u;
 };
 

@@ -283,6 +283,14 @@ void zcp_test_info(struct zcp_node *node, const char *topic, struct zcp_message 
 	ZCP_OK(ask(node, topic, reply), node);
 }
 
+void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_message *reply)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_ENDPOINTS };
+
+	(void)snprintf(request.u.endpoints.topic, sizeof(request.u.endpoints.topic), "%s", topic);
+	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_ENDPOINT_PAGE, reply, NULL), node);
+}
+
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
 			       uint32_t n_subscribers)
 {

@@ -68,6 +68,9 @@ void zcp_test_expect(struct zcp_subscriber *subscriber, uint64_t number);
 int zcp_test_ask(struct zcp_node *node, const char *topic);
 void zcp_test_info(struct zcp_node *node, const char *topic, struct zcp_message *reply);
 
+/* The first page of its endpoints; zcp_message_deinit() it. */
+void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_message *reply);
+
 /* Asks again until the topic has so many; each question is one round trip. */
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
 			       uint32_t n_subscribers);

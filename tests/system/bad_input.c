@@ -395,8 +395,11 @@ static void every_chunk_is_in_use(void)
 		    "every chunk of topic 't' that holds 10 bytes is in use|zcp info");
 	ZCP_CHECK(zcp_publisher_send(publisher, "x", 1) == -ENOBUFS);
 	zcp_test_info(node, "t", &reply);
-	ZCP_CHECK(reply.u.topic_info.publishers[0].n_exhausted == 2);
 	ZCP_CHECK(reply.u.topic_info.classes[0].n_free == 0);
+	zcp_message_deinit(&reply);
+	zcp_test_endpoints(node, "t", &reply);
+	ZCP_CHECK(reply.u.endpoint_page.n_publishers == 1);
+	ZCP_CHECK(reply.u.endpoint_page.publishers[0].n_exhausted == 2);
 	zcp_message_deinit(&reply);
 	zcp_test_store(&class->chunks[class->n_chunks - 1].holders[3], 0);
 	ZCP_OK(zcp_publisher_loan(publisher, 10, &loan), node);

@@ -192,6 +192,40 @@ static void loan_stays_where_there_is_no_room(void)
 	zcp_node_close(node);
 }
 
+/* Whether a subscriber that asks for `on_full` makes a publisher of the topic wait. */
+static bool blocks(struct zcp_node *node, const char *topic, uint32_t on_full)
+{
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, topic, DEPTH, 2, on_full);
+	struct zcp_publisher *publisher = zcp_test_publisher(node, topic, 64, 2);
+	struct zcp_loan loan;
+	bool is_full;
+
+	for (uint64_t i = 1; i <= DEPTH; i++)
+		zcp_test_send(publisher, i);
+	ZCP_OK(zcp_publisher_loan(publisher, sizeof(uint64_t), &loan), node);
+	is_full = zcp_publisher_publish_timed(publisher, &loan, 0) == -EAGAIN;
+	ZCP_CHECK(is_full == (loan.data != NULL));
+	zcp_publisher_close(publisher);
+	zcp_subscriber_close(subscriber);
+	return is_full;
+}
+
+static void configuration_says_what_holds_for_who_does_not(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, "[topic.\"a/*\"]\non_full = \"block\"\n");
+	node = zcp_test_node();
+	ZCP_CHECK(blocks(node, "a/b", ZCP_ON_FULL_DEFAULT));
+	ZCP_CHECK(!blocks(node, "a/b", ZCP_ON_FULL_DROP_OLDEST));
+	ZCP_CHECK(blocks(node, "a/b", ZCP_ON_FULL_BLOCK));
+	ZCP_CHECK(!blocks(node, "b", ZCP_ON_FULL_DEFAULT));
+	ZCP_CHECK(!blocks(node, "b", ZCP_ON_FULL_DROP_OLDEST));
+	ZCP_CHECK(blocks(node, "b", ZCP_ON_FULL_BLOCK));
+	zcp_node_close(node);
+}
+
 static void do_nothing(int number)
 {
 	(void)number;
@@ -332,6 +366,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(publisher_goes_on_when_the_subscriber_dies),
 	ZCP_TEST_CASE(publisher_dies_while_it_waits),
 	ZCP_TEST_CASE(loan_stays_where_there_is_no_room),
+	ZCP_TEST_CASE(configuration_says_what_holds_for_who_does_not),
 	ZCP_TEST_CASE(signal_ends_the_wait_and_the_loan_stays),
 	ZCP_TEST_CASE(nothing_is_lost),
 	ZCP_TEST_CASE(subscribers_are_waited_for),

@@ -88,6 +88,20 @@ readable_form_has_a_line_and_hexadecimal() {
 	cmp -s "$dir/wanted" "$dir/got" || fail "readable: $(diff "$dir/wanted" "$dir/got")"
 }
 
+# An echo without --on-full does what the topic's configuration says.
+configuration_says_what_a_full_queue_does() {
+	cat >"$dir/zcp.toml" <<-'END'
+		[topic."all/*"]
+		on_full = "block"
+	END
+	seq 20000 >"$dir/in"
+	ZCP_CONFIG="$dir/zcp.toml" start echo "$zcp" echo all/lines --lines --count 20000 \
+		--depth 2 --domain blocking
+	ZCP_CONFIG="$dir/zcp.toml" publish 0 all/lines --lines --wait-subscribers 1 \
+		--domain blocking <"$dir/in"
+	received "lines of a topic that blocks" "$dir/in"
+}
+
 lost_messages_are_counted() {
 	mkfifo "$dir/lossy"
 	start grep grep -m 1 -x 20000 "$dir/lossy"
@@ -112,6 +126,41 @@ count_and_rate_are_kept() {
 	join echo || fail "count: echo ended with $?"
 	is "count: messages" "y y y y y " "$(tr '\n' ' ' <"$dir/echo.out")"
 	[ $passed -ge 80 ] || fail "rate: 5 messages at 50 Hz took $passed ms"
+}
+
+# A subscriber that blocks and is stopped: as many messages as its queue holds, and no more.
+full_queue_times_out() {
+	mkfifo "$dir/full_in" "$dir/full_out"
+	# shellcheck disable=SC2016
+	start echo sh -c 'exec "$@" >"$0"' "$dir/full_out" "$zcp" echo full --lines --count 5 \
+		--on-full block --depth 4
+	exec 4<>"$dir/full_in"
+	start pub "$zcp" pub full --lines --wait-subscribers 1 --timeout 0.2 <"$dir/full_in"
+	exec 5<"$dir/full_out"
+	echo 1 >&4
+	read -r line <&5
+	is "full queue: first line" 1 "$line"
+	kill -STOP "$(pid echo)"
+	until grep -q '^State:[[:space:]]*T' "/proc/$(pid echo)/status"; do
+		:
+	done
+	seq 2 9 >&4
+	code=0
+	join pub || code=$?
+	is "full queue: exit code" 1 "$code"
+	is "full queue: message" "zcp pub: topic 'full' was full for 0.2 s: a subscriber that blocks \
+took nothing (see QUEUED in zcp info), so message 6 was not published; raise --timeout, or end \
+that subscriber" "$(cat "$dir/pub.err")"
+	kill -CONT "$(pid echo)"
+	is "full queue: what was published" "2 3 4 5 " "$(tr '\n' ' ' <&5)"
+	join echo || fail "full queue: echo ended with $?"
+	exec 4>&- 5<&-
+
+	# Nobody waits for so long where there is room after all.
+	seq 20000 >"$dir/in"
+	start echo "$zcp" echo full --lines --count 20000 --on-full block --depth 2
+	publish 0 full --lines --wait-subscribers 1 --timeout 100 <"$dir/in"
+	received "queue that is full for a moment" "$dir/in"
 }
 
 nothing_to_read_times_out() {
@@ -232,8 +281,10 @@ lines_come_out_as_they_went_in
 frames_come_out_as_they_went_in
 late_echo_begins_with_history
 readable_form_has_a_line_and_hexadecimal
+configuration_says_what_a_full_queue_does
 lost_messages_are_counted
 count_and_rate_are_kept
+full_queue_times_out
 nothing_to_read_times_out
 input_that_ends_inside_a_frame_is_an_error
 line_that_is_too_long_is_an_error

@@ -403,7 +403,7 @@ static void kept_history_keeps_the_topic_and_its_sum(void)
 	options.loans = 6;
 	options.history = 10;
 	ZCP_REFUSED(zcp_publisher_open(&publisher, node, TOPIC, &options), node, -ENOSPC,
-		    "'p'|16 chunks|17|lower");
+		    "'p'|16 chunks|5 of them left|6 loans, history 10|need 6|lower");
 	options.loans = 5;
 	ZCP_OK(zcp_publisher_open(&publisher, node, TOPIC, &options), node);
 	zcp_node_close(node);
@@ -430,7 +430,7 @@ static void sum_counts_history(void)
 	subscriber = open_subscriber(node, 8, 0);
 	options.history = 1;
 	ZCP_REFUSED(zcp_subscriber_open(&other, node, TOPIC, &options), node, -ENOSPC,
-		    "'p'|21 chunks|25");
+		    "'p'|21 chunks|0 of them left|history 1|need 4");
 	for (int i = 0; i < 100; i++)
 		publish(publisher);
 	ZCP_CHECK(zcp_test_n_busy(&publisher->endpoint.pool) == 8 + 8);

@@ -186,12 +186,14 @@ static void pool_that_is_shared_has_one_sum(void)
 	/* 1 + 1 + 4 + 1 */
 	subscriber = zcp_test_subscriber(node, "s/a", 4, 1, 0);
 	ZCP_REFUSED(try_to_subscribe(node, "s/b", 4, 2), node, -ENOSPC,
-		    "pool 'shared' has 12 chunks of 64 bytes|this subscriber (depth 4, 2 held)|"
-		    "would need 13|raise the pool's count");
+		    "pool 'shared' has 12 chunks of 64 bytes, 5 of them left|"
+		    "this subscriber (depth 4, 2 held) would need 6 with 1 publisher|"
+		    "raise the pool's count, or lower depth or held");
 	ZCP_OK(try_to_subscribe(node, "s/b", 4, 1), node);
 	/* A publisher more needs its loan, and a queue of four. */
 	ZCP_REFUSED(try_to_publish(node, "s/a"), node, -ENOSPC,
-		    "12 chunks|this publisher (1 loans)|would need 17");
+		    "12 chunks|0 of them left|"
+		    "this publisher (1 loan) would need 5 with 1 subscriber");
 	zcp_subscriber_close(subscriber);
 	ZCP_OK(try_to_publish(node, "s/a"), node);
 	zcp_node_close(node);

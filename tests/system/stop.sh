@@ -75,14 +75,22 @@ kill -TERM "$(pid pub)"
 stopped pub 0
 is "$what" "zcp pub: stopped; published 0 messages" "$(cat "$dir/pub.err")"
 
-what="pub whose subscriber takes nothing more"
-into "$dir/out" echo "$zcp" echo flood --raw --on-full block --depth 1
-start pub "$zcp" pub flood --frame-size 64KiB --wait-subscribers 1 </dev/zero
-exec 5<"$dir/out"
-# Two messages, of which the pipe holds one.
-head -c 131072 <&5 >/dev/null
-kill -TERM "$(pid pub)"
-stopped pub 0
+for timeout in "" "--timeout 1000"; do
+	what="pub whose subscriber takes nothing more $timeout"
+	into "$dir/out" echo "$zcp" echo flood --raw --on-full block --depth 1
+	# shellcheck disable=SC2086
+	start pub "$zcp" pub flood --frame-size 64KiB --wait-subscribers 1 $timeout </dev/zero
+	exec 5<"$dir/out"
+	# Two messages, of which the pipe holds one.
+	head -c 131072 <&5 >/dev/null
+	kill -TERM "$(pid pub)"
+	stopped pub 0
+	# The last echo is for what comes next.
+	[ -z "$timeout" ] || break
+	kill -TERM "$(pid echo)"
+	ended echo
+	exec 5<&-
+done
 what="echo whose reader takes nothing more"
 kill -TERM "$(pid echo)"
 ended echo

@@ -41,6 +41,7 @@ done
 shown "usage: zcp COMMAND" help
 shown "usage: zcp COMMAND" -h
 shown "zcp 0." --version
+shown "  --timeout SECONDS" pub --help
 # Help is printed wherever it is asked for, and whatever is missing.
 shown "usage: zcp pub TOPIC" pub topic --count 3 --help
 
@@ -86,6 +87,10 @@ for value in 0 -1 nan inf "" x 1x 1e10; do
 	wrong "zcp pub: --rate wants a number above 0 and up to 1000000000, for example 2.5, not \
 '$value' (see zcp pub --help)" pub a --lines --rate "$value"
 done
+wrong "zcp pub: --timeout wants a number above 0 and up to 1000000000, for example 2.5, not '0' \
+(see zcp pub --help)" pub a --lines --timeout 0
+wrong "zcp pub: --timeout wants a value: --timeout SECONDS (see zcp pub --help)" \
+	pub a --lines --timeout
 for value in x "" 8x 8mib -8 1.5MiB; do
 	wrong "zcp pub: --frame-size wants bytes, for example 4096, 64KiB or 8MiB, not '$value'; \
 units are B, KiB, MiB, GiB, TiB (1024 each), kB, MB, GB, TB (1000 each) (see zcp pub --help)" \

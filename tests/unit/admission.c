@@ -5,88 +5,11 @@
  */
 #include "runtime/admission.h"
 
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/registry.h"
-#include "tests/unit/config_helpers.h"
-
-static struct zcpd_config *config;
-static struct zcpd_registry registry;
-static char text[ZCP_TEXT_SIZE];
-static struct zcpd_endpoint *joined;
-
-static void on_joined(struct zcpd_endpoint *subscriber, void *user)
-{
-	(void)user;
-	joined = subscriber;
-}
-
-static void on_closed(struct zcpd_endpoint *endpoint, void *user)
-{
-	(void)endpoint;
-	(void)user;
-}
-
-static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
-{
-	(void)endpoint;
-	(void)first;
-	(void)user;
-}
-
-static void begin(const char *toml)
-{
-	const struct zcpd_registry_events events = {
-		.joined = on_joined,
-		.closed = on_closed,
-		.grown = on_grown,
-	};
-
-	config = parse(toml);
-	cr_assert_eq(zcpd_registry_init(&registry, config, true, &events), 0);
-}
-
-static void end(void)
-{
-	zcpd_registry_deinit(&registry);
-	config = zcpd_config_free(config);
-}
-
-static const struct zcpd_client client = { .node = "test", .pid = 1 };
-
-static int publish(const char *topic, uint64_t max_payload, uint32_t loans,
-		   struct zcpd_endpoint **publisher)
-{
-	struct zcp_open_publisher request = { .max_payload = max_payload, .loans = loans };
-
-	(void)strcpy(request.topic, topic);
-	text[0] = 0;
-	return zcpd_registry_open_publisher(&registry, &client, &request, publisher, text,
-					    sizeof(text));
-}
-
-static int subscribe(const char *topic, uint32_t depth, uint32_t held,
-		     struct zcpd_endpoint **subscriber)
-{
-	struct zcp_open_subscriber request = { .depth = depth, .held = held };
-	int r;
-
-	(void)strcpy(request.topic, topic);
-	text[0] = 0;
-	joined = NULL;
-	r = zcpd_registry_open_subscriber(&registry, &client, &request, 1, subscriber, text,
-					  sizeof(text));
-	cr_assert((r == 0) == (joined != NULL));
-	return r;
-}
-
-static void close_endpoint(struct zcpd_endpoint *endpoint)
-{
-	zcpd_registry_close(&registry, endpoint, 0);
-}
+#include "tests/unit/registry_helpers.h"
 
 static void expect_text(const char *wanted)
 {
@@ -106,14 +29,19 @@ Test(admission, sum_is_loans_and_depth_times_publishers_and_held)
 	cr_assert_eq(subscribe("t", 4, 1, &subscribers[0]), 0);
 	cr_assert_eq(subscribe("t", 2, 1, &subscribers[1]), -ENOSPC);
 	expect_text(
-		"pool 'p' has 20 chunks of 64 bytes; with this subscriber (depth 2, 1 held) its "
-		"endpoints would need 21; raise the pool's count, or lower depth, held or loans");
+		"pool 'p' has 20 chunks of 64 bytes, 4 of them left; this subscriber (depth 2, 1 "
+		"held) would need 5 with 2 publishers; raise the pool's count, or lower depth or "
+		"held");
 	cr_assert_eq(subscribe("t", 1, 2, &subscribers[1]), 0);
 	cr_assert_eq(subscribe("t", 1, 1, &more), -ENOSPC);
 	/* With a publisher less there are fewer lanes, and its loans are free. */
 	close_endpoint(publishers[0]);
 	cr_assert_eq(subscribe("t", 4, 3, &more), 0);
 	cr_assert_eq(publish("t", 0, 1, &publishers[0]), -ENOSPC);
+	expect_text(
+		"pool 'p' has 20 chunks of 64 bytes, 1 of them left; this publisher (1 loan) would "
+		"need 10 with 3 subscribers; raise the pool's count, or lower loans or the "
+		"subscribers' depth");
 	close_endpoint(more);
 	cr_assert_eq(publish("t", 0, 3, &publishers[0]), 0);
 	cr_assert_eq(publish("t", 0, 1, &more), -ENOSPC);
@@ -128,8 +56,9 @@ Test(admission, depth_counts_as_the_power_of_two_it_is_rounded_to)
 	cr_assert_eq(publish("t", 0, 2, &publisher), 0);
 	cr_assert_eq(subscribe("t", 9, 3, &subscriber), -ENOSPC);
 	expect_text(
-		"pool 'p' has 20 chunks of 64 bytes; with this subscriber (depth 16, 3 held) its "
-		"endpoints would need 21; raise the pool's count, or lower depth, held or loans");
+		"pool 'p' has 20 chunks of 64 bytes, 18 of them left; this subscriber (depth 16, 3 "
+		"held) would need 19 with 1 publisher; raise the pool's count, or lower depth or "
+		"held");
 	cr_assert_eq(subscribe("t", 9, 2, &subscriber), 0);
 	end();
 }
@@ -187,7 +116,7 @@ Test(admission, pool_of_a_topics_own_holds_what_its_limits_allow)
 	close_endpoint(subscribers[0]);
 	cr_assert_eq(subscribe("t", 8, 1, &more), -ENOSPC);
 	cr_assert_not_null(strstr(text, "pool 't' has 58 chunks of 100 bytes"));
-	cr_assert_not_null(strstr(text, "raise the topic's limits"));
+	cr_assert_not_null(strstr(text, "raise the topic's limits, or lower depth or held"));
 	end();
 }
 
@@ -354,14 +283,58 @@ Test(admission, smaller_messages_spill_into_larger_classes)
 	/* Eight small ones fit, in both classes; nine do not. */
 	cr_assert_eq(publish("small", 64, 9, &publishers[0]), -ENOSPC);
 	expect_text(
-		"pool 'p' has 8 chunks of 64 bytes or more; with this publisher (9 loans) its "
-		"endpoints would need 9; raise the pool's count, or lower depth, held or loans");
+		"pool 'p' has 8 chunks of 64 bytes or more, 8 of them left; this publisher (9 "
+		"loans) would need 9; raise the pool's count, or lower loans or the subscribers' "
+		"depth");
 	cr_assert_eq(publish("small", 64, 8, &publishers[0]), 0);
 	close_endpoint(publishers[0]);
 	/* A large one has no other place. */
 	cr_assert_eq(publish("large", 1024, 5, &publishers[1]), -ENOSPC);
-	cr_assert_not_null(strstr(text, "has 4 chunks of 1 KiB;"));
+	cr_assert_not_null(strstr(text, "has 4 chunks of 1 KiB, 4 of them left;"));
 	cr_assert_eq(publish("large", 1024, 4, &publishers[1]), 0);
+	end();
+}
+
+/* Whoever cannot spill any further leaves less of the larger class than it has. */
+Test(admission, what_spills_is_not_left_for_larger_messages)
+{
+	struct zcpd_endpoint *publishers[2], *subscriber;
+	struct zcpd_admission_sum sums[ZCP_CLASSES_MAX];
+
+	begin("[pool.p]\nclasses = [{size = 64, count = 4}, {size = \"1KiB\", count = 4}]\n"
+	      "[topic.\"*\"]\npool = \"p\"\n");
+	cr_assert_eq(publish("small", 64, 2, &publishers[0]), 0);
+	cr_assert_eq(subscribe("small", 2, 1, &subscriber), 0);
+	zcpd_admission_sums(&registry, subscriber->topic->pool, NULL, sums);
+	cr_assert(sums[0].n_chunks == 8 && sums[0].n_reserved == 5 && sums[0].is_bound);
+	cr_assert(sums[1].n_chunks == 4 && sums[1].n_reserved == 1 && !sums[1].is_bound);
+	cr_assert(zcpd_admission_left(&sums[0]) == 3 && zcpd_admission_left(&sums[1]) == 3);
+	cr_assert_eq(zcpd_admission_reserved(&registry, subscriber->topic->pool), 5);
+	/* Each large one may take a small chunk's place, as its messages may be small. */
+	cr_assert_eq(publish("large", 1024, 2, &publishers[1]), -ENOSPC);
+	expect_text(
+		"pool 'p' has 4 chunks of 1 KiB, 3 of them left; this publisher (2 loans) would "
+		"need 4; raise the pool's count, or lower loans or the subscribers' depth");
+	cr_assert_eq(publish("large", 1024, 1, &publishers[1]), 0);
+	zcpd_admission_sums(&registry, subscriber->topic->pool, NULL, sums);
+	cr_assert(sums[1].n_reserved == 3 && sums[1].is_bound);
+	end();
+}
+
+/* Its queues take the larger chunks with it. */
+Test(admission, topic_goes_to_the_larger_class_as_a_whole)
+{
+	struct zcpd_endpoint *publishers[2], *subscriber;
+
+	begin("[pool.p]\nclasses = [{size = 64, count = 20}, {size = \"1KiB\", count = 5}]\n"
+	      "[topic.\"*\"]\npool = \"p\"\n");
+	cr_assert_eq(publish("t", 64, 1, &publishers[0]), 0);
+	cr_assert_eq(subscribe("t", 2, 1, &subscriber), 0);
+	cr_assert_eq(publish("t", 1024, 1, &publishers[1]), -ENOSPC);
+	/* 1 + 1 loans, 2 * 2 queued, 1 held */
+	expect_text("pool 'p' has 5 chunks of 1 KiB, 5 of them left; this publisher (1 loan) would "
+		    "need 7 with 1 subscriber; raise the pool's count, or lower loans or the "
+		    "subscribers' depth");
 	end();
 }
 

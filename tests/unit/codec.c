@@ -158,6 +158,8 @@ Test(codec, tables_have_every_member_of_their_structs)
 		[ZCP_MESSAGE_TOPICS] = sizeof(struct zcp_topics),
 		[ZCP_MESSAGE_INFO] = sizeof(struct zcp_info),
 		[ZCP_MESSAGE_TOPIC_INFO] = sizeof(struct zcp_topic_info),
+		[ZCP_MESSAGE_ENDPOINTS] = sizeof(struct zcp_endpoints),
+		[ZCP_MESSAGE_ENDPOINT_PAGE] = sizeof(struct zcp_endpoint_page),
 		[ZCP_MESSAGE_SIGNAL_GET] = sizeof(struct zcp_signal_get),
 		[ZCP_MESSAGE_SIGNAL] = sizeof(struct zcp_signal_of),
 	};
@@ -249,7 +251,55 @@ Test(codec, no_change_of_a_byte_is_more_than_an_error)
 	}
 }
 
-/* Lists may be 65536 long and a packet only so large: the sender pages, or is told. */
+static void fill_largest(char *to, const struct zcp_field *fields)
+{
+	for (; fields->kind != ZCP_FIELD_END; fields++) {
+		char *at = to + fields->offset, *elements;
+
+		if (fields->kind == ZCP_FIELD_BOOL) {
+			*(bool *)at = true;
+		} else if (fields->kind == ZCP_FIELD_U32) {
+			memset(at, 0xff, sizeof(uint32_t));
+		} else if (fields->kind == ZCP_FIELD_U64) {
+			memset(at, 0xff, sizeof(uint64_t));
+		} else if (fields->kind == ZCP_FIELD_STRING) {
+			memset(at, 'x', fields->size - 1);
+		} else {
+			elements = calloc(fields->max_count, fields->size);
+			cr_assert_not_null(elements);
+			for (uint32_t i = 0; i < fields->max_count; i++)
+				fill_largest(elements + i * fields->size, fields->fields);
+			memcpy(at, &elements, sizeof(elements));
+			memcpy(to + fields->count_offset, &fields->max_count, sizeof(uint32_t));
+		}
+	}
+}
+
+/*
+ * The longest names, the largest numbers, and lists as long as they may be: whatever fields a
+ * message gets, it can be sent.
+ */
+Test(codec, largest_message_of_every_type_fits_a_packet)
+{
+	for (EACH_TYPE(type)) {
+		struct zcp_message message, back;
+		size_t size = 0;
+
+		memset(&message, 0, sizeof(message));
+		message.type = type;
+		message.id = UINT64_MAX;
+		fill_largest((char *)&message.u, zcp_message_table(type)->fields);
+		cr_assert_eq(zcp_codec_pack(&message, packet, ZCP_PACKET_SIZE_MAX, &size), 0,
+			     "%s: let a page have fewer entries", zcp_message_table(type)->name);
+		cr_assert_eq(unpack(&back, packet, size), 0);
+		cr_assert(same_fields((const char *)&message.u, (const char *)&back.u,
+				      zcp_message_table(type)->fields));
+		zcp_message_deinit(&message);
+		zcp_message_deinit(&back);
+	}
+}
+
+/* A packet is only so large: the sender pages, or is told. */
 Test(codec, message_that_does_not_fit_a_packet_is_an_error)
 {
 	struct zcp_message message = { .type = ZCP_MESSAGE_TOPICS };

