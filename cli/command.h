@@ -33,5 +33,6 @@ extern const struct cli_command cli_pub;
 extern const struct cli_command cli_echo;
 extern const struct cli_command cli_list;
 extern const struct cli_command cli_info;
+extern const struct cli_command cli_audit;
 
 #endif

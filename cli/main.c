@@ -15,7 +15,7 @@
 #include "runtime/config_suggest.h"
 
 static const struct cli_command *const commands[] = {
-	&cli_pub, &cli_echo, &cli_list, &cli_info, NULL,
+	&cli_pub, &cli_echo, &cli_list, &cli_info, &cli_audit, NULL,
 };
 
 static const struct cli_command *find(const char *name)
@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 	const struct cli_command *command;
 
 	if (argc < 2)
-		return cli_complain_usage("which command? pub, echo, list or info");
+		return cli_complain_usage("which command? pub, echo, list, info or audit");
 	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
 	    strcmp(argv[1], "-h") == 0)
 		return help(argc, argv);

@@ -11,6 +11,7 @@
 
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
+#include "runtime/audit.h"
 #include "runtime/info.h"
 #include "runtime/log.h"
 
@@ -285,14 +286,21 @@ static void answer(struct zcpd_session *session, const struct zcp_message *messa
 	char text[ZCP_TEXT_SIZE];
 	int r;
 
-	if (message->type == ZCP_MESSAGE_LIST)
+	switch (message->type) {
+	case ZCP_MESSAGE_LIST:
 		r = zcpd_info_list(session->registry, &message->u.list, &reply, text, sizeof(text));
-	else if (message->type == ZCP_MESSAGE_INFO)
+		break;
+	case ZCP_MESSAGE_INFO:
 		r = zcpd_info_topic(session->registry, &message->u.info, &reply, text,
 				    sizeof(text));
-	else
+		break;
+	case ZCP_MESSAGE_ENDPOINTS:
 		r = zcpd_info_endpoints(session->registry, &message->u.endpoints, &reply, text,
 					sizeof(text));
+		break;
+	default:
+		r = zcpd_audit(session->registry, &reply, text, sizeof(text));
+	}
 	if (r < 0) {
 		zcpd_session_send_error(session, message->id, r, text);
 		return;
@@ -334,6 +342,7 @@ void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message 
 	case ZCP_MESSAGE_LIST:
 	case ZCP_MESSAGE_INFO:
 	case ZCP_MESSAGE_ENDPOINTS:
+	case ZCP_MESSAGE_AUDIT:
 		answer(session, message);
 		break;
 	default:

@@ -117,6 +117,16 @@ static uint64_t n_queued(const struct zcpd_topic *topic, uint32_t publisher,
 	return n;
 }
 
+uint64_t zcpd_topic_n_queued(const struct zcpd_endpoint *subscriber)
+{
+	const struct zcpd_topic *topic = subscriber->topic;
+	uint64_t n = 0;
+
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		n += n_queued(topic, p, subscriber);
+	return n;
+}
+
 /* Whether a publisher that has gone has left messages that are not taken yet. */
 static bool has_left_messages(const struct zcpd_topic *topic, uint32_t publisher)
 {
@@ -314,6 +324,5 @@ void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
 		.n_lost = atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
 	};
 	(void)snprintf(info->node, sizeof(info->node), "%s", subscriber->node);
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		info->n_queued += n_queued(topic, p, subscriber);
+	info->n_queued = zcpd_topic_n_queued(subscriber);
 }

@@ -156,6 +156,9 @@ uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcp
 
 uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic);
 
+/* Messages that wait for a subscriber, as of now. */
+uint64_t zcpd_topic_n_queued(const struct zcpd_endpoint *subscriber);
+
 /* The lane from a publisher's slot to a subscriber. */
 struct zcp_lane zcpd_topic_lane(const struct zcpd_topic *topic, uint32_t publisher,
 				const struct zcpd_endpoint *subscriber);

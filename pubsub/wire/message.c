@@ -250,6 +250,27 @@ static const struct zcp_field zcp_endpoint_page_fields[] = {
 	END,
 };
 
+static const struct zcp_field zcp_audit_fields[] = {
+	END,
+};
+
+static const struct zcp_field zcp_finding_fields[] = {
+	STRING(zcp_finding, text),
+	END,
+};
+
+static const struct zcp_field zcp_audit_report_fields[] = {
+	U64(zcp_audit_report, n_topics),
+	U64(zcp_audit_report, n_pools),
+	U64(zcp_audit_report, n_chunks),
+	U64(zcp_audit_report, n_free),
+	U64(zcp_audit_report, n_loaned),
+	U64(zcp_audit_report, n_held),
+	U64(zcp_audit_report, n_retained),
+	U64(zcp_audit_report, n_wrong),
+	LIST(zcp_audit_report, findings, ZCP_FINDINGS_MAX, zcp_finding),
+	END,
+};
 /* clang-format on */
 
 const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
@@ -274,6 +295,8 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_TOPIC_INFO] = { "topic_info", zcp_topic_info_fields },
 		[ZCP_MESSAGE_ENDPOINTS] = { "endpoints", zcp_endpoints_fields },
 		[ZCP_MESSAGE_ENDPOINT_PAGE] = { "endpoint_page", zcp_endpoint_page_fields },
+		[ZCP_MESSAGE_AUDIT] = { "audit", zcp_audit_fields },
+		[ZCP_MESSAGE_AUDIT_REPORT] = { "audit_report", zcp_audit_report_fields },
 	};
 
 	return &tables[type];

@@ -55,6 +55,8 @@ enum zcp_message_type {
 	ZCP_MESSAGE_TOPIC_INFO,
 	ZCP_MESSAGE_ENDPOINTS,
 	ZCP_MESSAGE_ENDPOINT_PAGE,
+	ZCP_MESSAGE_AUDIT,
+	ZCP_MESSAGE_AUDIT_REPORT,
 	ZCP_MESSAGE_N_TYPES,
 };
 
@@ -286,6 +288,29 @@ struct zcp_endpoint_page {
 	uint32_t next; /* behind what this page has looked at */
 };
 
+/*
+ * Anybody: audit, without fields: whether every chunk, lane and member of the domain is as it
+ * must be. Answer: audit_report.
+ */
+#define ZCP_FINDINGS_MAX 128
+
+struct zcp_finding {
+	char text[ZCP_TOPIC_SIZE];
+};
+
+struct zcp_audit_report {
+	uint64_t n_topics;
+	uint64_t n_pools;
+	uint64_t n_chunks;
+	uint64_t n_free;
+	uint64_t n_loaned;
+	uint64_t n_held; /* queued at or held by subscribers */
+	uint64_t n_retained;
+	uint64_t n_wrong;             /* findings, the ones that are not told too */
+	struct zcp_finding *findings; /* the first of them */
+	uint32_t n_findings;
+};
+
 struct zcp_message {
 	uint32_t version;
 	enum zcp_message_type type;
@@ -308,6 +333,7 @@ struct zcp_message {
 		struct zcp_topic_info topic_info;
 		struct zcp_endpoints endpoints;
 		struct zcp_endpoint_page endpoint_page;
+		struct zcp_audit_report audit_report;
 	} u;
 };
 

@@ -75,6 +75,9 @@ void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_mes
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
 			       uint32_t n_subscribers);
 
+/* The audit of the domain must find nothing. */
+void zcp_test_audit(struct zcp_node *node);
+
 /* Chunks of the pool, as this process has it mapped, that are not free. */
 uint32_t zcp_test_n_busy(const struct zcp_pool *pool);
 

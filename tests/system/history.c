@@ -292,6 +292,8 @@ static void joins_at_random_moments_have_no_gap(void)
 
 		wait_a_moment(witness, &seed);
 		check_join(node, witness, depths[i % 4]);
+		if (i % 32 == 0)
+			zcp_test_audit(node);
 	}
 	for (int i = 0; i < N_PUBLISHERS; i++)
 		zcp_test_kill(&children[i]);
@@ -378,6 +380,7 @@ static void kept_history_outlives_its_publisher(void)
 	/* One without history of its own ends it. */
 	publisher = open_publisher(node, 0);
 	expect(open_subscriber(node, 1024, 1), 1, 0);
+	zcp_test_audit(node);
 	zcp_node_close(node);
 	zcp_test_runtime_stop(&runtime);
 }
@@ -406,6 +409,7 @@ static void kept_history_keeps_the_topic_and_its_sum(void)
 		    "'p'|16 chunks|5 of them left|6 loans, history 10|need 6|lower");
 	options.loans = 5;
 	ZCP_OK(zcp_publisher_open(&publisher, node, TOPIC, &options), node);
+	zcp_test_audit(node);
 	zcp_node_close(node);
 	zcp_test_runtime_stop(&runtime);
 }
@@ -435,6 +439,7 @@ static void sum_counts_history(void)
 		publish(publisher);
 	ZCP_CHECK(zcp_test_n_busy(&publisher->endpoint.pool) == 8 + 8);
 	zcp_subscriber_close(subscriber);
+	zcp_test_audit(node);
 	zcp_node_close(node);
 	zcp_test_runtime_stop(&runtime);
 }

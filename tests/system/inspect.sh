@@ -85,6 +85,13 @@ for name in writer reader other; do
 $(cat "$dir/page")"
 done
 
+"$zcp" audit >"$dir/page" || fail "zcp audit: $?"
+has "audit" "$dir/page" "clean: "
+"$zcp" audit --json >"$dir/json" || fail "zcp audit --json: $?"
+is "audit" '[true,1,0,[]]' "$(jq -c '[.clean, .topics, .wrong, .findings]' "$dir/json")"
+is "audit: every chunk is something" true \
+	"$(jq '.chunks | .free + .loaned + .held + .history == .count' "$dir/json")"
+
 # One message more in its queues than there are chunks left: the sentence has our numbers.
 code=0
 "$zcp" echo käse/ü --depth 256 --held $((left - 255)) 2>"$dir/message" || code=$?

@@ -45,7 +45,7 @@ shown "  --timeout SECONDS" pub --help
 # Help is printed wherever it is asked for, and whatever is missing.
 shown "usage: zcp pub TOPIC" pub topic --count 3 --help
 
-wrong "zcp: which command? pub, echo, list or info (see zcp --help)"
+wrong "zcp: which command? pub, echo, list, info or audit (see zcp --help)"
 wrong "zcp: there is no command 'lsit'; did you mean 'list'? (see zcp --help)" lsit
 wrong "zcp: there is no command 'publish' (see zcp --help)" publish
 wrong "zcp: there is no command 'lst'; did you mean 'list'? (see zcp --help)" help lst

@@ -160,6 +160,7 @@ Test(codec, tables_have_every_member_of_their_structs)
 		[ZCP_MESSAGE_TOPIC_INFO] = sizeof(struct zcp_topic_info),
 		[ZCP_MESSAGE_ENDPOINTS] = sizeof(struct zcp_endpoints),
 		[ZCP_MESSAGE_ENDPOINT_PAGE] = sizeof(struct zcp_endpoint_page),
+		[ZCP_MESSAGE_AUDIT_REPORT] = sizeof(struct zcp_audit_report),
 		[ZCP_MESSAGE_SIGNAL_GET] = sizeof(struct zcp_signal_get),
 		[ZCP_MESSAGE_SIGNAL] = sizeof(struct zcp_signal_of),
 	};

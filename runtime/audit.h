@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The audit: walks all pools and lanes of the domain and says what cannot be. Every chunk is
+ * free, loaned by a publisher that is there, queued at or held by a subscriber that is there,
+ * or history; nothing names anybody who is gone.
+ *
+ * Publishers and subscribers go on meanwhile. What is in the middle of a step is looked at
+ * again; what is told stood still while it was looked at.
+ */
+#ifndef ZCPD_AUDIT_H
+#define ZCPD_AUDIT_H
+
+#include <stddef.h>
+
+#include "runtime/registry.h"
+
+/*
+ * Fills in the answer, whose lists the caller frees with zcp_message_deinit(). Returns 0, or
+ * -ENOMEM with a sentence.
+ */
+__attribute__((warn_unused_result)) int zcpd_audit(const struct zcpd_registry *registry,
+						   struct zcp_message *reply, char *text,
+						   size_t text_size);
+
+#endif
