@@ -93,8 +93,8 @@ static void check_retained(const struct owner *owner, uint64_t seq, struct verdi
 		verdict->use = RETAINED;
 }
 
-static void check_holders(const struct audit *audit, const struct owner *owner, const uint64_t *bits,
-			  struct verdict *verdict)
+static void check_holders(const struct audit *audit, const struct owner *owner,
+			  const uint64_t *bits, struct verdict *verdict)
 {
 	for (uint32_t h = 0; h < ZCP_HOLDERS_MAX; h++) {
 		const struct zcpd_endpoint *holder = audit->holders[h];

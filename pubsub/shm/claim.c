@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pubsub/shm/crashpoint.h"
+
 /* Published chunks that a publisher remembers at most; others are found by the round. */
 #define PUBLISHED_MAX 4096
 /* Remembered chunks that are looked at before the round. */
@@ -56,11 +58,13 @@ static inline bool claim_free(struct zcp_chunk_shm *chunk, uint64_t state, uint3
 							       owner, ZCP_CHUNK_LOANED),
 						     memory_order_relaxed, memory_order_relaxed))
 		return false;
+	ZCP_CRASHPOINT("claim.after_cas");
 	/*
 	 * No number yet: whoever recovers us tells the loan that is being published from the
 	 * others by it. Relaxed: OP-A1 orders it where `op` was found odd.
 	 */
 	atomic_store_explicit(&chunk->seq, 0, memory_order_relaxed);
+	ZCP_CRASHPOINT("claim.after_seq");
 	return true;
 }
 

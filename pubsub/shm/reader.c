@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/signal.h"
 
@@ -227,7 +228,9 @@ static void make_room(struct zcp_reader *reader, uint32_t publisher)
 	/* Full: our CAS on the slot before our look at `waiting`. */
 	zcp_fence_full();
 	if (atomic_load_explicit(&slot->waiting, memory_order_relaxed)) {
+		ZCP_CRASHPOINT("room.after_look");
 		(void)atomic_fetch_add_explicit(&slot->room, 1, memory_order_relaxed);
+		ZCP_CRASHPOINT("room.after_bump");
 		zcp_futex_wake_all(&slot->room);
 	}
 }
@@ -308,6 +311,7 @@ static inline void deliver(struct zcp_reader *reader, struct zcp_reader_message 
 	cursor->n_lost = 0;
 	hold(reader, message);
 	count(reader, 1, message->n_lost);
+	ZCP_CRASHPOINT("take.after_hold");
 }
 
 /* Gathers the places that have been emptied. */
@@ -332,6 +336,7 @@ static int take_lane(struct zcp_reader *reader, uint32_t publisher,
 	if (r == ZCP_LANE_E_UNMAPPED)
 		return ZCP_READER_E_UNMAPPED;
 	message->seq = cursor->seq - 1;
+	ZCP_CRASHPOINT("take.after_cas");
 	if (reader->options.blocks)
 		make_room(reader, publisher);
 	return open_message(reader, message);
@@ -354,6 +359,7 @@ static int take_backlog(struct zcp_reader *reader, struct zcp_reader_message *me
 		if (zcp_pool_chunk(reader->pool, entry->ref, &chunk) &&
 		    atomic_load_explicit(&chunk.descriptor->seq, memory_order_relaxed) ==
 			    entry->seq) {
+			ZCP_CRASHPOINT("take.after_backlog");
 			if (open_message(reader, message) == 0)
 				return 0;
 		} else {
@@ -515,6 +521,7 @@ int zcp_reader_release(struct zcp_reader *reader, uint32_t index, uint32_t ticke
 	if (!chunk || atomic_load_explicit(&place->ticket, memory_order_relaxed) != ticket)
 		return -EINVAL;
 	zcp_chunk_release(chunk, reader->options.holder);
+	ZCP_CRASHPOINT("release.after_clear");
 	/* PLACE-R1 pairs with PLACE-A1 in find_vacant(): our bit is clear by then. */
 	atomic_store_explicit(&place->chunk, NULL, memory_order_release);
 	return 0;

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
 
@@ -119,6 +120,7 @@ uint32_t zcp_signal_announce(struct zcp_signal_shm *signal)
 	/* SIGNAL-R1 pairs with SIGNAL-A1; the fence orders it before the second look. */
 	atomic_store_explicit(&signal->epoch, epoch + 1 + (epoch & 1), memory_order_release);
 	zcp_fence_full();
+	ZCP_CRASHPOINT("sleep.after_epoch");
 	return events;
 }
 
@@ -139,6 +141,7 @@ void zcp_signal_wake(struct zcp_signal_shm *signal)
 {
 	/* Release, so that it does not move before what was published. */
 	(void)atomic_fetch_add_explicit(&signal->events, 1, memory_order_release);
+	ZCP_CRASHPOINT("wake.after_events");
 	zcp_futex_wake_all(&signal->events);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <zcp/subscriber.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
 
@@ -175,6 +176,7 @@ __attribute__((noinline)) static void retain(struct zcp_writer *writer, uint32_t
 		 */
 		(void)atomic_fetch_and_explicit(&chunk.descriptor->state, ~ZCP_CHUNK_RETAINED,
 						memory_order_release);
+	ZCP_CRASHPOINT("publish.after_let_go");
 	*oldest = ref;
 	writer->first_retained = (writer->first_retained + 1) % history;
 }
@@ -186,6 +188,7 @@ void zcp_writer_discard(struct zcp_writer *writer, uint32_t ref)
 	if (!zcp_pool_chunk(writer->pool, ref, &chunk))
 		return;
 	unloan(writer, chunk.descriptor, zcp_writer_generation(writer, ref), 0);
+	ZCP_CRASHPOINT("discard.after_unloan");
 	zcp_claim_dropped(&writer->claim, zcp_ref_class(ref), zcp_ref_index(ref));
 }
 
@@ -251,6 +254,7 @@ static void enter(struct zcp_writer *writer)
 	 * the runtime's heavy one.
 	 */
 	atomic_store_explicit(&writer->slot->op, ++writer->op, memory_order_relaxed);
+	ZCP_CRASHPOINT("publish.after_op");
 	zcp_fence_light(writer->options.symmetric);
 	/* TOPIC-A2 pairs with TOPIC-R2 in the runtime: `active` is at least as new. */
 	version = atomic_load_explicit(&writer->topic->shm->version, memory_order_acquire);
@@ -284,9 +288,11 @@ static int wait_room(struct zcp_writer *writer, int64_t timeout_ns)
 	/* Relaxed: the full fence orders it against the taker's look at `waiting`. */
 	atomic_store_explicit(&slot->waiting, 1, memory_order_relaxed);
 	zcp_fence_full();
+	ZCP_CRASHPOINT("block.after_waiting");
 	if (!has_room(writer) && atomic_load_explicit(&writer->topic->shm->version,
 						      memory_order_relaxed) == writer->version)
 		r = zcp_futex_wait(&slot->room, room, timeout_ns);
+	ZCP_CRASHPOINT("block.after_wait");
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
 	return r;
 }
@@ -301,6 +307,7 @@ __attribute__((noinline)) static int block(struct zcp_writer *writer, int64_t ti
 		int r;
 
 		leave(writer);
+		ZCP_CRASHPOINT("publish.after_full");
 		if (timeout_ns == 0)
 			return ZCP_WRITER_E_FULL;
 		if (spins >= ROOM_SPINS) {
@@ -330,11 +337,15 @@ static void push(struct zcp_writer *writer, uint32_t ref)
 		struct zcp_chunk old;
 		uint32_t dropped;
 
-		if (!zcp_lane_push(&lane->lane, writer->next_seq, ref, &dropped))
+		if (!zcp_lane_push(&lane->lane, writer->next_seq, ref, &dropped)) {
+			ZCP_CRASHPOINT("publish.after_push");
 			continue;
+		}
+		ZCP_CRASHPOINT("publish.after_replace");
 		if (!zcp_pool_chunk(writer->pool, dropped, &old))
 			continue;
 		zcp_chunk_release(old.descriptor, lane->holder);
+		ZCP_CRASHPOINT("publish.after_drop");
 		zcp_claim_dropped(&writer->claim, zcp_ref_class(dropped), zcp_ref_index(dropped));
 	}
 }
@@ -392,7 +403,9 @@ static void prepare(struct zcp_writer *writer, const struct zcp_chunk *chunk, ui
 	atomic_store_explicit(&chunk->header->publisher_id, writer->options.publisher_id,
 			      memory_order_relaxed);
 	atomic_store_explicit(&chunk->header->user_header_size, 0, memory_order_relaxed);
+	ZCP_CRASHPOINT("publish.after_header");
 	atomic_store_explicit(&chunk->descriptor->seq, n, memory_order_relaxed);
+	ZCP_CRASHPOINT("publish.after_seq");
 	/*
 	 * HOLDERS-R1 pairs with HOLDERS-A1 in the runtime's recovery: a bit says that seq is
 	 * this message's. For the subscribers LANE-R1 orders it. All words were 0 at the claim.
@@ -414,19 +427,25 @@ int zcp_writer_publish_chunk(struct zcp_writer *writer, uint32_t ref, const stru
 			return r;
 	}
 	prepare(writer, chunk, size);
+	ZCP_CRASHPOINT("publish.after_holders");
 	push(writer, ref);
 	writer->next_seq++;
 	/* SEQ-R1 pairs with SEQ-A1 in zcp_reader: n was pushed to all that get it. */
 	atomic_store_explicit(&writer->slot->next_seq, writer->next_seq, memory_order_release);
+	ZCP_CRASHPOINT("publish.after_next_seq");
 	if (__builtin_expect(writer->options.history == 0, 1)) {
 		unloan(writer, chunk->descriptor, generation, 0);
 	} else {
 		unloan(writer, chunk->descriptor, generation, ZCP_CHUNK_RETAINED);
+		ZCP_CRASHPOINT("publish.after_retained");
 		retain(writer, ref);
 	}
+	ZCP_CRASHPOINT("publish.after_unloan");
 	leave(writer);
+	ZCP_CRASHPOINT("publish.after_leave");
 	zcp_fence_light(writer->options.symmetric);
 	wake(writer);
+	ZCP_CRASHPOINT("publish.after_wake");
 	zcp_claim_published(&writer->claim, zcp_ref_class(ref), zcp_ref_index(ref), generation);
 	prefetch(writer, ref, size);
 	return 0;

@@ -71,6 +71,13 @@ void zcp_test_hear(struct zcp_test_child *other, void *data, size_t size)
 	ZCP_CHECK(n == (ssize_t)size);
 }
 
+bool zcp_test_has_said(struct zcp_test_child *other)
+{
+	struct pollfd pollfd = { .fd = other->in, .events = POLLIN };
+
+	return poll(&pollfd, 1, 0) > 0;
+}
+
 void zcp_test_say_step(struct zcp_test_child *other, uint64_t step)
 {
 	zcp_test_say(other, &step, sizeof(step));

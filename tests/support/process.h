@@ -28,6 +28,9 @@ void zcp_test_fork(struct zcp_test_child *child,
 void zcp_test_say(struct zcp_test_child *other, const void *data, size_t size);
 void zcp_test_hear(struct zcp_test_child *other, void *data, size_t size);
 
+/* Whether there is something to hear. */
+bool zcp_test_has_said(struct zcp_test_child *other);
+
 /* The same for a number, which says how far somebody is. */
 void zcp_test_say_step(struct zcp_test_child *other, uint64_t step);
 void zcp_test_hear_step(struct zcp_test_child *other, uint64_t step);

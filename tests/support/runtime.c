@@ -304,16 +304,19 @@ void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_
 	}
 }
 
-void zcp_test_audit(struct zcp_node *node)
+uint64_t zcp_test_audit(struct zcp_node *node)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT }, reply;
 	const struct zcp_audit_report *report = &reply.u.audit_report;
+	uint64_t n_held;
 
 	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, &reply, NULL), node);
 	for (uint32_t i = 0; i < report->n_findings; i++)
 		(void)fprintf(stderr, "audit: %s\n", report->findings[i].text);
 	ZCP_CHECK(report->n_wrong == 0);
+	n_held = report->n_held;
 	zcp_message_deinit(&reply);
+	return n_held;
 }
 
 uint32_t zcp_test_n_busy(const struct zcp_pool *pool)

@@ -75,8 +75,8 @@ void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_mes
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
 			       uint32_t n_subscribers);
 
-/* The audit of the domain must find nothing. */
-void zcp_test_audit(struct zcp_node *node);
+/* The audit of the domain must find nothing. Returns how many chunks are queued or held. */
+uint64_t zcp_test_audit(struct zcp_node *node);
 
 /* Chunks of the pool, as this process has it mapped, that are not free. */
 uint32_t zcp_test_n_busy(const struct zcp_pool *pool);

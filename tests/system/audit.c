@@ -66,7 +66,7 @@ static void expect_wrong(_Atomic uint64_t *word, uint64_t wrong, const char *wor
 	zcp_test_store(word, wrong);
 	expect_findings(1, words);
 	zcp_test_store(word, right);
-	zcp_test_audit(node);
+	(void)zcp_test_audit(node);
 }
 
 static void everything_is_counted_and_nothing_is_found(void)
@@ -112,11 +112,9 @@ static void wrong_states_are_found(void)
 		     "'t'|class 0|chunk 9|loaned by owner 77|gone");
 	expect_wrong(&chunk(9)->state, zcp_state(1, former, ZCP_CHUNK_LOANED),
 		     "chunk 9|loaned by owner|gone");
-	expect_wrong(&chunk(9)->state, zcp_state(1, owner, ZCP_CHUNK_PINNED),
-		     "chunk 9|flags 0x4");
+	expect_wrong(&chunk(9)->state, zcp_state(1, owner, ZCP_CHUNK_PINNED), "chunk 9|flags 0x4");
 	expect_wrong(&chunk(9)->state, zcp_state(1, owner, 0x100), "chunk 9|flags 0x100");
-	expect_wrong(&chunk(9)->state,
-		     zcp_state(1, owner, ZCP_CHUNK_LOANED | ZCP_CHUNK_RETAINED),
+	expect_wrong(&chunk(9)->state, zcp_state(1, owner, ZCP_CHUNK_LOANED | ZCP_CHUNK_RETAINED),
 		     "chunk 9|flags 0x3");
 	/* History, but of number 0: older than what is kept. */
 	expect_wrong(&chunk(9)->state, zcp_state(1, owner, ZCP_CHUNK_RETAINED),
@@ -135,12 +133,11 @@ static void wrong_holders_are_found(void)
 	/* One more than may be held, each of which could be. */
 	zcp_test_send(publisher, 2);
 	for (uint32_t i = 5; i < 5 + HELD; i++) {
-		zcp_test_store(&chunk(i)->state,
-			       zcp_state(1, publisher->writer.options.owner, 0));
-		zcp_test_store(&chunk(i)->holders[0],
-			       UINT64_C(1) << subscriber->reader.options.holder);
+		zcp_test_store(&chunk(i)->state, zcp_state(1, publisher->writer.options.owner, 0));
+		zcp_test_store(&chunk(i)->holders[0], UINT64_C(1)
+							      << subscriber->reader.options.holder);
 	}
-	zcp_test_audit(node);
+	(void)zcp_test_audit(node);
 	zcp_test_store(&chunk(7)->state, zcp_state(1, publisher->writer.options.owner, 0));
 	expect_wrong(&chunk(7)->holders[0], UINT64_C(1) << subscriber->reader.options.holder,
 		     "subscriber|has 3 chunks|2 at most");
@@ -235,10 +232,10 @@ static void what_moves_is_not_wrong(void)
 	for (int i = 0; i < 4; i++)
 		zcp_test_hear_step(&children[i], 0);
 	for (int i = 0; i < 200; i++)
-		zcp_test_audit(node);
+		(void)zcp_test_audit(node);
 	for (int i = 0; i < 4; i++) {
 		zcp_test_kill(&children[i]);
-		zcp_test_audit(node);
+		(void)zcp_test_audit(node);
 	}
 	zcp_test_wait_for_members(node, "t", 0, 1);
 	zcp_subscriber_close(subscriber);

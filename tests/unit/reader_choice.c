@@ -231,10 +231,11 @@ Test(reader_choice, publisher_retains_its_last_messages)
 		assert_next((uint64_t)i + 1, 0);
 		for (int j = i; j >= 0 && j > i - 3; j--) {
 			cr_assert(is_retained(refs[j]), "%d of %d", j, i);
-			cr_assert_eq(zcp_test_load(&chunk_of(refs[j]).descriptor->seq), j + 1);
+			cr_assert_eq(zcp_test_load(&chunk_of(refs[j]).descriptor->seq),
+				     (uint64_t)j + 1);
 		}
 		/* Nothing else keeps a chunk. */
-		cr_assert_eq(zcp_testbed_n_busy(&bed), i < 3 ? i + 1 : 3);
+		cr_assert_eq(zcp_testbed_n_busy(&bed), i < 3 ? (uint32_t)i + 1 : 3);
 	}
 }
 
