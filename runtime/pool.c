@@ -81,7 +81,7 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 	pool->view.classes[geometry.class_index] = (struct zcp_class){
 		.chunks = ((struct zcp_class_shm *)chunks.base)->chunks,
 		.payload_size = payload_size,
-		.stride = zcp_class_stride(payload_size),
+		.stride = zcp_class_stride(&geometry),
 		.n_chunks = n_chunks,
 		.chunks_region = chunks,
 	};

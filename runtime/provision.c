@@ -61,6 +61,7 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->max_payload;
 	uint64_t limit = zcpd_topic_limit_demand(&topic->config, publisher->history);
 	uint64_t now = zcpd_topic_demand(topic, publisher), most;
+	struct zcp_class_geometry geometry = { .n_chunks = 1 };
 	uint32_t first = pool->view.n_classes;
 	int r;
 
@@ -72,7 +73,8 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	/* More is refused with the class; here the stride would wrap. */
 	if (payload > AUTOMATIC_PAYLOAD_MAX)
 		return -EINVAL;
-	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(payload);
+	geometry.payload_size = payload;
+	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(&geometry);
 	if (most > AUTOMATIC_CHUNKS_MAX)
 		most = AUTOMATIC_CHUNKS_MAX;
 	if (most < now)
