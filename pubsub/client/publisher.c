@@ -47,6 +47,18 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	return 0;
 }
 
+static int init_writer(struct zcp_publisher *publisher, const struct zcp_writer_options *options)
+{
+	struct zcp_endpoint *endpoint = &publisher->endpoint;
+	int r = zcp_writer_init(&publisher->writer, &endpoint->topic, &endpoint->pool,
+				&endpoint->node->signals, options);
+
+	if (r == -EPROTO)
+		return zcp_node_fail(endpoint->node, r,
+				     "the runtime gave a pool without room for the user header");
+	return r < 0 ? zcp_node_fail(endpoint->node, r, "out of memory") : 0;
+}
+
 int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node, const char *topic,
 		       const struct zcp_publisher_options *options)
 {
@@ -85,9 +97,8 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 	    opened->owner == 0 || opened->owner > UINT16_MAX ||
 	    opened->history > ZCP_TOPIC_HISTORY_MAX)
 		r = zcp_node_fail(node, -EPROTO, "the runtime gave an impossible publisher slot");
-	else if (zcp_writer_init(&publisher->writer, &publisher->endpoint.topic,
-				 &publisher->endpoint.pool, &node->signals, &writer_options) < 0)
-		r = zcp_node_fail(node, -ENOMEM, "out of memory");
+	else
+		r = init_writer(publisher, &writer_options);
 	if (r < 0) {
 		zcp_endpoint_deinit(&publisher->endpoint);
 		return r;

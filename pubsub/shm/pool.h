@@ -106,6 +106,12 @@ static inline bool zcp_pool_chunk(const struct zcp_pool *pool, uint32_t ref,
 	return true;
 }
 
+/* A chunk's user header of `size` bytes; NULL where that is 0. */
+static inline void *zcp_chunk_user_header(const struct zcp_chunk *chunk, uint32_t size)
+{
+	return size ? (char *)chunk->header - zcp_user_header_room(size) : NULL;
+}
+
 /* Whether the size class that `ref` names is mapped here. */
 static inline bool zcp_pool_has_class(const struct zcp_pool *pool, uint32_t ref)
 {
