@@ -18,6 +18,19 @@ static void add_row(struct cli_table *table, const char *name, const char *value
 	cli_table_add(table, "%s", value);
 }
 
+static void add_type(struct cli_table *table, const struct zcp_topic_info *topic)
+{
+	char size[64] = "", alignment[64] = "";
+
+	if (topic->type_size)
+		(void)snprintf(size, sizeof(size), ", %" PRIu64 " bytes", topic->type_size);
+	if (topic->type_alignment)
+		(void)snprintf(alignment, sizeof(alignment), ", aligned to %" PRIu64,
+			       topic->type_alignment);
+	cli_table_add(table, "type");
+	cli_table_add(table, "%s%s%s", topic->type[0] ? topic->type : "- (any)", size, alignment);
+}
+
 static void print_head(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
@@ -25,7 +38,7 @@ static void print_head(const struct zcp_topic_info *topic, struct cli_output *ou
 
 	cli_table_init(&table, "ll");
 	add_row(&table, "topic", topic->name);
-	add_row(&table, "type", topic->type[0] ? topic->type : "- (any)");
+	add_type(&table, topic);
 	cli_table_add(&table, "messages");
 	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", topic->n_messages,
 		      topic->n_lost);

@@ -96,10 +96,11 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 }
 
 int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
-			   uint64_t wanted, char *text, size_t text_size)
+			   const struct zcp_open_publisher *request, char *text, size_t text_size)
 {
 	struct zcpd_topic *topic = publisher->topic;
 	struct zcpd_pool *pool = topic->pool;
+	uint64_t wanted = request->max_payload ? request->max_payload : request->type_size;
 	uint64_t most = topic->config.max_payload;
 	char size[64];
 	int r;
@@ -109,18 +110,21 @@ int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint 
 	if (most > 0 && wanted > most) {
 		zcpd_format_size(most, size, sizeof(size));
 		(void)snprintf(text, text_size,
-			       "max_payload of %" PRIu64
-			       " bytes is more than topic '%s' holds (%s, by "
+			       "%s of %" PRIu64 " bytes is more than topic '%s' holds (%s, by "
 			       "its configuration): lower it, or raise %s",
-			       wanted, topic->name, size,
+			       request->max_payload ? "max_payload" : "type_size", wanted,
+			       topic->name, size,
 			       pool->automatic ? "max_payload of the topic" : "a size of the pool");
 		return -EMSGSIZE;
 	}
 	publisher->max_payload = wanted ? wanted : most ? most : zcpd_pool_max_payload(pool);
+	if (publisher->max_payload == 0)
+		publisher->max_payload = topic->type_size;
 	if (publisher->max_payload == 0) {
 		(void)snprintf(text, text_size,
-			       "no payload size is known for topic '%s': set max_payload in the "
-			       "publisher's options or in the configuration",
+			       "no payload size is known for topic '%s': set max_payload or "
+			       "type_size in the publisher's options, or max_payload in the "
+			       "configuration",
 			       topic->name);
 		return -EINVAL;
 	}

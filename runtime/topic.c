@@ -50,7 +50,7 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 		return r;
 	}
 	if (config->type)
-		zcpd_topic_set_type(topic, config->type);
+		zcpd_topic_set_type(topic, config->type, 0, 0);
 	pool->n_topics++;
 	*topicp = topic;
 	topic = NULL;
@@ -74,12 +74,17 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic)
 	return NULL;
 }
 
-void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type)
+void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t size,
+			 uint64_t alignment)
 {
-	if (topic->type[0] || !type[0])
-		return;
-	(void)snprintf(topic->type, sizeof(topic->type), "%s", type);
-	(void)snprintf(topic->view.shm->type, sizeof(topic->view.shm->type), "%s", type);
+	if (!topic->type[0] && type[0]) {
+		(void)snprintf(topic->type, sizeof(topic->type), "%s", type);
+		(void)snprintf(topic->view.shm->type, sizeof(topic->view.shm->type), "%s", type);
+	}
+	if (!topic->type_size)
+		topic->type_size = topic->view.shm->type_size = size;
+	if (!topic->type_alignment)
+		topic->type_alignment = topic->view.shm->type_alignment = alignment;
 }
 
 int zcpd_topic_publisher_slot(const struct zcpd_topic *topic)

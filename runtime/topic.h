@@ -100,7 +100,10 @@ struct zcpd_topic {
 	uint64_t n_messages_before;
 	uint64_t n_lost_before;
 	char name[ZCP_TOPIC_SIZE];
+	/* "" and 0: nobody has said */
 	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
 	LIST_ENTRY(zcpd_topic) link;
 };
 
@@ -114,8 +117,9 @@ __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic
 						       struct zcpd_pool *pool);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 
-/* The first endpoint with a type gives it to the topic. */
-void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type);
+/* The first endpoint with a type gives it to the topic; the same for its size and alignment. */
+void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t size,
+			 uint64_t alignment);
 
 /* A free slot, or -EUSERS. The lowest, so that lanes in use stay together. */
 __attribute__((warn_unused_result)) int zcpd_topic_publisher_slot(const struct zcpd_topic *topic);

@@ -10,6 +10,7 @@
 
 #include <zcp/export.h>
 #include <zcp/node.h>
+#include <zcp/type.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,7 +23,10 @@ struct zcp_publisher_options {
 	size_t struct_size;
 	/* what the payload is, for example "sensor/Image"; NULL or "": matches any type */
 	const char *type;
-	/* largest payload in bytes; 0: what the topic's configuration or pool says */
+	/* bytes of one such payload, and its alignment; 0: not said; ZCP_TYPE() sets all three */
+	size_t type_size;
+	size_t type_alignment;
+	/* largest payload in bytes; 0: type_size, else what the topic's configuration or pool says */
 	size_t max_payload;
 	/* chunks loaned at the same time; 0: the topic's setting, 2 if it has none */
 	uint32_t loans;
@@ -36,7 +40,7 @@ struct zcp_publisher_options {
 
 #define ZCP_PUBLISHER_OPTIONS_INIT                                                                 \
 	{                                                                                          \
-		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0                                \
+		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0, 0, 0                          \
 	}
 
 /*
@@ -75,10 +79,11 @@ struct zcp_loan {
  *
  * @return 0, or
  *   -EINVAL        the topic's name or an option is malformed, or no payload size is known
- *                  from the options, the configuration or another publisher
+ *                  from the options, the configuration or another endpoint
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
- *   -EPROTOTYPE    the topic has another type (both are named in the sentence)
+ *   -EPROTOTYPE    the topic has another type, or one of another size or alignment (both are
+ *                  named in the sentence)
  *   -EMSGSIZE      max_payload is more than the topic's pool holds
  *   -EUSERS        the topic has max_publishers publishers
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the

@@ -11,6 +11,7 @@
 
 #include <zcp/export.h>
 #include <zcp/node.h>
+#include <zcp/type.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,6 +49,9 @@ struct zcp_subscriber_options {
 	size_t struct_size;
 	/* what the payload must be; NULL or "": any type */
 	const char *type;
+	/* bytes of one such payload, and its alignment; 0: any; ZCP_TYPE() sets all three */
+	size_t type_size;
+	size_t type_alignment;
 	/*
 	 * messages of each publisher that are kept until they are taken; rounded up to a
 	 * power of two; 0: the topic's setting, 16 if it has none
@@ -69,7 +73,7 @@ struct zcp_subscriber_options {
 
 #define ZCP_SUBSCRIBER_OPTIONS_INIT                                                                \
 	{                                                                                          \
-		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0, 0, 0                      \
+		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0                \
 	}
 
 /* A message that was taken: read-only, unchanged until it is released. */
@@ -120,7 +124,8 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  *                  for on a topic without timestamps
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
- *   -EPROTOTYPE    the topic has another type (both are named in the sentence)
+ *   -EPROTOTYPE    the topic has another type, or one of another size or alignment (both are
+ *                  named in the sentence)
  *   -ERANGE        depth is more than the topic's max_depth, held more than 4096, or history
  *                  more than 1024
  *   -EUSERS        the topic has max_subscribers subscribers, or its pool 256

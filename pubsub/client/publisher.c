@@ -41,6 +41,8 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	if (r < 0)
 		return r;
 	(void)strcpy(request->u.open_publisher.topic, topic);
+	request->u.open_publisher.type_size = options.type_size;
+	request->u.open_publisher.type_alignment = options.type_alignment;
 	request->u.open_publisher.max_payload = options.max_payload;
 	request->u.open_publisher.loans = options.loans;
 	request->u.open_publisher.history = options.history;

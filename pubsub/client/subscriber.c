@@ -51,6 +51,8 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	if (r < 0)
 		return r;
 	(void)strcpy(request->u.open_subscriber.topic, topic);
+	request->u.open_subscriber.type_size = options.type_size;
+	request->u.open_subscriber.type_alignment = options.type_alignment;
 	request->u.open_subscriber.depth = options.depth;
 	request->u.open_subscriber.held = options.held;
 	request->u.open_subscriber.on_full = options.on_full;

@@ -57,6 +57,8 @@ static const struct zcp_field zcp_welcome_fields[] = {
 static const struct zcp_field zcp_open_publisher_fields[] = {
 	STRING(zcp_open_publisher, topic),
 	STRING(zcp_open_publisher, type),
+	U64(zcp_open_publisher, type_size),
+	U64(zcp_open_publisher, type_alignment),
 	U64(zcp_open_publisher, max_payload),
 	U32(zcp_open_publisher, loans),
 	U32(zcp_open_publisher, history),
@@ -66,6 +68,8 @@ static const struct zcp_field zcp_open_publisher_fields[] = {
 static const struct zcp_field zcp_open_subscriber_fields[] = {
 	STRING(zcp_open_subscriber, topic),
 	STRING(zcp_open_subscriber, type),
+	U64(zcp_open_subscriber, type_size),
+	U64(zcp_open_subscriber, type_alignment),
 	U32(zcp_open_subscriber, depth),
 	U32(zcp_open_subscriber, held),
 	U32(zcp_open_subscriber, on_full),
@@ -180,6 +184,8 @@ static const struct zcp_field zcp_class_info_fields[] = {
 static const struct zcp_field zcp_topic_info_fields[] = {
 	STRING(zcp_topic_info, name),
 	STRING(zcp_topic_info, type),
+	U64(zcp_topic_info, type_size),
+	U64(zcp_topic_info, type_alignment),
 	STRING(zcp_topic_info, pool),
 	U32(zcp_topic_info, max_publishers),
 	U32(zcp_topic_info, max_subscribers),

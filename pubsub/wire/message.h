@@ -32,7 +32,8 @@
 #define ZCP_NAME_SIZE 64
 #define ZCP_TOPIC_SIZE 256
 #define ZCP_TYPE_SIZE 128
-#define ZCP_TEXT_SIZE 512
+/* A sentence, which may name a topic and two types. */
+#define ZCP_TEXT_SIZE 1024
 
 enum zcp_message_type {
 	ZCP_MESSAGE_NONE = 0,
@@ -82,6 +83,8 @@ struct zcp_welcome {
 struct zcp_open_publisher {
 	char topic[ZCP_TOPIC_SIZE];
 	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
 	uint64_t max_payload;
 	uint32_t loans;
 	uint32_t history;
@@ -91,6 +94,8 @@ struct zcp_open_publisher {
 struct zcp_open_subscriber {
 	char topic[ZCP_TOPIC_SIZE];
 	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
 	uint32_t depth;
 	uint32_t held;
 	uint32_t on_full; /* enum zcp_on_full */
@@ -213,6 +218,8 @@ struct zcp_class_info {
 struct zcp_topic_info {
 	char name[ZCP_TOPIC_SIZE];
 	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size; /* 0: nobody has said */
+	uint64_t type_alignment;
 	char pool[ZCP_TOPIC_SIZE];
 	uint32_t max_publishers;
 	uint32_t max_subscribers;

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Comparing what endpoints declare.
+ */
+#include "runtime/shape.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct zcpd_shape zcpd_shape_of_publisher(const struct zcp_open_publisher *request)
+{
+	return (struct zcpd_shape){
+		.type = request->type,
+		.type_size = request->type_size,
+		.type_alignment = request->type_alignment,
+	};
+}
+
+struct zcpd_shape zcpd_shape_of_subscriber(const struct zcp_open_subscriber *request)
+{
+	return (struct zcpd_shape){
+		.type = request->type,
+		.type_size = request->type_size,
+		.type_alignment = request->type_alignment,
+	};
+}
+
+static int check_power(const char *name, uint64_t alignment, char *text, size_t text_size)
+{
+	if (alignment <= ZCP_ALIGNMENT_MAX && (alignment & (alignment - 1)) == 0)
+		return 0;
+	(void)snprintf(text, text_size, "%s is %" PRIu64 " bytes: use a power of two, %d at most",
+		       name, alignment, ZCP_ALIGNMENT_MAX);
+	return -EINVAL;
+}
+
+/* "type 'struct imu' of 48 bytes aligned to 8" */
+static void describe_type(const struct zcpd_shape *shape, char *text, size_t text_size)
+{
+	char size[48] = "", alignment[48] = "";
+	bool named = shape->type[0];
+
+	if (shape->type_size)
+		(void)snprintf(size, sizeof(size), " of %" PRIu64 " bytes", shape->type_size);
+	if (shape->type_alignment)
+		(void)snprintf(alignment, sizeof(alignment), " aligned to %" PRIu64,
+			       shape->type_alignment);
+	(void)snprintf(text, text_size, "%s%s%s%s%s", named ? "type '" : "a type", shape->type,
+		       named ? "'" : "", size, alignment);
+}
+
+static bool numbers_differ(uint64_t a, uint64_t b)
+{
+	return a && b && a != b;
+}
+
+static int check_type(const struct zcpd_topic *topic, const struct zcpd_shape *shape,
+		      const char *who, char *text, size_t text_size)
+{
+	const struct zcpd_shape has = {
+		.type = topic->type,
+		.type_size = topic->type_size,
+		.type_alignment = topic->type_alignment,
+	};
+	char theirs[ZCP_TYPE_SIZE + 96], ours[ZCP_TYPE_SIZE + 96];
+	bool renamed = shape->type[0] && has.type[0] && strcmp(shape->type, has.type) != 0;
+
+	if (!renamed && !numbers_differ(shape->type_size, has.type_size) &&
+	    !numbers_differ(shape->type_alignment, has.type_alignment))
+		return 0;
+	describe_type(&has, ours, sizeof(ours));
+	describe_type(shape, theirs, sizeof(theirs));
+	(void)snprintf(text, text_size,
+		       "topic '%s' has %s, and this %s has %s: use one type, or another topic",
+		       topic->name, ours, who, theirs);
+	return -EPROTOTYPE;
+}
+
+int zcpd_shape_check(const struct zcpd_topic *topic, const struct zcpd_shape *shape,
+		     const char *who, char *text, size_t text_size)
+{
+	int r = check_power("type_alignment", shape->type_alignment, text, text_size);
+
+	return r < 0 ? r : check_type(topic, shape, who, text, text_size);
+}
+
+void zcpd_shape_settle(struct zcpd_topic *topic, const struct zcpd_shape *shape)
+{
+	zcpd_topic_set_type(topic, shape->type, shape->type_size, shape->type_alignment);
+}
