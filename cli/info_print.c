@@ -31,10 +31,24 @@ static void add_type(struct cli_table *table, const struct zcp_topic_info *topic
 	cli_table_add(table, "%s%s%s", topic->type[0] ? topic->type : "- (any)", size, alignment);
 }
 
+static void add_payload(struct cli_table *table, const struct zcp_topic_info *topic)
+{
+	char size[ZCPD_UNITS_TEXT_SIZE], alignment[48] = "";
+
+	if (topic->alignment)
+		(void)snprintf(alignment, sizeof(alignment), ", aligned to %" PRIu32,
+			       topic->alignment);
+	cli_table_add(table, "payload");
+	if (topic->max_payload > 0)
+		cli_table_add(table, "at most %s%s",
+			      zcpd_units_format_size(size, topic->max_payload), alignment);
+	else
+		cli_table_add(table, "what publishers declare%s", alignment);
+}
+
 static void print_head(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
-	char size[ZCPD_UNITS_TEXT_SIZE];
 
 	cli_table_init(&table, "ll");
 	add_row(&table, "topic", topic->name);
@@ -42,12 +56,7 @@ static void print_head(const struct zcp_topic_info *topic, struct cli_output *ou
 	cli_table_add(&table, "messages");
 	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", topic->n_messages,
 		      topic->n_lost);
-	cli_table_add(&table, "payload");
-	if (topic->max_payload > 0)
-		cli_table_add(&table, "at most %s",
-			      zcpd_units_format_size(size, topic->max_payload));
-	else
-		cli_table_add(&table, "what publishers declare");
+	add_payload(&table, topic);
 	cli_table_add(&table, "defaults");
 	cli_table_add(&table,
 		      "depth %" PRIu32 " (at most %" PRIu32 "), %" PRIu32 " held, %s; %" PRIu32

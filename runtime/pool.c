@@ -49,6 +49,7 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 		.payload_size = payload_size,
 		.n_chunks = n_chunks,
 		.class_index = pool->view.n_classes,
+		.alignment = pool->alignment,
 	};
 	struct zcp_region chunks = ZCP_REGION_NULL, data = ZCP_REGION_NULL;
 	ZCP_CLEANUP(zcp_close_fd) int chunks_fd = -1;

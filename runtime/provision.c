@@ -21,6 +21,7 @@
 int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 			const struct zcpd_topic_config *config, struct zcpd_pool **poolp)
 {
+	const struct zcpd_pool_config *pool_config;
 	struct zcpd_pool *pool;
 	int r;
 
@@ -36,7 +37,9 @@ int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 	r = zcpd_pool_new(&pool, ++registry->last_id, registry->domain_id, config->pool, false);
 	if (r < 0)
 		return r;
-	r = zcpd_pool_add_configured(pool, zcpd_config_pool(registry->config, config->pool));
+	pool_config = zcpd_config_pool(registry->config, config->pool);
+	pool->alignment = (uint32_t)pool_config->alignment;
+	r = zcpd_pool_add_configured(pool, pool_config);
 	if (r < 0) {
 		zcpd_pool_free(pool);
 		return r;
@@ -73,7 +76,10 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	/* More is refused with the class; here the stride would wrap. */
 	if (payload > AUTOMATIC_PAYLOAD_MAX)
 		return -EINVAL;
+	if (first == 0)
+		pool->alignment = publisher->alignment;
 	geometry.payload_size = payload;
+	geometry.alignment = pool->alignment;
 	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(&geometry);
 	if (most > AUTOMATIC_CHUNKS_MAX)
 		most = AUTOMATIC_CHUNKS_MAX;

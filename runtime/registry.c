@@ -327,6 +327,7 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 		return slot;
 	}
 	publisher->slot = (uint32_t)slot;
+	publisher->alignment = zcpd_shape_alignment(topic, &shape);
 	r = zcpd_provision_payload(registry, publisher, request, text, text_size);
 	if (r == 0)
 		r = zcpd_admission_check(registry, publisher, text, text_size);

@@ -15,6 +15,7 @@ struct zcpd_shape zcpd_shape_of_publisher(const struct zcp_open_publisher *reque
 		.type = request->type,
 		.type_size = request->type_size,
 		.type_alignment = request->type_alignment,
+		.alignment = request->alignment,
 	};
 }
 
@@ -78,12 +79,47 @@ static int check_type(const struct zcpd_topic *topic, const struct zcpd_shape *s
 	return -EPROTOTYPE;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int check_alignment(const struct zcpd_topic *topic, const struct zcpd_shape *shape,
+			   const char *who, char *text, size_t text_size)
+{
+	uint64_t wanted = larger(shape->alignment, shape->type_alignment);
+	uint32_t has = zcpd_topic_alignment(topic);
+	bool automatic = topic->pool->automatic;
+
+	if (has == 0 || wanted <= has)
+		return 0;
+	(void)snprintf(text, text_size,
+		       "topic '%s' has payloads aligned to %" PRIu32
+		       " bytes, and this %s needs %" PRIu64 ": set alignment = %" PRIu64
+		       " in [%s.\"%s\"] of the configuration",
+		       topic->name, has, who, wanted, wanted, automatic ? "topic" : "pool",
+		       automatic ? topic->name : topic->pool->name);
+	return -EINVAL;
+}
+
 int zcpd_shape_check(const struct zcpd_topic *topic, const struct zcpd_shape *shape,
 		     const char *who, char *text, size_t text_size)
 {
 	int r = check_power("type_alignment", shape->type_alignment, text, text_size);
 
-	return r < 0 ? r : check_type(topic, shape, who, text, text_size);
+	if (r == 0)
+		r = check_power("alignment", shape->alignment, text, text_size);
+	if (r == 0)
+		r = check_type(topic, shape, who, text, text_size);
+	return r < 0 ? r : check_alignment(topic, shape, who, text, text_size);
+}
+
+uint32_t zcpd_shape_alignment(const struct zcpd_topic *topic, const struct zcpd_shape *shape)
+{
+	uint64_t type = larger(shape->type_alignment, topic->type_alignment);
+	uint32_t has = zcpd_topic_alignment(topic);
+
+	return has ? has : (uint32_t)larger(larger(shape->alignment, type), ZCP_ALIGNMENT_MIN);
 }
 
 void zcpd_shape_settle(struct zcpd_topic *topic, const struct zcpd_shape *shape)

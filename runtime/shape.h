@@ -16,6 +16,7 @@ struct zcpd_shape {
 	const char *type;
 	uint64_t type_size;
 	uint64_t type_alignment;
+	uint64_t alignment; /* of payloads */
 };
 
 struct zcpd_shape zcpd_shape_of_publisher(const struct zcp_open_publisher *request);
@@ -23,12 +24,16 @@ struct zcpd_shape zcpd_shape_of_subscriber(const struct zcp_open_subscriber *req
 
 /*
  * Whether the shape is the topic's; `who` is "publisher" or "subscriber". Returns 0; -EINVAL: it
- * cannot be anybody's; -EPROTOTYPE: the topic has another one; with a sentence in `text`.
+ * cannot be anybody's, or needs more than the topic has; -EPROTOTYPE: the topic has another one;
+ * with a sentence in `text`.
  */
 __attribute__((warn_unused_result)) int zcpd_shape_check(const struct zcpd_topic *topic,
 							 const struct zcpd_shape *shape,
 							 const char *who, char *text,
 							 size_t text_size);
+
+/* The alignment of the topic's payloads; where it has none yet, with this for its publisher's. */
+uint32_t zcpd_shape_alignment(const struct zcpd_topic *topic, const struct zcpd_shape *shape);
 
 /* Makes what it declares the topic's, where that has nothing yet. */
 void zcpd_shape_settle(struct zcpd_topic *topic, const struct zcpd_shape *shape);

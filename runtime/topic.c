@@ -87,6 +87,15 @@ void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t si
 		topic->type_alignment = topic->view.shm->type_alignment = alignment;
 }
 
+uint32_t zcpd_topic_alignment(const struct zcpd_topic *topic)
+{
+	uint32_t configured = (uint32_t)topic->config.alignment;
+
+	if (!topic->pool->automatic || topic->pool->view.n_classes > 0)
+		return topic->pool->alignment;
+	return configured > 0 && configured < ZCP_ALIGNMENT_MIN ? ZCP_ALIGNMENT_MIN : configured;
+}
+
 int zcpd_topic_publisher_slot(const struct zcpd_topic *topic)
 {
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)

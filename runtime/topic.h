@@ -47,6 +47,7 @@ struct zcpd_endpoint {
 	uint32_t owner;
 	uint32_t former;
 	uint32_t loans;
+	uint32_t alignment;
 	uint64_t max_payload;
 	uint64_t first_seq;
 	/*
@@ -120,6 +121,9 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 /* The first endpoint with a type gives it to the topic; the same for its size and alignment. */
 void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t size,
 			 uint64_t alignment);
+
+/* The alignment of its payloads, bytes; 0: its first publisher settles it. */
+uint32_t zcpd_topic_alignment(const struct zcpd_topic *topic);
 
 /* A free slot, or -EUSERS. The lowest, so that lanes in use stay together. */
 __attribute__((warn_unused_result)) int zcpd_topic_publisher_slot(const struct zcpd_topic *topic);

@@ -36,11 +36,17 @@ struct zcp_publisher_options {
 	 * the topic has keep_history, until the runtime ends
 	 */
 	uint32_t history;
+	/*
+	 * at what addresses payloads begin, bytes: a power of two, 4096 at most; 0: 64, or the
+	 * type's alignment if that is larger. The topic's first publisher or the configuration
+	 * settles it; others may need less, and not more
+	 */
+	size_t alignment;
 };
 
 #define ZCP_PUBLISHER_OPTIONS_INIT                                                                 \
 	{                                                                                          \
-		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0, 0, 0                          \
+		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0, 0, 0, 0                       \
 	}
 
 /*
@@ -48,7 +54,10 @@ struct zcp_publisher_options {
  * caller's to write until the loan is published or discarded.
  */
 struct zcp_loan {
-	/* the payload: write here; aligned to 64 bytes; holds whatever was there before */
+	/*
+	 * the payload: write here; aligned to 64 bytes, or as the topic is; holds whatever was
+	 * there before
+	 */
 	void *data;
 	/* bytes to publish: what was asked for; may be set lower, or up to `capacity` */
 	size_t size;
@@ -78,8 +87,9 @@ struct zcp_loan {
  * Blocks until the runtime answers, at most the node's timeout. The node's thread.
  *
  * @return 0, or
- *   -EINVAL        the topic's name or an option is malformed, or no payload size is known
- *                  from the options, the configuration or another endpoint
+ *   -EINVAL        the topic's name or an option is malformed; or no payload size is known
+ *                  from the options, the configuration or another endpoint; or the topic's
+ *                  payloads are aligned to less than is needed
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
  *   -EPROTOTYPE    the topic has another type, or one of another size or alignment (both are

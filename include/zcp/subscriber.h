@@ -78,7 +78,7 @@ struct zcp_subscriber_options {
 
 /* A message that was taken: read-only, unchanged until it is released. */
 struct zcp_sample {
-	/* the payload; aligned to 64 bytes; the memory is mapped read-only */
+	/* the payload; aligned to 64 bytes, or as the topic is; the memory is mapped read-only */
 	const void *data;
 	/* bytes */
 	size_t size;
@@ -120,8 +120,9 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  * Blocks until the runtime answers, at most the node's timeout. The node's thread.
  *
  * @return 0, or
- *   -EINVAL        the topic's name or an option is malformed, or ZCP_ORDER_TIME was asked
- *                  for on a topic without timestamps
+ *   -EINVAL        the topic's name or an option is malformed; or ZCP_ORDER_TIME was asked
+ *                  for on a topic without timestamps; or the topic's payloads are aligned to
+ *                  less than the type needs
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
  *   -EPROTOTYPE    the topic has another type, or one of another size or alignment (both are

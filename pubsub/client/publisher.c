@@ -46,6 +46,7 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	request->u.open_publisher.max_payload = options.max_payload;
 	request->u.open_publisher.loans = options.loans;
 	request->u.open_publisher.history = options.history;
+	request->u.open_publisher.alignment = options.alignment;
 	return 0;
 }
 

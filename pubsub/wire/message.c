@@ -62,6 +62,7 @@ static const struct zcp_field zcp_open_publisher_fields[] = {
 	U64(zcp_open_publisher, max_payload),
 	U32(zcp_open_publisher, loans),
 	U32(zcp_open_publisher, history),
+	U64(zcp_open_publisher, alignment),
 	END,
 };
 
@@ -186,6 +187,7 @@ static const struct zcp_field zcp_topic_info_fields[] = {
 	STRING(zcp_topic_info, type),
 	U64(zcp_topic_info, type_size),
 	U64(zcp_topic_info, type_alignment),
+	U32(zcp_topic_info, alignment),
 	STRING(zcp_topic_info, pool),
 	U32(zcp_topic_info, max_publishers),
 	U32(zcp_topic_info, max_subscribers),

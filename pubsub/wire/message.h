@@ -88,6 +88,7 @@ struct zcp_open_publisher {
 	uint64_t max_payload;
 	uint32_t loans;
 	uint32_t history;
+	uint64_t alignment; /* of payloads */
 };
 
 /* Node. Answer: opened. */
@@ -220,6 +221,7 @@ struct zcp_topic_info {
 	char type[ZCP_TYPE_SIZE];
 	uint64_t type_size; /* 0: nobody has said */
 	uint64_t type_alignment;
+	uint32_t alignment; /* of payloads; 0: not settled yet */
 	char pool[ZCP_TOPIC_SIZE];
 	uint32_t max_publishers;
 	uint32_t max_subscribers;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a topic's messages look like: the type with its size and alignment. Who declares it
- * first, who is refused, and with which sentence.
+ * What a topic's messages look like: the type with its size and alignment, where payloads
+ * begin. Who settles it, who is refused, and with which sentence.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -219,6 +219,143 @@ static void payload_is_as_large_as_its_type(void)
 	zcp_node_close(node);
 }
 
+/* --- where payloads begin --- */
+
+#define LOANS 4
+
+static int publish_aligned(const char *topic, size_t alignment, size_t type_alignment,
+			   size_t max_payload)
+{
+	const struct zcp_publisher_options options = {
+		.struct_size = sizeof(options),
+		.type_alignment = type_alignment,
+		.max_payload = max_payload,
+		.loans = LOANS,
+		.alignment = alignment,
+	};
+
+	return zcp_publisher_open(&publisher, node, topic, &options);
+}
+
+/* The last publisher's payloads are aligned to that, all of them; and the runtime says so. */
+static void expect_alignment(const char *topic, size_t alignment)
+{
+	struct zcp_loan loans[LOANS];
+	struct zcp_message reply;
+	bool further = false;
+
+	for (int i = 0; i < LOANS; i++) {
+		ZCP_OK(zcp_publisher_loan(publisher, zcp_publisher_max_payload(publisher),
+					  &loans[i]),
+		       node);
+		ZCP_CHECK((uintptr_t)loans[i].data % alignment == 0);
+		further |= (uintptr_t)loans[i].data % (2 * alignment) != 0;
+	}
+	/* Not by chance. */
+	ZCP_CHECK(further || alignment == 4096);
+	for (int i = 0; i < LOANS; i++)
+		ZCP_OK(zcp_publisher_discard(publisher, &loans[i]), node);
+	zcp_test_info(node, topic, &reply);
+	ZCP_CHECK(reply.u.topic_info.alignment == alignment);
+	zcp_message_deinit(&reply);
+}
+
+static void first_publisher_settles_the_alignment(void)
+{
+	node = zcp_test_node();
+	ZCP_OK(publish_aligned("t", 256, 8, 100), node);
+	expect_alignment("t", 256);
+	ZCP_REFUSED(publish_aligned("t", 512, 0, 100), node, -EINVAL,
+		    "topic 't' has payloads aligned to 256 bytes, and this publisher needs 512: "
+		    "set alignment = 512 in [topic.\"t\"] of the configuration");
+	/* What others need less they get all the same, and in every class. */
+	ZCP_OK(publish_aligned("t", 0, 0, 5000), node);
+	ZCP_CHECK(publisher->endpoint.pool.n_classes == 2);
+	expect_alignment("t", 256);
+	ZCP_OK(publish_aligned("t", 64, 0, 20000), node);
+	ZCP_CHECK(publisher->endpoint.pool.n_classes == 3);
+	expect_alignment("t", 256);
+
+	ZCP_OK(publish_aligned("default", 0, 0, 100), node);
+	expect_alignment("default", 64);
+	ZCP_OK(publish_aligned("less", 16, 8, 100), node);
+	expect_alignment("less", 64);
+	ZCP_OK(publish_aligned("page", 4096, 0, 100), node);
+	expect_alignment("page", 4096);
+	zcp_node_close(node);
+}
+
+static void alignment_of_the_type_counts(void)
+{
+	node = zcp_test_node();
+	ZCP_OK(publish_aligned("t", 0, 128, 100), node);
+	expect_alignment("t", 128);
+	ZCP_OK(publish_aligned("both", 128, 256, 100), node);
+	expect_alignment("both", 256);
+	/* That of a subscriber too, before there is a publisher and after. */
+	ZCP_OK(subscribe("before", NULL, 0, 512), node);
+	ZCP_OK(publish_aligned("before", 0, 0, 100), node);
+	expect_alignment("before", 512);
+	ZCP_OK(publish_aligned("after", 0, 0, 100), node);
+	ZCP_REFUSED(
+		subscribe("after", NULL, 0, 128), node, -EINVAL,
+		"topic 'after' has payloads aligned to 64 bytes, and this subscriber needs 128: "
+		"set alignment = 128 in [topic.\"after\"] of the configuration");
+	ZCP_OK(subscribe("after", NULL, 0, 64), node);
+	zcp_node_close(node);
+}
+
+static void configuration_settles_the_alignment(void)
+{
+	struct zcp_test_runtime runtime;
+
+	zcp_test_runtime_start(&runtime, "[pool.\"p\"]\nclasses = [{size = 100, count = 1000}, "
+					 "{size = \"8KiB\", count = 1000}]\nalignment = \"1KiB\"\n"
+					 "[pool.plain]\nclasses = [{size = 100, count = 1000}]\n"
+					 "[topic.\"p/*\"]\npool = \"p\"\nalignment = 512\n"
+					 "[topic.\"plain\"]\npool = \"plain\"\n"
+					 "[topic.\"set\"]\nalignment = 128\n"
+					 "[topic.\"little\"]\nalignment = 8\n");
+	node = zcp_test_node();
+	ZCP_REFUSED(publish_aligned("set", 256, 0, 100), node, -EINVAL,
+		    "topic 'set' has payloads aligned to 128 bytes, and this publisher needs 256: "
+		    "set alignment = 256 in [topic.\"set\"]");
+	ZCP_REFUSED(subscribe("set", NULL, 0, 256), node, -EINVAL, "this subscriber needs 256");
+	ZCP_OK(publish_aligned("set", 0, 0, 100), node);
+	expect_alignment("set", 128);
+	ZCP_OK(publish_aligned("little", 64, 0, 100), node);
+	expect_alignment("little", 64);
+	ZCP_REFUSED(
+		publish_aligned("p/a", 2048, 0, 100), node, -EINVAL,
+		"topic 'p/a' has payloads aligned to 1024 bytes, and this publisher needs 2048: "
+		"set alignment = 2048 in [pool.\"p\"] of the configuration");
+	ZCP_OK(publish_aligned("p/a", 1024, 0, 100), node);
+	expect_alignment("p/a", 1024);
+	ZCP_OK(publish_aligned("p/b", 0, 0, 8192), node);
+	expect_alignment("p/b", 1024);
+	ZCP_REFUSED(publish_aligned("plain", 0, 128, 100), node, -EINVAL,
+		    "aligned to 64 bytes|128|plain");
+	ZCP_OK(publish_aligned("plain", 0, 0, 100), node);
+	expect_alignment("plain", 64);
+	zcp_node_close(node);
+}
+
+static void alignment_that_is_none_is_refused(void)
+{
+	static const size_t wrong[] = { 3, 96, 4097, 8192, SIZE_MAX, SIZE_MAX / 2 + 1 };
+
+	node = zcp_test_node();
+	ZCP_OK(subscribe("t", NULL, 0, 0), node);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ZCP_REFUSED(publish_aligned("t", wrong[i], 0, 100), node, -EINVAL,
+			    "alignment is|use a power of two, 4096 at most");
+	/* Whoever is refused for something else has settled nothing. */
+	ZCP_REFUSED(publish_aligned("t", 4096, 0, 0), node, -EINVAL, "no payload size is known");
+	ZCP_OK(publish_aligned("t", 128, 0, 100), node);
+	expect_alignment("t", 128);
+	zcp_node_close(node);
+}
+
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(type_says_all_about_itself),
 	ZCP_TEST_CASE(both_sides_of_a_mismatch_are_named),
@@ -226,6 +363,10 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(longest_names_leave_the_sentence_complete),
 	ZCP_TEST_CASE(type_alignment_that_is_none_is_refused),
 	ZCP_TEST_CASE(payload_is_as_large_as_its_type),
+	ZCP_TEST_CASE(first_publisher_settles_the_alignment),
+	ZCP_TEST_CASE(alignment_of_the_type_counts),
+	ZCP_TEST_CASE(configuration_settles_the_alignment),
+	ZCP_TEST_CASE(alignment_that_is_none_is_refused),
 };
 
 int main(int argc, char **argv)
