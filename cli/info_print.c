@@ -57,6 +57,11 @@ static void print_head(const struct zcp_topic_info *topic, struct cli_output *ou
 	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", topic->n_messages,
 		      topic->n_lost);
 	add_payload(&table, topic);
+	cli_table_add(&table, "user header");
+	if (topic->user_header_size > 0)
+		cli_table_add(&table, "%" PRIu32 " bytes", topic->user_header_size);
+	else
+		cli_table_add(&table, "none");
 	cli_table_add(&table, "defaults");
 	cli_table_add(&table,
 		      "depth %" PRIu32 " (at most %" PRIu32 "), %" PRIu32 " held, %s; %" PRIu32

@@ -225,13 +225,35 @@ static int check_pool(struct zcpd_config_reader *r, const struct zcpd_toml_value
 {
 	const struct zcpd_pool_config *pool;
 	struct zcpd_topic_config topic;
+	int error;
 
 	zcpd_config_topic(config, entry->key, &topic);
 	pool = topic.pool ? zcpd_config_pool(config, topic.pool) : NULL;
 	/* One that does not exist is told where it is named. */
 	if (!pool)
 		return 0;
-	return check_pool_has(r, entry, &topic, "alignment", topic.alignment, pool->alignment);
+	error = check_pool_has(r, entry, &topic, "alignment", topic.alignment, pool->alignment);
+	return error < 0 ? error :
+			   check_pool_has(r, entry, &topic, "user_header", topic.user_header,
+					  pool->user_header);
+}
+
+/* A pool that does not say it has room for the user headers of all topics that use it. */
+static void settle_user_headers(struct zcpd_config *config)
+{
+	for (size_t p = 0; p < config->n_pools; p++) {
+		struct zcpd_pool_config *pool = &config->pools[p];
+		bool said = pool->user_header > 0;
+
+		for (size_t i = 0; !said && i < config->n_topics; i++) {
+			struct zcpd_topic_config topic;
+
+			zcpd_config_topic(config, config->topics[i].name, &topic);
+			if (topic.pool && strcmp(topic.pool, pool->name) == 0 &&
+			    topic.user_header > pool->user_header)
+				pool->user_header = topic.user_header;
+		}
+	}
 }
 
 /* What can be checked when all sections have been read. */
@@ -321,5 +343,6 @@ int zcpd_config_read(struct zcpd_config_reader *r, const struct zcpd_toml_value 
 		if (error < 0)
 			return error;
 	}
+	settle_user_headers(config);
 	return topics ? check_topics(r, topics, config) : 0;
 }

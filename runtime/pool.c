@@ -50,6 +50,7 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 		.n_chunks = n_chunks,
 		.class_index = pool->view.n_classes,
 		.alignment = pool->alignment,
+		.user_header_size = pool->user_header_size,
 	};
 	struct zcp_region chunks = ZCP_REGION_NULL, data = ZCP_REGION_NULL;
 	ZCP_CLEANUP(zcp_close_fd) int chunks_fd = -1;

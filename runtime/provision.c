@@ -39,6 +39,7 @@ int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 		return r;
 	pool_config = zcpd_config_pool(registry->config, config->pool);
 	pool->alignment = (uint32_t)pool_config->alignment;
+	pool->user_header_size = (uint32_t)pool_config->user_header;
 	r = zcpd_pool_add_configured(pool, pool_config);
 	if (r < 0) {
 		zcpd_pool_free(pool);
@@ -76,10 +77,13 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	/* More is refused with the class; here the stride would wrap. */
 	if (payload > AUTOMATIC_PAYLOAD_MAX)
 		return -EINVAL;
-	if (first == 0)
+	if (first == 0) {
 		pool->alignment = publisher->alignment;
+		pool->user_header_size = publisher->user_header_size;
+	}
 	geometry.payload_size = payload;
 	geometry.alignment = pool->alignment;
+	geometry.user_header_size = pool->user_header_size;
 	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(&geometry);
 	if (most > AUTOMATIC_CHUNKS_MAX)
 		most = AUTOMATIC_CHUNKS_MAX;
@@ -90,6 +94,9 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	r = zcpd_pool_add_class(pool, payload, (uint32_t)(limit < most ? limit : most));
 	if (r < 0)
 		return r;
+	/* The next classes are like the first, whatever becomes of this publisher. */
+	if (first == 0)
+		zcpd_topic_set_user_header(topic, pool->user_header_size);
 	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->name,
 		   pool->view.classes[first].n_chunks, payload);
 	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)

@@ -299,10 +299,10 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 			  const struct zcp_open_publisher *request, char *text, size_t text_size)
 {
 	struct zcpd_topic *topic = publisher->topic;
-	const struct zcpd_shape shape = zcpd_shape_of_publisher(request);
+	const struct zcpd_shape shape = zcpd_shape_of_publisher(request, &topic->config);
 	int slot, r;
 
-	r = zcpd_shape_check(topic, &shape, "publisher", text, text_size);
+	r = zcpd_shape_check(topic, &shape, text, text_size);
 	if (r < 0)
 		return r;
 	publisher->loans = request->loans ? request->loans : topic->config.loans;
@@ -328,6 +328,7 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 	}
 	publisher->slot = (uint32_t)slot;
 	publisher->alignment = zcpd_shape_alignment(topic, &shape);
+	publisher->user_header_size = (uint32_t)shape.user_header_size;
 	r = zcpd_provision_payload(registry, publisher, request, text, text_size);
 	if (r == 0)
 		r = zcpd_admission_check(registry, publisher, text, text_size);
@@ -461,7 +462,7 @@ static int open_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 	const struct zcpd_shape shape = zcpd_shape_of_subscriber(request);
 	int slot, holder, r;
 
-	r = zcpd_shape_check(topic, &shape, "subscriber", text, text_size);
+	r = zcpd_shape_check(topic, &shape, text, text_size);
 	if (r == 0)
 		r = settle_depth(subscriber, request, text, text_size);
 	if (r < 0)

@@ -9,13 +9,17 @@
 #include <stdio.h>
 #include <string.h>
 
-struct zcpd_shape zcpd_shape_of_publisher(const struct zcp_open_publisher *request)
+struct zcpd_shape zcpd_shape_of_publisher(const struct zcp_open_publisher *request,
+					  const struct zcpd_topic_config *config)
 {
 	return (struct zcpd_shape){
+		.is_publisher = true,
 		.type = request->type,
 		.type_size = request->type_size,
 		.type_alignment = request->type_alignment,
 		.alignment = request->alignment,
+		.user_header_size = request->user_header_size ? request->user_header_size :
+								config->user_header,
 	};
 }
 
@@ -25,7 +29,13 @@ struct zcpd_shape zcpd_shape_of_subscriber(const struct zcp_open_subscriber *req
 		.type = request->type,
 		.type_size = request->type_size,
 		.type_alignment = request->type_alignment,
+		.user_header_size = request->user_header_size,
 	};
+}
+
+static const char *who(const struct zcpd_shape *shape)
+{
+	return shape->is_publisher ? "publisher" : "subscriber";
 }
 
 static int check_power(const char *name, uint64_t alignment, char *text, size_t text_size)
@@ -57,8 +67,8 @@ static bool numbers_differ(uint64_t a, uint64_t b)
 	return a && b && a != b;
 }
 
-static int check_type(const struct zcpd_topic *topic, const struct zcpd_shape *shape,
-		      const char *who, char *text, size_t text_size)
+static int check_type(const struct zcpd_topic *topic, const struct zcpd_shape *shape, char *text,
+		      size_t text_size)
 {
 	const struct zcpd_shape has = {
 		.type = topic->type,
@@ -75,7 +85,7 @@ static int check_type(const struct zcpd_topic *topic, const struct zcpd_shape *s
 	describe_type(shape, theirs, sizeof(theirs));
 	(void)snprintf(text, text_size,
 		       "topic '%s' has %s, and this %s has %s: use one type, or another topic",
-		       topic->name, ours, who, theirs);
+		       topic->name, ours, who(shape), theirs);
 	return -EPROTOTYPE;
 }
 
@@ -85,7 +95,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 }
 
 static int check_alignment(const struct zcpd_topic *topic, const struct zcpd_shape *shape,
-			   const char *who, char *text, size_t text_size)
+			   char *text, size_t text_size)
 {
 	uint64_t wanted = larger(shape->alignment, shape->type_alignment);
 	uint32_t has = zcpd_topic_alignment(topic);
@@ -97,21 +107,73 @@ static int check_alignment(const struct zcpd_topic *topic, const struct zcpd_sha
 		       "topic '%s' has payloads aligned to %" PRIu32
 		       " bytes, and this %s needs %" PRIu64 ": set alignment = %" PRIu64
 		       " in [%s.\"%s\"] of the configuration",
-		       topic->name, has, who, wanted, wanted, automatic ? "topic" : "pool",
+		       topic->name, has, who(shape), wanted, wanted, automatic ? "topic" : "pool",
 		       automatic ? topic->name : topic->pool->name);
 	return -EINVAL;
 }
 
-int zcpd_shape_check(const struct zcpd_topic *topic, const struct zcpd_shape *shape,
-		     const char *who, char *text, size_t text_size)
+/* A publisher without one sends messages without one; a subscriber without one takes any. */
+static bool declares_user_header(const struct zcpd_shape *shape)
+{
+	return shape->is_publisher || shape->user_header_size > 0;
+}
+
+static void describe_user_header(uint64_t size, char *text, size_t text_size)
+{
+	if (size > 0)
+		(void)snprintf(text, text_size, "a user header of %" PRIu64 " bytes", size);
+	else
+		(void)snprintf(text, text_size, "no user header");
+}
+
+static int check_user_header(const struct zcpd_topic *topic, const struct zcpd_shape *shape,
+			     char *text, size_t text_size)
+{
+	uint64_t size = shape->user_header_size;
+	const struct zcpd_pool *pool = topic->pool;
+	char ours[64], theirs[64];
+
+	if (size > ZCP_USER_HEADER_MAX) {
+		(void)snprintf(text, text_size,
+			       "user_header_size is %" PRIu64 " bytes, and %d at most: lower it",
+			       size, ZCP_USER_HEADER_MAX);
+		return -EINVAL;
+	}
+	if (declares_user_header(shape) && topic->has_user_header_size &&
+	    size != topic->user_header_size) {
+		describe_user_header(topic->user_header_size, ours, sizeof(ours));
+		describe_user_header(size, theirs, sizeof(theirs));
+		(void)snprintf(text, text_size,
+			       "topic '%s' has %s, and this %s has %s: use one size, or another "
+			       "topic",
+			       topic->name, ours, who(shape), theirs);
+		return -EPROTOTYPE;
+	}
+	if (!pool->automatic && size > pool->user_header_size) {
+		describe_user_header(size, theirs, sizeof(theirs));
+		(void)snprintf(text, text_size,
+			       "pool '%s' has room for user headers of %" PRIu32
+			       " bytes, and this %s has %s: set user_header = %" PRIu64
+			       " in [pool.\"%s\"] of the configuration",
+			       pool->name, pool->user_header_size, who(shape), theirs, size,
+			       pool->name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int zcpd_shape_check(const struct zcpd_topic *topic, const struct zcpd_shape *shape, char *text,
+		     size_t text_size)
 {
 	int r = check_power("type_alignment", shape->type_alignment, text, text_size);
 
 	if (r == 0)
 		r = check_power("alignment", shape->alignment, text, text_size);
 	if (r == 0)
-		r = check_type(topic, shape, who, text, text_size);
-	return r < 0 ? r : check_alignment(topic, shape, who, text, text_size);
+		r = check_type(topic, shape, text, text_size);
+	if (r == 0)
+		r = check_alignment(topic, shape, text, text_size);
+	return r < 0 ? r : check_user_header(topic, shape, text, text_size);
 }
 
 uint32_t zcpd_shape_alignment(const struct zcpd_topic *topic, const struct zcpd_shape *shape)
@@ -125,4 +187,6 @@ uint32_t zcpd_shape_alignment(const struct zcpd_topic *topic, const struct zcpd_
 void zcpd_shape_settle(struct zcpd_topic *topic, const struct zcpd_shape *shape)
 {
 	zcpd_topic_set_type(topic, shape->type, shape->type_size, shape->type_alignment);
+	if (declares_user_header(shape))
+		zcpd_topic_set_user_header(topic, (uint32_t)shape->user_header_size);
 }

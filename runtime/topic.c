@@ -51,6 +51,8 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 	}
 	if (config->type)
 		zcpd_topic_set_type(topic, config->type, 0, 0);
+	if (config->user_header > 0)
+		zcpd_topic_set_user_header(topic, (uint32_t)config->user_header);
 	pool->n_topics++;
 	*topicp = topic;
 	topic = NULL;
@@ -85,6 +87,13 @@ void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t si
 		topic->type_size = topic->view.shm->type_size = size;
 	if (!topic->type_alignment)
 		topic->type_alignment = topic->view.shm->type_alignment = alignment;
+}
+
+void zcpd_topic_set_user_header(struct zcpd_topic *topic, uint32_t size)
+{
+	topic->has_user_header_size = true;
+	topic->user_header_size = size;
+	topic->view.shm->user_header_size = size;
 }
 
 uint32_t zcpd_topic_alignment(const struct zcpd_topic *topic)

@@ -48,6 +48,7 @@ struct zcpd_endpoint {
 	uint32_t former;
 	uint32_t loans;
 	uint32_t alignment;
+	uint32_t user_header_size;
 	uint64_t max_payload;
 	uint64_t first_seq;
 	/*
@@ -105,6 +106,9 @@ struct zcpd_topic {
 	char type[ZCP_TYPE_SIZE];
 	uint64_t type_size;
 	uint64_t type_alignment;
+	/* settled by the configuration, by the first publisher, or by a subscriber that wants one */
+	uint32_t user_header_size;
+	bool has_user_header_size;
 	LIST_ENTRY(zcpd_topic) link;
 };
 
@@ -121,6 +125,9 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 /* The first endpoint with a type gives it to the topic; the same for its size and alignment. */
 void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t size,
 			 uint64_t alignment);
+
+/* Settles the size of the user header. */
+void zcpd_topic_set_user_header(struct zcpd_topic *topic, uint32_t size);
 
 /* The alignment of its payloads, bytes; 0: its first publisher settles it. */
 uint32_t zcpd_topic_alignment(const struct zcpd_topic *topic);

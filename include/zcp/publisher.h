@@ -42,11 +42,16 @@ struct zcp_publisher_options {
 	 * settles it; others may need less, and not more
 	 */
 	size_t alignment;
+	/*
+	 * bytes that stand before every message, for loan->user_header, 4096 at most; 0: what the
+	 * topic's configuration says, none if it says nothing. One size for all of a topic
+	 */
+	size_t user_header_size;
 };
 
 #define ZCP_PUBLISHER_OPTIONS_INIT                                                                 \
 	{                                                                                          \
-		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0, 0, 0, 0                       \
+		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0, 0, 0, 0, 0                    \
 	}
 
 /*
@@ -63,13 +68,19 @@ struct zcp_loan {
 	size_t size;
 	/* bytes that fit */
 	size_t capacity;
+	/*
+	 * the topic's user header: written here as the payload is, and published with it; aligned
+	 * to 64 bytes; NULL and 0 where the topic has none
+	 */
+	void *user_header;
+	size_t user_header_size;
 	/* the library's */
 	uint64_t reserved[5];
 };
 
 #define ZCP_LOAN_INIT                                                                              \
 	{                                                                                          \
-		NULL, 0, 0,                                                                        \
+		NULL, 0, 0, NULL, 0,                                                               \
 		{                                                                                  \
 			0, 0, 0, 0, 0                                                              \
 		}                                                                                  \
@@ -89,11 +100,12 @@ struct zcp_loan {
  * @return 0, or
  *   -EINVAL        the topic's name or an option is malformed; or no payload size is known
  *                  from the options, the configuration or another endpoint; or the topic's
- *                  payloads are aligned to less than is needed
+ *                  payloads are aligned to less than is needed; or its pool has no room for
+ *                  the user header
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
- *   -EPROTOTYPE    the topic has another type, or one of another size or alignment (both are
- *                  named in the sentence)
+ *   -EPROTOTYPE    the topic has another type, or one of another size or alignment, or
+ *                  another user header (both are named in the sentence)
  *   -EMSGSIZE      max_payload is more than the topic's pool holds
  *   -EUSERS        the topic has max_publishers publishers
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
@@ -177,7 +189,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_discard(struct zcp_publisher *publisher,
 
 /**
  * Copies `size` bytes into a loan and publishes it, for small messages and for payloads
- * that cannot be written in place.
+ * that cannot be written in place. A user header is all zeros.
  *
  * @return 0, or the errors of zcp_publisher_loan(); -EINTR as zcp_publisher_publish()
  */

@@ -69,11 +69,13 @@ struct zcp_subscriber_options {
 	/* enum zcp_order */
 	uint32_t order;
 	uint32_t reserved;
+	/* bytes that the topic's user header must have, 4096 at most; 0: any, or none */
+	size_t user_header_size;
 };
 
 #define ZCP_SUBSCRIBER_OPTIONS_INIT                                                                \
 	{                                                                                          \
-		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0                \
+		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0             \
 	}
 
 /* A message that was taken: read-only, unchanged until it is released. */
@@ -82,6 +84,9 @@ struct zcp_sample {
 	const void *data;
 	/* bytes */
 	size_t size;
+	/* what the publisher wrote to loan->user_header; NULL and 0 where the topic has none */
+	const void *user_header;
+	size_t user_header_size;
 	/* the publisher's number of this message: grows by one with each */
 	uint64_t sequence;
 	/* CLOCK_MONOTONIC at publish, ns; 0 where the topic has timestamps = false */
@@ -96,7 +101,7 @@ struct zcp_sample {
 
 #define ZCP_SAMPLE_INIT                                                                            \
 	{                                                                                          \
-		NULL, 0, 0, 0, 0, 0,                                                               \
+		NULL, 0, NULL, 0, 0, 0, 0, 0,                                                      \
 		{                                                                                  \
 			0, 0, 0, 0, 0, 0                                                           \
 		}                                                                                  \
@@ -122,11 +127,11 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  * @return 0, or
  *   -EINVAL        the topic's name or an option is malformed; or ZCP_ORDER_TIME was asked
  *                  for on a topic without timestamps; or the topic's payloads are aligned to
- *                  less than the type needs
+ *                  less than the type needs; or its pool has no room for the user header
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
- *   -EPROTOTYPE    the topic has another type, or one of another size or alignment (both are
- *                  named in the sentence)
+ *   -EPROTOTYPE    the topic has another type, or one of another size or alignment, or
+ *                  another user header (both are named in the sentence)
  *   -ERANGE        depth is more than the topic's max_depth, held more than 4096, or history
  *                  more than 1024
  *   -EUSERS        the topic has max_subscribers subscribers, or its pool 256

@@ -47,6 +47,7 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	request->u.open_publisher.loans = options.loans;
 	request->u.open_publisher.history = options.history;
 	request->u.open_publisher.alignment = options.alignment;
+	request->u.open_publisher.user_header_size = options.user_header_size;
 	return 0;
 }
 
@@ -91,6 +92,7 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		.publisher_id = opened->endpoint,
 		.history = opened->history,
 		.kept = &publisher->endpoint.backlog,
+		.user_header_size = opened->user_header_size,
 		.symmetric = node->symmetric,
 		.timestamps = opened->timestamps,
 		.wake_fd = zcp_node_wake_fd,
@@ -175,6 +177,9 @@ int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_
 	loan->data = chunk.payload;
 	loan->size = size;
 	loan->capacity = chunk.payload_size;
+	loan->user_header_size = publisher->writer.options.user_header_size;
+	loan->user_header = zcp_chunk_user_header(&chunk,
+						  publisher->writer.options.user_header_size);
 	loan->reserved[LOAN_PUBLISHER] = (uint64_t)(uintptr_t)publisher;
 	loan->reserved[LOAN_CAPACITY] = chunk.payload_size;
 	loan->reserved[LOAN_DESCRIPTOR] = (uint64_t)(uintptr_t)chunk.descriptor;
@@ -211,6 +216,8 @@ static void clear(struct zcp_loan *loan)
 	loan->data = NULL;
 	loan->size = 0;
 	loan->capacity = 0;
+	loan->user_header = NULL;
+	loan->user_header_size = 0;
 }
 
 static int not_ours(struct zcp_publisher *publisher)
@@ -277,6 +284,8 @@ int zcp_publisher_send(struct zcp_publisher *publisher, const void *data, size_t
 		return r;
 	if (size > 0)
 		memcpy(loan.data, data, size);
+	if (loan.user_header)
+		memset(loan.user_header, 0, loan.user_header_size);
 	r = zcp_publisher_publish(publisher, &loan);
 	if (r < 0)
 		ZCP_IGNORE(zcp_publisher_discard(publisher, &loan));

@@ -137,7 +137,8 @@ struct zcp_topic_shm {
 	uint64_t pool_id;
 	uint64_t type_size;
 	uint64_t type_alignment;
-	uint64_t reserved_identity[5];
+	uint64_t user_header_size;
+	uint64_t reserved_identity[4];
 };
 
 static_assert(sizeof(struct zcp_topic_shm) == 704, "eleven cache lines");
@@ -160,5 +161,6 @@ static_assert(offsetof(struct zcp_topic_shm, type) == 512, "layout");
 static_assert(offsetof(struct zcp_topic_shm, pool_id) == 640, "layout");
 static_assert(offsetof(struct zcp_topic_shm, type_size) == 648, "layout");
 static_assert(offsetof(struct zcp_topic_shm, type_alignment) == 656, "layout");
+static_assert(offsetof(struct zcp_topic_shm, user_header_size) == 664, "layout");
 
 #endif

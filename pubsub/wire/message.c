@@ -63,6 +63,7 @@ static const struct zcp_field zcp_open_publisher_fields[] = {
 	U32(zcp_open_publisher, loans),
 	U32(zcp_open_publisher, history),
 	U64(zcp_open_publisher, alignment),
+	U64(zcp_open_publisher, user_header_size),
 	END,
 };
 
@@ -76,6 +77,7 @@ static const struct zcp_field zcp_open_subscriber_fields[] = {
 	U32(zcp_open_subscriber, on_full),
 	U32(zcp_open_subscriber, history),
 	U32(zcp_open_subscriber, order),
+	U64(zcp_open_subscriber, user_header_size),
 	END,
 };
 
@@ -99,6 +101,7 @@ static const struct zcp_field zcp_opened_fields[] = {
 	BOOL(zcp_opened, timestamps),
 	BOOL(zcp_opened, unsure),
 	U64(zcp_opened, max_payload),
+	U32(zcp_opened, user_header_size),
 	LIST(zcp_opened, starts, 64, zcp_start),
 	END,
 };
@@ -188,6 +191,7 @@ static const struct zcp_field zcp_topic_info_fields[] = {
 	U64(zcp_topic_info, type_size),
 	U64(zcp_topic_info, type_alignment),
 	U32(zcp_topic_info, alignment),
+	U32(zcp_topic_info, user_header_size),
 	STRING(zcp_topic_info, pool),
 	U32(zcp_topic_info, max_publishers),
 	U32(zcp_topic_info, max_subscribers),

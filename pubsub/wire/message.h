@@ -89,6 +89,7 @@ struct zcp_open_publisher {
 	uint32_t loans;
 	uint32_t history;
 	uint64_t alignment; /* of payloads */
+	uint64_t user_header_size;
 };
 
 /* Node. Answer: opened. */
@@ -102,6 +103,7 @@ struct zcp_open_subscriber {
 	uint32_t on_full; /* enum zcp_on_full */
 	uint32_t history;
 	uint32_t order; /* enum zcp_order */
+	uint64_t user_header_size;
 };
 
 /* Where a subscriber begins in the lane of one publisher slot. */
@@ -130,6 +132,7 @@ struct zcp_opened {
 	/* a publisher is stopped in the middle of a publish: its numbers are not certain */
 	bool unsure;
 	uint64_t max_payload;
+	uint32_t user_header_size; /* publishers */
 	/* subscribers: for each publisher slot the first number that is sent for certain */
 	struct zcp_start *starts;
 	uint32_t n_starts;
@@ -222,6 +225,7 @@ struct zcp_topic_info {
 	uint64_t type_size; /* 0: nobody has said */
 	uint64_t type_alignment;
 	uint32_t alignment; /* of payloads; 0: not settled yet */
+	uint32_t user_header_size;
 	char pool[ZCP_TOPIC_SIZE];
 	uint32_t max_publishers;
 	uint32_t max_subscribers;
