@@ -64,6 +64,10 @@ void cli_info_print_json(const struct cli_info *info, struct cli_output *output)
 	cli_json_begin(&json, NULL, '{');
 	cli_json_text(&json, "name", topic->name);
 	cli_json_text(&json, "type", topic->type);
+	cli_json_number(&json, "type_size", topic->type_size);
+	cli_json_number(&json, "type_alignment", topic->type_alignment);
+	cli_json_number(&json, "alignment", topic->alignment);
+	cli_json_number(&json, "user_header_size", topic->user_header_size);
 	cli_json_number(&json, "messages", topic->n_messages);
 	cli_json_number(&json, "lost", topic->n_lost);
 	cli_json_number(&json, "depth", topic->depth);

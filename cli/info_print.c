@@ -18,23 +18,50 @@ static void add_row(struct cli_table *table, const char *name, const char *value
 	cli_table_add(table, "%s", value);
 }
 
+static void add_type(struct cli_table *table, const struct zcp_topic_info *topic)
+{
+	char size[64] = "", alignment[64] = "";
+
+	if (topic->type_size)
+		(void)snprintf(size, sizeof(size), ", %" PRIu64 " bytes", topic->type_size);
+	if (topic->type_alignment)
+		(void)snprintf(alignment, sizeof(alignment), ", aligned to %" PRIu64,
+			       topic->type_alignment);
+	cli_table_add(table, "type");
+	cli_table_add(table, "%s%s%s", topic->type[0] ? topic->type : "- (any)", size, alignment);
+}
+
+static void add_payload(struct cli_table *table, const struct zcp_topic_info *topic)
+{
+	char size[ZCPD_UNITS_TEXT_SIZE], alignment[48] = "";
+
+	if (topic->alignment)
+		(void)snprintf(alignment, sizeof(alignment), ", aligned to %" PRIu32,
+			       topic->alignment);
+	cli_table_add(table, "payload");
+	if (topic->max_payload > 0)
+		cli_table_add(table, "at most %s%s",
+			      zcpd_units_format_size(size, topic->max_payload), alignment);
+	else
+		cli_table_add(table, "what publishers declare%s", alignment);
+}
+
 static void print_head(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
-	char size[ZCPD_UNITS_TEXT_SIZE];
 
 	cli_table_init(&table, "ll");
 	add_row(&table, "topic", topic->name);
-	add_row(&table, "type", topic->type[0] ? topic->type : "- (any)");
+	add_type(&table, topic);
 	cli_table_add(&table, "messages");
 	cli_table_add(&table, "%" PRIu64 " published, %" PRIu64 " lost", topic->n_messages,
 		      topic->n_lost);
-	cli_table_add(&table, "payload");
-	if (topic->max_payload > 0)
-		cli_table_add(&table, "at most %s",
-			      zcpd_units_format_size(size, topic->max_payload));
+	add_payload(&table, topic);
+	cli_table_add(&table, "user header");
+	if (topic->user_header_size > 0)
+		cli_table_add(&table, "%" PRIu32 " bytes", topic->user_header_size);
 	else
-		cli_table_add(&table, "what publishers declare");
+		cli_table_add(&table, "none");
 	cli_table_add(&table, "defaults");
 	cli_table_add(&table,
 		      "depth %" PRIu32 " (at most %" PRIu32 "), %" PRIu32 " held, %s; %" PRIu32

@@ -12,9 +12,11 @@
 #include "report.h"
 
 #define IMU_TOPIC "imu/body"
-#define IMU_TYPE "sensor/Imu"
 
-/* The message. Both sides are compiled from it: no serialisation, no parsing. */
+/*
+ * The message. Both sides are compiled from it: no serialisation, no parsing. Two that were
+ * compiled from different ones do not come together, by its size.
+ */
 struct imu_sample {
 	/* CLOCK_MONOTONIC when it was measured */
 	uint64_t time_ns;
@@ -81,15 +83,16 @@ static bool is_plausible(const struct imu_sample *sample)
 
 static int imu_publish(struct zcp_node *node, const struct example_options *options)
 {
-	struct zcp_publisher_options publisher_options = ZCP_PUBLISHER_OPTIONS_INIT;
+	const struct zcp_publisher_options publisher_options = {
+		.struct_size = sizeof(publisher_options),
+		ZCP_TYPE(struct imu_sample),
+	};
 	uint64_t period_ns = (uint64_t)(1e9 / options->rate), next_ns, now_ns;
 	struct zcp_publisher *publisher;
 	struct report sent = { 0 };
 	struct zcp_loan loan;
 	int r;
 
-	publisher_options.type = IMU_TYPE;
-	publisher_options.max_payload = sizeof(struct imu_sample);
 	r = zcp_publisher_open(&publisher, node, options->topic, &publisher_options);
 	if (r < 0)
 		return example_failed(node, "publish on", options->topic, r);
@@ -151,14 +154,16 @@ static int take_samples(struct zcp_node *node, struct zcp_subscriber *subscriber
 
 static int imu_read(struct zcp_node *node, const struct example_options *options)
 {
-	struct zcp_subscriber_options subscriber_options = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	const struct zcp_subscriber_options subscriber_options = {
+		.struct_size = sizeof(subscriber_options),
+		ZCP_TYPE(struct imu_sample),
+		/* a quarter of a second of patience, in a few kilobytes */
+		.depth = 256,
+	};
 	struct zcp_subscriber *subscriber;
 	struct received received = { .n_lost = 0 };
 	int r;
 
-	subscriber_options.type = IMU_TYPE;
-	/* a quarter of a second of patience, in a few kilobytes */
-	subscriber_options.depth = 256;
 	r = zcp_subscriber_open(&subscriber, node, options->topic, &subscriber_options);
 	if (r < 0)
 		return example_failed(node, "subscribe to", options->topic, r);

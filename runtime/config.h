@@ -61,6 +61,8 @@ struct zcpd_topic_config {
 	bool keep_history;
 	uint32_t order; /* enum zcpd_config_order */
 	bool timestamps;
+	uint64_t alignment;   /* of payloads, bytes; 0: what the first publisher needs */
+	uint64_t user_header; /* bytes before each message; 0: what the first endpoint declares */
 	uint64_t max_payload; /* bytes; 0: what the publishers declare */
 	char *type;           /* NULL: what the first endpoint declares */
 	char *pool;           /* name of a pool of this configuration; NULL: the topic's own */
@@ -85,6 +87,8 @@ struct zcpd_pool_config {
 	char *name;
 	struct zcpd_class_config *classes; /* by size, the smallest first */
 	uint32_t n_classes;
+	uint64_t alignment;   /* of payloads, bytes */
+	uint64_t user_header; /* room before each message, bytes; enough for the topics below */
 };
 
 /* Read-only for everybody but the reader. */

@@ -6,6 +6,7 @@
 #include "runtime/config_read.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,6 +200,62 @@ static int check_pool_exists(struct zcpd_config_reader *r, const struct zcpd_tom
 				shown, shown);
 }
 
+/* What a topic's messages need, its pool must have. */
+static int check_pool_has(struct zcpd_config_reader *r, const struct zcpd_toml_value *entry,
+			  const struct zcpd_topic_config *topic, const char *name, uint64_t wanted,
+			  uint64_t has)
+{
+	const struct zcpd_toml_value *here = zcpd_toml_get(entry, name);
+	char shown[ZCPD_TOML_SHOWN_SIZE];
+
+	/* Where neither is set here, a shorter name has been checked. */
+	if (!here)
+		here = zcpd_toml_get(entry, "pool");
+	if (!here || wanted <= has)
+		return 0;
+	zcpd_toml_show(shown, topic->pool, strlen(topic->pool));
+	return zcpd_config_fail(r, here->at,
+				"%s = %" PRIu64 " is more than pool '%s' has, %" PRIu64
+				": raise %s in [pool.\"%s\"]",
+				name, wanted, shown, has, name, shown);
+}
+
+static int check_pool(struct zcpd_config_reader *r, const struct zcpd_toml_value *entry,
+		      const struct zcpd_config *config)
+{
+	const struct zcpd_pool_config *pool;
+	struct zcpd_topic_config topic;
+	int error;
+
+	zcpd_config_topic(config, entry->key, &topic);
+	pool = topic.pool ? zcpd_config_pool(config, topic.pool) : NULL;
+	/* One that does not exist is told where it is named. */
+	if (!pool)
+		return 0;
+	error = check_pool_has(r, entry, &topic, "alignment", topic.alignment, pool->alignment);
+	return error < 0 ? error :
+			   check_pool_has(r, entry, &topic, "user_header", topic.user_header,
+					  pool->user_header);
+}
+
+/* A pool that does not say it has room for the user headers of all topics that use it. */
+static void settle_user_headers(struct zcpd_config *config)
+{
+	for (size_t p = 0; p < config->n_pools; p++) {
+		struct zcpd_pool_config *pool = &config->pools[p];
+		bool said = pool->user_header > 0;
+
+		for (size_t i = 0; !said && i < config->n_topics; i++) {
+			struct zcpd_topic_config topic;
+
+			zcpd_config_topic(config, config->topics[i].name, &topic);
+			if (topic.pool && strcmp(topic.pool, pool->name) == 0 &&
+			    topic.user_header > pool->user_header)
+				pool->user_header = topic.user_header;
+		}
+	}
+}
+
 /* What can be checked when all sections have been read. */
 static int check_topics(struct zcpd_config_reader *r, const struct zcpd_toml_value *table,
 			const struct zcpd_config *config)
@@ -215,6 +272,8 @@ static int check_topics(struct zcpd_config_reader *r, const struct zcpd_toml_val
 		error = check_pool_exists(r, v, config);
 		if (error == 0)
 			error = check_depth(r, v, &below, &entry->own);
+		if (error == 0)
+			error = check_pool(r, v, config);
 	}
 	return error;
 }
@@ -284,5 +343,6 @@ int zcpd_config_read(struct zcpd_config_reader *r, const struct zcpd_toml_value 
 		if (error < 0)
 			return error;
 	}
+	settle_user_headers(config);
 	return topics ? check_topics(r, topics, config) : 0;
 }

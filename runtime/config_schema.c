@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pubsub/shm/class_shm.h"
 #include "runtime/config.h"
 #include "zcp/node.h"
 
@@ -83,6 +84,10 @@ static const struct zcpd_config_key topic_keys[] = {
 	CHOICE("order", zcpd_topic_config, order, ZCPD_CONFIG_ORDER_TURN, orders,
 	       "order of taking of a subscriber that does not ask"),
 	TOPIC("timestamps", BOOLEAN, timestamps, true, 0, 0, "messages carry their publish time"),
+	KEY("alignment", SIZE, zcpd_topic_config, alignment, 0, 0, ZCP_ALIGNMENT_MAX,
+	    ZCPD_CONFIG_POWER_OF_TWO, "of payloads; 0: what the first publisher needs"),
+	TOPIC("user_header", SIZE, user_header, 0, 0, ZCP_USER_HEADER_MAX,
+	      "before each message; 0: what the first endpoint declares"),
 	TOPIC_ONLY("type", STRING, type, 0, 1, ZCP_TYPE_NAME_MAX,
 		   "name of the type that endpoints must have"),
 	TOPIC_ONLY("max_payload", SIZE, max_payload, 0, 0, 16 * GIB,
@@ -94,6 +99,10 @@ static const struct zcpd_config_key topic_keys[] = {
 static const struct zcpd_config_key pool_keys[] = {
 	KEY("classes", CLASSES, zcpd_pool_config, classes, 0, 1, 64, ZCPD_CONFIG_REQUIRED,
 	    "size and count of each size class"),
+	KEY("alignment", SIZE, zcpd_pool_config, alignment, ZCP_ALIGNMENT_MIN, ZCP_ALIGNMENT_MIN,
+	    ZCP_ALIGNMENT_MAX, ZCPD_CONFIG_POWER_OF_TWO, "of payloads"),
+	KEY("user_header", SIZE, zcpd_pool_config, user_header, 0, 0, ZCP_USER_HEADER_MAX, 0,
+	    "room before each message; 0: the most that its topics have"),
 };
 
 #define CLASS(n, k, m, lo, hi, h)                                                                  \

@@ -23,8 +23,9 @@ enum zcpd_config_kind {
 };
 
 enum {
-	ZCPD_CONFIG_REQUIRED = 1 << 0,   /* the section is nothing without it */
-	ZCPD_CONFIG_TOPIC_ONLY = 1 << 1, /* in [topic."NAME"], but not in [defaults] */
+	ZCPD_CONFIG_REQUIRED = 1 << 0,     /* the section is nothing without it */
+	ZCPD_CONFIG_TOPIC_ONLY = 1 << 1,   /* in [topic."NAME"], but not in [defaults] */
+	ZCPD_CONFIG_POWER_OF_TWO = 1 << 2, /* a size: that, or 0 if min is */
 };
 
 struct zcpd_config_key {

@@ -93,6 +93,16 @@ static int fail_units(struct zcpd_config_reader *r, const struct zcpd_config_key
 	}
 }
 
+static int fail_power_of_two(struct zcpd_config_reader *r, const struct zcpd_config_key *key,
+			     const struct zcpd_toml_value *value)
+{
+	char shown[ZCPD_TOML_SHOWN_SIZE + 2];
+
+	return zcpd_config_fail(r, value->at,
+				"%s = %s is not a power of two, as 64, 128 and 4096 are", key->name,
+				written(shown, value));
+}
+
 /* Sizes and times. */
 static int read_units(struct zcpd_config_reader *r, const struct zcpd_config_key *key,
 		      const struct zcpd_toml_value *value, uint64_t *field)
@@ -119,6 +129,8 @@ static int read_units(struct zcpd_config_reader *r, const struct zcpd_config_key
 			    size ? zcpd_units_format_size : zcpd_units_format_time);
 	if (error < 0)
 		return error;
+	if ((key->flags & ZCPD_CONFIG_POWER_OF_TWO) && (number & (number - 1)) != 0)
+		return fail_power_of_two(r, key, value);
 	*field = number;
 	return 0;
 }

@@ -96,6 +96,10 @@ int zcpd_info_topic(const struct zcpd_registry *registry, const struct zcp_info 
 		return r;
 	(void)strcpy(info->name, topic->name);
 	(void)strcpy(info->type, topic->type);
+	info->type_size = topic->type_size;
+	info->type_alignment = topic->type_alignment;
+	info->alignment = zcpd_topic_alignment(topic);
+	info->user_header_size = topic->user_header_size;
 	info->n_reserved = zcpd_topic_demand(topic, NULL);
 	info->max_publishers = topic->view.geometry.max_publishers;
 	info->max_subscribers = topic->view.geometry.max_subscribers;

@@ -49,6 +49,8 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 		.payload_size = payload_size,
 		.n_chunks = n_chunks,
 		.class_index = pool->view.n_classes,
+		.alignment = pool->alignment,
+		.user_header_size = pool->user_header_size,
 	};
 	struct zcp_region chunks = ZCP_REGION_NULL, data = ZCP_REGION_NULL;
 	ZCP_CLEANUP(zcp_close_fd) int chunks_fd = -1;
@@ -81,7 +83,7 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 	pool->view.classes[geometry.class_index] = (struct zcp_class){
 		.chunks = ((struct zcp_class_shm *)chunks.base)->chunks,
 		.payload_size = payload_size,
-		.stride = zcp_class_stride(payload_size),
+		.stride = zcp_class_stride(&geometry),
 		.n_chunks = n_chunks,
 		.chunks_region = chunks,
 	};

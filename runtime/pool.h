@@ -29,6 +29,9 @@ struct zcpd_pool {
 	uint64_t domain_id;
 	/* grows as its topic needs it */
 	bool automatic;
+	/* of all payloads, and of what stands before them; of an automatic pool once it has a class */
+	uint32_t alignment;
+	uint32_t user_header_size;
 	char name[ZCP_TOPIC_SIZE];
 	struct zcpd_class classes[ZCP_CLASSES_MAX];
 	/* the tables of descriptors; the chunks themselves are not mapped here */

@@ -21,6 +21,7 @@
 int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 			const struct zcpd_topic_config *config, struct zcpd_pool **poolp)
 {
+	const struct zcpd_pool_config *pool_config;
 	struct zcpd_pool *pool;
 	int r;
 
@@ -36,7 +37,10 @@ int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 	r = zcpd_pool_new(&pool, ++registry->last_id, registry->domain_id, config->pool, false);
 	if (r < 0)
 		return r;
-	r = zcpd_pool_add_configured(pool, zcpd_config_pool(registry->config, config->pool));
+	pool_config = zcpd_config_pool(registry->config, config->pool);
+	pool->alignment = (uint32_t)pool_config->alignment;
+	pool->user_header_size = (uint32_t)pool_config->user_header;
+	r = zcpd_pool_add_configured(pool, pool_config);
 	if (r < 0) {
 		zcpd_pool_free(pool);
 		return r;
@@ -61,6 +65,7 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->max_payload;
 	uint64_t limit = zcpd_topic_limit_demand(&topic->config, publisher->history);
 	uint64_t now = zcpd_topic_demand(topic, publisher), most;
+	struct zcp_class_geometry geometry = { .n_chunks = 1 };
 	uint32_t first = pool->view.n_classes;
 	int r;
 
@@ -72,7 +77,14 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	/* More is refused with the class; here the stride would wrap. */
 	if (payload > AUTOMATIC_PAYLOAD_MAX)
 		return -EINVAL;
-	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(payload);
+	if (first == 0) {
+		pool->alignment = publisher->alignment;
+		pool->user_header_size = publisher->user_header_size;
+	}
+	geometry.payload_size = payload;
+	geometry.alignment = pool->alignment;
+	geometry.user_header_size = pool->user_header_size;
+	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(&geometry);
 	if (most > AUTOMATIC_CHUNKS_MAX)
 		most = AUTOMATIC_CHUNKS_MAX;
 	if (most < now)
@@ -82,6 +94,9 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	r = zcpd_pool_add_class(pool, payload, (uint32_t)(limit < most ? limit : most));
 	if (r < 0)
 		return r;
+	/* The next classes are like the first, whatever becomes of this publisher. */
+	if (first == 0)
+		zcpd_topic_set_user_header(topic, pool->user_header_size);
 	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->name,
 		   pool->view.classes[first].n_chunks, payload);
 	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
@@ -94,10 +109,11 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 }
 
 int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
-			   uint64_t wanted, char *text, size_t text_size)
+			   const struct zcp_open_publisher *request, char *text, size_t text_size)
 {
 	struct zcpd_topic *topic = publisher->topic;
 	struct zcpd_pool *pool = topic->pool;
+	uint64_t wanted = request->max_payload ? request->max_payload : request->type_size;
 	uint64_t most = topic->config.max_payload;
 	char size[64];
 	int r;
@@ -107,18 +123,21 @@ int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint 
 	if (most > 0 && wanted > most) {
 		zcpd_format_size(most, size, sizeof(size));
 		(void)snprintf(text, text_size,
-			       "max_payload of %" PRIu64
-			       " bytes is more than topic '%s' holds (%s, by "
+			       "%s of %" PRIu64 " bytes is more than topic '%s' holds (%s, by "
 			       "its configuration): lower it, or raise %s",
-			       wanted, topic->name, size,
+			       request->max_payload ? "max_payload" : "type_size", wanted,
+			       topic->name, size,
 			       pool->automatic ? "max_payload of the topic" : "a size of the pool");
 		return -EMSGSIZE;
 	}
 	publisher->max_payload = wanted ? wanted : most ? most : zcpd_pool_max_payload(pool);
+	if (publisher->max_payload == 0)
+		publisher->max_payload = topic->type_size;
 	if (publisher->max_payload == 0) {
 		(void)snprintf(text, text_size,
-			       "no payload size is known for topic '%s': set max_payload in the "
-			       "publisher's options or in the configuration",
+			       "no payload size is known for topic '%s': set max_payload or "
+			       "type_size in the publisher's options, or max_payload in the "
+			       "configuration",
 			       topic->name);
 		return -EINVAL;
 	}

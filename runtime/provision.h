@@ -17,14 +17,14 @@ __attribute__((warn_unused_result)) int zcpd_provision_pool(struct zcpd_registry
 							    struct zcpd_pool **pool);
 
 /*
- * Settles the largest payload of a publisher (`wanted` bytes, 0: what the topic has), and
- * sees to a size class that holds it. Returns 0; -EMSGSIZE: more than the topic may have;
- * -EINVAL: no size is known; or what making regions gives; with a sentence in `text`.
+ * Settles the largest payload of a publisher (what it asks for, else its type's size, else what
+ * the topic has), and sees to a size class that holds it. Returns 0; -EMSGSIZE: more than the
+ * topic may have; -EINVAL: no size is known; or what making regions gives; with a sentence in
+ * `text`.
  */
-__attribute__((warn_unused_result)) int zcpd_provision_payload(struct zcpd_registry *registry,
-							       struct zcpd_endpoint *publisher,
-							       uint64_t wanted, char *text,
-							       size_t text_size);
+__attribute__((warn_unused_result)) int
+zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
+		       const struct zcp_open_publisher *request, char *text, size_t text_size);
 
 /* The sentence for regions that could not be made; returns `r`. */
 int zcpd_provision_failed(int r, const char *what, const char *name, char *text, size_t text_size);

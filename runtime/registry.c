@@ -18,6 +18,7 @@
 #include "runtime/log.h"
 #include "runtime/provision.h"
 #include "runtime/reclaim.h"
+#include "runtime/shape.h"
 
 /* How long a join waits for a publisher that is stopped in the middle of a publish. */
 #define JOIN_GRACE_MAX_NS UINT64_C(50000000)
@@ -248,19 +249,6 @@ static int check_name(const char *name, char *text, size_t text_size)
 	return 0;
 }
 
-static int check_type(const struct zcpd_topic *topic, const char *type, const char *who, char *text,
-		      size_t text_size)
-{
-	if (!type[0] || !topic->type[0] || strcmp(type, topic->type) == 0)
-		return 0;
-	(void)snprintf(
-		text, text_size,
-		"topic '%s' has type '%s' and this %s has type '%s': use one type, or another "
-		"topic",
-		topic->name, topic->type, who, type);
-	return -EPROTOTYPE;
-}
-
 static void fill_client(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
 			const struct zcpd_client *client, struct zcpd_topic *topic)
 {
@@ -311,9 +299,10 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 			  const struct zcp_open_publisher *request, char *text, size_t text_size)
 {
 	struct zcpd_topic *topic = publisher->topic;
+	const struct zcpd_shape shape = zcpd_shape_of_publisher(request, &topic->config);
 	int slot, r;
 
-	r = check_type(topic, request->type, "publisher", text, text_size);
+	r = zcpd_shape_check(topic, &shape, text, text_size);
 	if (r < 0)
 		return r;
 	publisher->loans = request->loans ? request->loans : topic->config.loans;
@@ -338,7 +327,9 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 		return slot;
 	}
 	publisher->slot = (uint32_t)slot;
-	r = zcpd_provision_payload(registry, publisher, request->max_payload, text, text_size);
+	publisher->alignment = zcpd_shape_alignment(topic, &shape);
+	publisher->user_header_size = (uint32_t)shape.user_header_size;
+	r = zcpd_provision_payload(registry, publisher, request, text, text_size);
 	if (r == 0)
 		r = zcpd_admission_check(registry, publisher, text, text_size);
 	if (r < 0)
@@ -351,9 +342,11 @@ static int open_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 		return r;
 	}
 	r = hand_history_on(registry, publisher);
-	return r < 0 ? zcpd_provision_failed(r, "cannot hand on the history of topic", topic->name,
-					     text, text_size) :
-		       0;
+	if (r < 0)
+		return zcpd_provision_failed(r, "cannot hand on the history of topic", topic->name,
+					     text, text_size);
+	zcpd_shape_settle(topic, &shape);
+	return 0;
 }
 
 static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t text_size)
@@ -396,7 +389,6 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	topic->publishers[publisher->slot] = publisher;
 	topic->kept[publisher->slot] = 0;
 	topic->n_publishers++;
-	zcpd_topic_set_type(topic, request->type);
 	zcpd_publisher_enter(topic, publisher);
 	*endpoint = publisher;
 	publisher = NULL;
@@ -467,9 +459,10 @@ static int open_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 			   const struct zcp_open_subscriber *request, char *text, size_t text_size)
 {
 	struct zcpd_topic *topic = subscriber->topic;
+	const struct zcpd_shape shape = zcpd_shape_of_subscriber(request);
 	int slot, holder, r;
 
-	r = check_type(topic, request->type, "subscriber", text, text_size);
+	r = zcpd_shape_check(topic, &shape, text, text_size);
 	if (r == 0)
 		r = settle_depth(subscriber, request, text, text_size);
 	if (r < 0)
@@ -497,6 +490,7 @@ static int open_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 		return holder;
 	}
 	subscriber->holder = (uint32_t)holder;
+	zcpd_shape_settle(topic, &shape);
 	return 0;
 }
 
@@ -537,7 +531,6 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	subscriber->deadline_ns = zcp_now_ns() + JOIN_GRACE_MAX_NS;
 	topic->subscribers[subscriber->slot] = subscriber;
 	topic->n_subscribers++;
-	zcpd_topic_set_type(topic, request->type);
 	tell_publishers(registry, subscriber);
 	zcpd_subscriber_join(topic, subscriber);
 	begin_grace(registry, subscriber);

@@ -121,6 +121,7 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 	reply.u.opened.loans = publisher->loans;
 	reply.u.opened.history = publisher->history;
 	reply.u.opened.max_payload = publisher->max_payload;
+	reply.u.opened.user_header_size = publisher->user_header_size;
 	send_opened(publisher, &reply);
 	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++) {
 		const struct zcpd_endpoint *subscriber = publisher->topic->subscribers[s];

@@ -50,7 +50,9 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 		return r;
 	}
 	if (config->type)
-		zcpd_topic_set_type(topic, config->type);
+		zcpd_topic_set_type(topic, config->type, 0, 0);
+	if (config->user_header > 0)
+		zcpd_topic_set_user_header(topic, (uint32_t)config->user_header);
 	pool->n_topics++;
 	*topicp = topic;
 	topic = NULL;
@@ -74,12 +76,33 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic)
 	return NULL;
 }
 
-void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type)
+void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t size,
+			 uint64_t alignment)
 {
-	if (topic->type[0] || !type[0])
-		return;
-	(void)snprintf(topic->type, sizeof(topic->type), "%s", type);
-	(void)snprintf(topic->view.shm->type, sizeof(topic->view.shm->type), "%s", type);
+	if (!topic->type[0] && type[0]) {
+		(void)snprintf(topic->type, sizeof(topic->type), "%s", type);
+		(void)snprintf(topic->view.shm->type, sizeof(topic->view.shm->type), "%s", type);
+	}
+	if (!topic->type_size)
+		topic->type_size = topic->view.shm->type_size = size;
+	if (!topic->type_alignment)
+		topic->type_alignment = topic->view.shm->type_alignment = alignment;
+}
+
+void zcpd_topic_set_user_header(struct zcpd_topic *topic, uint32_t size)
+{
+	topic->has_user_header_size = true;
+	topic->user_header_size = size;
+	topic->view.shm->user_header_size = size;
+}
+
+uint32_t zcpd_topic_alignment(const struct zcpd_topic *topic)
+{
+	uint32_t configured = (uint32_t)topic->config.alignment;
+
+	if (!topic->pool->automatic || topic->pool->view.n_classes > 0)
+		return topic->pool->alignment;
+	return configured > 0 && configured < ZCP_ALIGNMENT_MIN ? ZCP_ALIGNMENT_MIN : configured;
 }
 
 int zcpd_topic_publisher_slot(const struct zcpd_topic *topic)

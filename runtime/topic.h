@@ -47,6 +47,8 @@ struct zcpd_endpoint {
 	uint32_t owner;
 	uint32_t former;
 	uint32_t loans;
+	uint32_t alignment;
+	uint32_t user_header_size;
 	uint64_t max_payload;
 	uint64_t first_seq;
 	/*
@@ -100,7 +102,13 @@ struct zcpd_topic {
 	uint64_t n_messages_before;
 	uint64_t n_lost_before;
 	char name[ZCP_TOPIC_SIZE];
+	/* "" and 0: nobody has said */
 	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
+	/* settled by the configuration, by the first publisher, or by a subscriber that wants one */
+	uint32_t user_header_size;
+	bool has_user_header_size;
 	LIST_ENTRY(zcpd_topic) link;
 };
 
@@ -114,8 +122,15 @@ __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic
 						       struct zcpd_pool *pool);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 
-/* The first endpoint with a type gives it to the topic. */
-void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type);
+/* The first endpoint with a type gives it to the topic; the same for its size and alignment. */
+void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t size,
+			 uint64_t alignment);
+
+/* Settles the size of the user header. */
+void zcpd_topic_set_user_header(struct zcpd_topic *topic, uint32_t size);
+
+/* The alignment of its payloads, bytes; 0: its first publisher settles it. */
+uint32_t zcpd_topic_alignment(const struct zcpd_topic *topic);
 
 /* A free slot, or -EUSERS. The lowest, so that lanes in use stay together. */
 __attribute__((warn_unused_result)) int zcpd_topic_publisher_slot(const struct zcpd_topic *topic);

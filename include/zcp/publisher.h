@@ -10,6 +10,7 @@
 
 #include <zcp/export.h>
 #include <zcp/node.h>
+#include <zcp/type.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,7 +23,10 @@ struct zcp_publisher_options {
 	size_t struct_size;
 	/* what the payload is, for example "sensor/Image"; NULL or "": matches any type */
 	const char *type;
-	/* largest payload in bytes; 0: what the topic's configuration or pool says */
+	/* bytes of one such payload, and its alignment; 0: not said; ZCP_TYPE() sets all three */
+	size_t type_size;
+	size_t type_alignment;
+	/* largest payload in bytes; 0: type_size, else what the topic's configuration or pool says */
 	size_t max_payload;
 	/* chunks loaned at the same time; 0: the topic's setting, 2 if it has none */
 	uint32_t loans;
@@ -32,11 +36,22 @@ struct zcp_publisher_options {
 	 * the topic has keep_history, until the runtime ends
 	 */
 	uint32_t history;
+	/*
+	 * at what addresses payloads begin, bytes: a power of two, 4096 at most; 0: 64, or the
+	 * type's alignment if that is larger. The topic's first publisher or the configuration
+	 * settles it; others may need less, and not more
+	 */
+	size_t alignment;
+	/*
+	 * bytes that stand before every message, for loan->user_header, 4096 at most; 0: what the
+	 * topic's configuration says, none if it says nothing. One size for all of a topic
+	 */
+	size_t user_header_size;
 };
 
 #define ZCP_PUBLISHER_OPTIONS_INIT                                                                 \
 	{                                                                                          \
-		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0                                \
+		sizeof(struct zcp_publisher_options), NULL, 0, 0, 0, 0, 0, 0, 0                    \
 	}
 
 /*
@@ -44,19 +59,28 @@ struct zcp_publisher_options {
  * caller's to write until the loan is published or discarded.
  */
 struct zcp_loan {
-	/* the payload: write here; aligned to 64 bytes; holds whatever was there before */
+	/*
+	 * the payload: write here; aligned to 64 bytes, or as the topic is; holds whatever was
+	 * there before
+	 */
 	void *data;
 	/* bytes to publish: what was asked for; may be set lower, or up to `capacity` */
 	size_t size;
 	/* bytes that fit */
 	size_t capacity;
+	/*
+	 * the topic's user header: written here as the payload is, and published with it; aligned
+	 * to 64 bytes; NULL and 0 where the topic has none
+	 */
+	void *user_header;
+	size_t user_header_size;
 	/* the library's */
 	uint64_t reserved[5];
 };
 
 #define ZCP_LOAN_INIT                                                                              \
 	{                                                                                          \
-		NULL, 0, 0,                                                                        \
+		NULL, 0, 0, NULL, 0,                                                               \
 		{                                                                                  \
 			0, 0, 0, 0, 0                                                              \
 		}                                                                                  \
@@ -74,11 +98,14 @@ struct zcp_loan {
  * Blocks until the runtime answers, at most the node's timeout. The node's thread.
  *
  * @return 0, or
- *   -EINVAL        the topic's name or an option is malformed, or no payload size is known
- *                  from the options, the configuration or another publisher
+ *   -EINVAL        the topic's name or an option is malformed; or no payload size is known
+ *                  from the options, the configuration or another endpoint; or the topic's
+ *                  payloads are aligned to less than is needed; or its pool has no room for
+ *                  the user header
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
- *   -EPROTOTYPE    the topic has another type (both are named in the sentence)
+ *   -EPROTOTYPE    the topic has another type, or one of another size or alignment, or
+ *                  another user header (both are named in the sentence)
  *   -EMSGSIZE      max_payload is more than the topic's pool holds
  *   -EUSERS        the topic has max_publishers publishers
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
@@ -162,7 +189,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_discard(struct zcp_publisher *publisher,
 
 /**
  * Copies `size` bytes into a loan and publishes it, for small messages and for payloads
- * that cannot be written in place.
+ * that cannot be written in place. A user header is all zeros.
  *
  * @return 0, or the errors of zcp_publisher_loan(); -EINTR as zcp_publisher_publish()
  */

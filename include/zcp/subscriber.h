@@ -11,6 +11,7 @@
 
 #include <zcp/export.h>
 #include <zcp/node.h>
+#include <zcp/type.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,6 +49,9 @@ struct zcp_subscriber_options {
 	size_t struct_size;
 	/* what the payload must be; NULL or "": any type */
 	const char *type;
+	/* bytes of one such payload, and its alignment; 0: any; ZCP_TYPE() sets all three */
+	size_t type_size;
+	size_t type_alignment;
 	/*
 	 * messages of each publisher that are kept until they are taken; rounded up to a
 	 * power of two; 0: the topic's setting, 16 if it has none
@@ -65,19 +69,24 @@ struct zcp_subscriber_options {
 	/* enum zcp_order */
 	uint32_t order;
 	uint32_t reserved;
+	/* bytes that the topic's user header must have, 4096 at most; 0: any, or none */
+	size_t user_header_size;
 };
 
 #define ZCP_SUBSCRIBER_OPTIONS_INIT                                                                \
 	{                                                                                          \
-		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0, 0, 0                      \
+		sizeof(struct zcp_subscriber_options), NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0             \
 	}
 
 /* A message that was taken: read-only, unchanged until it is released. */
 struct zcp_sample {
-	/* the payload; aligned to 64 bytes; the memory is mapped read-only */
+	/* the payload; aligned to 64 bytes, or as the topic is; the memory is mapped read-only */
 	const void *data;
 	/* bytes */
 	size_t size;
+	/* what the publisher wrote to loan->user_header; NULL and 0 where the topic has none */
+	const void *user_header;
+	size_t user_header_size;
 	/* the publisher's number of this message: grows by one with each */
 	uint64_t sequence;
 	/* CLOCK_MONOTONIC at publish, ns; 0 where the topic has timestamps = false */
@@ -92,7 +101,7 @@ struct zcp_sample {
 
 #define ZCP_SAMPLE_INIT                                                                            \
 	{                                                                                          \
-		NULL, 0, 0, 0, 0, 0,                                                               \
+		NULL, 0, NULL, 0, 0, 0, 0, 0,                                                      \
 		{                                                                                  \
 			0, 0, 0, 0, 0, 0                                                           \
 		}                                                                                  \
@@ -116,11 +125,13 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  * Blocks until the runtime answers, at most the node's timeout. The node's thread.
  *
  * @return 0, or
- *   -EINVAL        the topic's name or an option is malformed, or ZCP_ORDER_TIME was asked
- *                  for on a topic without timestamps
+ *   -EINVAL        the topic's name or an option is malformed; or ZCP_ORDER_TIME was asked
+ *                  for on a topic without timestamps; or the topic's payloads are aligned to
+ *                  less than the type needs; or its pool has no room for the user header
  *   -E2BIG         the options have a field this library does not know
  *   -ENAMETOOLONG  the topic's or the type's name is too long
- *   -EPROTOTYPE    the topic has another type (both are named in the sentence)
+ *   -EPROTOTYPE    the topic has another type, or one of another size or alignment, or
+ *                  another user header (both are named in the sentence)
  *   -ERANGE        depth is more than the topic's max_depth, held more than 4096, or history
  *                  more than 1024
  *   -EUSERS        the topic has max_subscribers subscribers, or its pool 256

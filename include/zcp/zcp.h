@@ -30,6 +30,7 @@
 #include <zcp/node.h>
 #include <zcp/publisher.h>
 #include <zcp/subscriber.h>
+#include <zcp/type.h>
 #include <zcp/version.h>
 
 #endif

@@ -41,10 +41,26 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	if (r < 0)
 		return r;
 	(void)strcpy(request->u.open_publisher.topic, topic);
+	request->u.open_publisher.type_size = options.type_size;
+	request->u.open_publisher.type_alignment = options.type_alignment;
 	request->u.open_publisher.max_payload = options.max_payload;
 	request->u.open_publisher.loans = options.loans;
 	request->u.open_publisher.history = options.history;
+	request->u.open_publisher.alignment = options.alignment;
+	request->u.open_publisher.user_header_size = options.user_header_size;
 	return 0;
+}
+
+static int init_writer(struct zcp_publisher *publisher, const struct zcp_writer_options *options)
+{
+	struct zcp_endpoint *endpoint = &publisher->endpoint;
+	int r = zcp_writer_init(&publisher->writer, &endpoint->topic, &endpoint->pool,
+				&endpoint->node->signals, options);
+
+	if (r == -EPROTO)
+		return zcp_node_fail(endpoint->node, r,
+				     "the runtime gave a pool without room for the user header");
+	return r < 0 ? zcp_node_fail(endpoint->node, r, "out of memory") : 0;
 }
 
 int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node, const char *topic,
@@ -76,6 +92,7 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		.publisher_id = opened->endpoint,
 		.history = opened->history,
 		.kept = &publisher->endpoint.backlog,
+		.user_header_size = opened->user_header_size,
 		.symmetric = node->symmetric,
 		.timestamps = opened->timestamps,
 		.wake_fd = zcp_node_wake_fd,
@@ -85,9 +102,8 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 	    opened->owner == 0 || opened->owner > UINT16_MAX ||
 	    opened->history > ZCP_TOPIC_HISTORY_MAX)
 		r = zcp_node_fail(node, -EPROTO, "the runtime gave an impossible publisher slot");
-	else if (zcp_writer_init(&publisher->writer, &publisher->endpoint.topic,
-				 &publisher->endpoint.pool, &node->signals, &writer_options) < 0)
-		r = zcp_node_fail(node, -ENOMEM, "out of memory");
+	else
+		r = init_writer(publisher, &writer_options);
 	if (r < 0) {
 		zcp_endpoint_deinit(&publisher->endpoint);
 		return r;
@@ -161,6 +177,9 @@ int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_
 	loan->data = chunk.payload;
 	loan->size = size;
 	loan->capacity = chunk.payload_size;
+	loan->user_header_size = publisher->writer.options.user_header_size;
+	loan->user_header = zcp_chunk_user_header(&chunk,
+						  publisher->writer.options.user_header_size);
 	loan->reserved[LOAN_PUBLISHER] = (uint64_t)(uintptr_t)publisher;
 	loan->reserved[LOAN_CAPACITY] = chunk.payload_size;
 	loan->reserved[LOAN_DESCRIPTOR] = (uint64_t)(uintptr_t)chunk.descriptor;
@@ -197,6 +216,8 @@ static void clear(struct zcp_loan *loan)
 	loan->data = NULL;
 	loan->size = 0;
 	loan->capacity = 0;
+	loan->user_header = NULL;
+	loan->user_header_size = 0;
 }
 
 static int not_ours(struct zcp_publisher *publisher)
@@ -263,6 +284,8 @@ int zcp_publisher_send(struct zcp_publisher *publisher, const void *data, size_t
 		return r;
 	if (size > 0)
 		memcpy(loan.data, data, size);
+	if (loan.user_header)
+		memset(loan.user_header, 0, loan.user_header_size);
 	r = zcp_publisher_publish(publisher, &loan);
 	if (r < 0)
 		ZCP_IGNORE(zcp_publisher_discard(publisher, &loan));

@@ -51,11 +51,14 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	if (r < 0)
 		return r;
 	(void)strcpy(request->u.open_subscriber.topic, topic);
+	request->u.open_subscriber.type_size = options.type_size;
+	request->u.open_subscriber.type_alignment = options.type_alignment;
 	request->u.open_subscriber.depth = options.depth;
 	request->u.open_subscriber.held = options.held;
 	request->u.open_subscriber.on_full = options.on_full;
 	request->u.open_subscriber.history = options.history;
 	request->u.open_subscriber.order = options.order;
+	request->u.open_subscriber.user_header_size = options.user_header_size;
 	return 0;
 }
 
@@ -168,6 +171,8 @@ static inline int take(struct zcp_subscriber *subscriber, take_fn take_message,
 	/* Member by member: to clear what is not used takes as long as all the rest. */
 	sample->data = message.chunk.payload;
 	sample->size = message.size;
+	sample->user_header = zcp_chunk_user_header(&message.chunk, message.user_header_size);
+	sample->user_header_size = message.user_header_size;
 	sample->sequence = message.seq;
 	sample->publish_time_ns = message.publish_time_ns;
 	sample->publisher_id = message.publisher_id;
@@ -205,6 +210,8 @@ int zcp_sample_release(struct zcp_sample *sample)
 		zcp_node_wake_self(subscriber->endpoint.node);
 	sample->data = NULL;
 	sample->size = 0;
+	sample->user_header = NULL;
+	sample->user_header_size = 0;
 	sample->reserved[SAMPLE_SUBSCRIBER] = 0;
 	return 0;
 }

@@ -23,7 +23,8 @@
  *   8    publish_time_ns   8   CLOCK_MONOTONIC, 0 if the topic does not want it
  *   16   payload_size      8   bytes
  *   24   publisher_id      8
- *   32   user_header_size  4   bytes that stand before this header
+ *   32   user_header_size  4   bytes that stand before this header: they begin at a line of
+ *                              their own, round_up(user_header_size, 64) before it
  *   36   reserved         28
  */
 #ifndef ZCP_CHUNK_SHM_H

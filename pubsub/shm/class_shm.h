@@ -10,7 +10,8 @@
  *
  * Data region (ZCP_REGION_DATA)
  *   0    region header    64
- *   4096 chunks           stride × n_chunks, each: header 64, payload
+ *   ...  chunks           stride × n_chunks, from 4096 on, each: room for a user header, header
+ *                         64, payload
  *
  * region_id of both: pool id << 8 | class index.
  */
@@ -26,6 +27,13 @@
 
 #define ZCP_CLASS_DATA_OFFSET 4096
 
+/* Of payloads, bytes; a power of two. A mapping begins at a page, and no better. */
+#define ZCP_ALIGNMENT_MIN 64
+#define ZCP_ALIGNMENT_MAX 4096
+
+/* Largest user header, bytes. */
+#define ZCP_USER_HEADER_MAX 4096
+
 struct zcp_class_shm {
 	struct zcp_region_shm region;
 	/* written by: the creator; read by: everyone, once, at attach */
@@ -37,7 +45,11 @@ struct zcp_class_shm {
 	uint64_t stride;
 	/* of the first chunk's payload in the data region, bytes; its header is right before */
 	uint64_t payload_offset;
-	uint32_t reserved[8];
+	/* of every payload, bytes */
+	uint32_t alignment;
+	/* before every chunk header, bytes; a multiple of 64 */
+	uint32_t header_room;
+	uint32_t reserved[6];
 	struct zcp_chunk_shm chunks[];
 };
 
@@ -47,6 +59,8 @@ static_assert(offsetof(struct zcp_class_shm, n_chunks) == 68, "layout");
 static_assert(offsetof(struct zcp_class_shm, payload_size) == 72, "layout");
 static_assert(offsetof(struct zcp_class_shm, stride) == 80, "layout");
 static_assert(offsetof(struct zcp_class_shm, payload_offset) == 88, "layout");
+static_assert(offsetof(struct zcp_class_shm, alignment) == 96, "layout");
+static_assert(offsetof(struct zcp_class_shm, header_room) == 100, "layout");
 static_assert(offsetof(struct zcp_class_shm, chunks) == 128, "layout");
 
 #endif

@@ -9,34 +9,74 @@
 #define PAGE 4096
 #define LINE_PAIR 128
 
-uint64_t zcp_class_stride(uint64_t payload_size)
+static uint64_t round_up(uint64_t n, uint64_t unit)
 {
-	uint64_t chunk = sizeof(struct zcp_chunk_header_shm) + payload_size;
-	/*
-	 * Small chunks begin at pairs of lines, which processors fetch together: header and
-	 * the payload's first line. Large ones have their pages to themselves.
-	 */
-	uint64_t unit = payload_size < PAGE ? LINE_PAIR : PAGE;
+	return (n + unit - 1) / unit * unit;
+}
 
-	return (chunk + unit - 1) / unit * unit;
+static uint32_t alignment_of(const struct zcp_class_geometry *geometry)
+{
+	return geometry->alignment ? geometry->alignment : ZCP_ALIGNMENT_MIN;
+}
+
+/* What stands before each payload. */
+static uint64_t before_payload(uint32_t header_room)
+{
+	return header_room + sizeof(struct zcp_chunk_header_shm);
+}
+
+/*
+ * Chunk headers stand at pairs of lines, which processors fetch together, with the payload's
+ * first line; unless the payload has to begin at one.
+ */
+static uint64_t payload_offset_of(const struct zcp_class_geometry *geometry)
+{
+	uint32_t room = zcp_user_header_room(geometry->user_header_size);
+	uint32_t alignment = alignment_of(geometry);
+
+	if (alignment < LINE_PAIR)
+		return before_payload(0) + round_up(ZCP_CLASS_DATA_OFFSET + room, LINE_PAIR);
+	return round_up(ZCP_CLASS_DATA_OFFSET + before_payload(room), alignment);
+}
+
+uint64_t zcp_class_stride(const struct zcp_class_geometry *geometry)
+{
+	uint32_t room = zcp_user_header_room(geometry->user_header_size);
+	/* Large chunks have their pages to themselves. */
+	uint64_t unit = geometry->payload_size < PAGE ? LINE_PAIR : PAGE;
+
+	if (unit < alignment_of(geometry))
+		unit = alignment_of(geometry);
+	return round_up(before_payload(room) + geometry->payload_size, unit);
+}
+
+static bool is_alignment(uint32_t alignment)
+{
+	return alignment >= ZCP_ALIGNMENT_MIN && alignment <= ZCP_ALIGNMENT_MAX &&
+	       (alignment & (alignment - 1)) == 0;
 }
 
 int zcp_class_sizes(const struct zcp_class_geometry *geometry, size_t *chunks_size,
 		    size_t *data_size)
 {
-	uint64_t chunks, data;
+	uint64_t chunks, data, first;
 
+	if (!is_alignment(alignment_of(geometry)) ||
+	    geometry->user_header_size > ZCP_USER_HEADER_MAX)
+		return -EINVAL;
 	if (geometry->n_chunks == 0 || geometry->n_chunks > ZCP_CLASS_CHUNKS_MAX ||
 	    geometry->class_index >= ZCP_CLASSES_MAX || geometry->payload_size > UINT64_C(1) << 46)
 		return -EINVAL;
 	chunks = sizeof(struct zcp_class_shm) +
 		 (uint64_t)geometry->n_chunks * sizeof(struct zcp_chunk_shm);
-	if (__builtin_mul_overflow((uint64_t)geometry->n_chunks,
-				   zcp_class_stride(geometry->payload_size), &data) ||
+	if (__builtin_mul_overflow((uint64_t)geometry->n_chunks, zcp_class_stride(geometry),
+				   &data) ||
 	    data > UINT64_C(1) << 46)
 		return -EINVAL;
+	first = payload_offset_of(geometry) -
+		before_payload(zcp_user_header_room(geometry->user_header_size));
 	*chunks_size = chunks;
-	*data_size = data + ZCP_CLASS_DATA_OFFSET;
+	*data_size = first + data;
 	return 0;
 }
 
@@ -50,8 +90,10 @@ void zcp_class_construct(struct zcp_region *chunks, struct zcp_region *data,
 	class->class_index = geometry->class_index;
 	class->n_chunks = geometry->n_chunks;
 	class->payload_size = geometry->payload_size;
-	class->stride = zcp_class_stride(geometry->payload_size);
-	class->payload_offset = ZCP_CLASS_DATA_OFFSET + sizeof(struct zcp_chunk_header_shm);
+	class->stride = zcp_class_stride(geometry);
+	class->payload_offset = payload_offset_of(geometry);
+	class->alignment = alignment_of(geometry);
+	class->header_room = zcp_user_header_room(geometry->user_header_size);
 	/* Descriptors are all zero: generation 0, no owner, no flag, no holder. */
 	zcp_region_publish(data, ZCP_REGION_DATA, domain_id, region_id);
 	zcp_region_publish(chunks, ZCP_REGION_CHUNKS, domain_id, region_id);
@@ -63,7 +105,8 @@ static const char *check_geometry(struct zcp_class *class, uint32_t *class_index
 	const struct zcp_class_shm *shm = class->chunks_region.base;
 	const struct zcp_region_shm *data = class->data_region.base;
 	uint64_t n_chunks = shm->n_chunks, payload_size = shm->payload_size;
-	uint64_t stride = shm->stride, payload_offset = shm->payload_offset, end;
+	uint64_t stride = shm->stride, payload_offset = shm->payload_offset, before, end;
+	uint32_t alignment = shm->alignment, header_room = shm->header_room;
 
 	*class_index = shm->class_index;
 	if (*class_index >= ZCP_CLASSES_MAX || n_chunks == 0 || n_chunks > ZCP_CLASS_CHUNKS_MAX)
@@ -72,10 +115,13 @@ static const char *check_geometry(struct zcp_class *class, uint32_t *class_index
 		return "the descriptors and the chunks are not of one size class";
 	if ((class->chunks_region.size - sizeof(*shm)) / sizeof(struct zcp_chunk_shm) < n_chunks)
 		return "the size class has more descriptors than fit its region";
-	if (payload_offset < sizeof(struct zcp_region_shm) + sizeof(struct zcp_chunk_header_shm) ||
-	    payload_offset % 64 != 0 || stride % 64 != 0 ||
-	    stride < sizeof(struct zcp_chunk_header_shm) ||
-	    payload_size > stride - sizeof(struct zcp_chunk_header_shm))
+	if (!is_alignment(alignment) || header_room > ZCP_USER_HEADER_MAX || header_room % 64 != 0)
+		return "the size class has an impossible alignment or room for user headers";
+	before = before_payload(header_room);
+	if (payload_offset % alignment != 0 || stride % alignment != 0)
+		return "the size class has chunks that are not aligned";
+	if (payload_offset < sizeof(struct zcp_region_shm) + before || stride < before ||
+	    payload_size > stride - before)
 		return "the size class has chunks that overlap";
 	if (__builtin_mul_overflow(n_chunks - 1, stride, &end) ||
 	    __builtin_add_overflow(end, payload_offset, &end) ||
@@ -84,6 +130,7 @@ static const char *check_geometry(struct zcp_class *class, uint32_t *class_index
 	class->n_chunks = (uint32_t)n_chunks;
 	class->payload_size = payload_size;
 	class->stride = stride;
+	class->header_room = header_room;
 	class->payloads = (char *)class->data_region.base + payload_offset;
 	class->chunks = ((struct zcp_class_shm *)class->chunks_region.base)->chunks;
 	return NULL;

@@ -23,6 +23,8 @@ struct zcp_class {
 	uint64_t payload_size;
 	uint64_t stride;
 	uint32_t n_chunks;
+	/* for a user header before each chunk header, bytes */
+	uint32_t header_room;
 	struct zcp_region chunks_region;
 	struct zcp_region data_region;
 };
@@ -37,6 +39,10 @@ struct zcp_class_geometry {
 	uint64_t payload_size;
 	uint32_t n_chunks;
 	uint32_t class_index;
+	/* of the payloads; 0: ZCP_ALIGNMENT_MIN */
+	uint32_t alignment;
+	/* largest user header, bytes */
+	uint32_t user_header_size;
 };
 
 /* A chunk that a ref names, found and checked. */
@@ -45,6 +51,7 @@ struct zcp_chunk {
 	struct zcp_chunk_header_shm *header;
 	void *payload;
 	uint64_t payload_size;
+	uint32_t header_room;
 };
 
 static inline uint32_t zcp_ref(uint32_t class_index, uint32_t chunk)
@@ -70,6 +77,12 @@ static inline struct zcp_chunk_header_shm *zcp_class_header(const struct zcp_cla
 	return (struct zcp_chunk_header_shm *)(void *)payload - 1;
 }
 
+/* What a user header takes up before the chunk header, bytes: it begins at a line of its own. */
+static inline uint32_t zcp_user_header_room(uint32_t size)
+{
+	return (size + 63) & ~UINT32_C(63);
+}
+
 /*
  * Finds the chunk that `ref` names; false where this process has no such chunk. Every ref
  * that comes out of shared memory goes through here.
@@ -89,7 +102,14 @@ static inline bool zcp_pool_chunk(const struct zcp_pool *pool, uint32_t ref,
 	chunk->header = zcp_class_header(class, index);
 	chunk->payload = chunk->header + 1;
 	chunk->payload_size = class->payload_size;
+	chunk->header_room = class->header_room;
 	return true;
+}
+
+/* A chunk's user header of `size` bytes; NULL where that is 0. */
+static inline void *zcp_chunk_user_header(const struct zcp_chunk *chunk, uint32_t size)
+{
+	return size ? (char *)chunk->header - zcp_user_header_room(size) : NULL;
 }
 
 /* Whether the size class that `ref` names is mapped here. */
@@ -160,10 +180,13 @@ static inline uint64_t zcp_state(uint32_t generation, uint32_t owner, uint64_t f
 	       (uint64_t)owner << ZCP_CHUNK_OWNER_SHIFT | flags;
 }
 
-/* From one chunk of `payload_size` bytes to the next. */
-uint64_t zcp_class_stride(uint64_t payload_size);
+/* From one chunk to the next. */
+uint64_t zcp_class_stride(const struct zcp_class_geometry *geometry);
 
-/* Bytes of the two regions of a class; -EINVAL where they would not fit an address space. */
+/*
+ * Bytes of the two regions of a class; -EINVAL where they would not fit an address space, or
+ * the geometry is impossible.
+ */
 __attribute__((warn_unused_result)) int zcp_class_sizes(const struct zcp_class_geometry *geometry,
 							size_t *chunks_size, size_t *data_size);
 

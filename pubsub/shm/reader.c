@@ -250,14 +250,16 @@ static bool check(const struct zcp_reader *reader, struct zcp_reader_message *me
 {
 	struct zcp_lane_cursor *cursor = &reader->cursors[message->publisher];
 	const struct zcp_chunk *chunk = &message->chunk;
-	/* Relaxed, both: LANE-A1 has ordered them after the publisher's writes. */
+	/* Relaxed, all: LANE-A1 has ordered them after the publisher's writes. */
 	uint64_t seq = atomic_load_explicit(&chunk->descriptor->seq, memory_order_relaxed);
 
 	message->size = atomic_load_explicit(&chunk->header->payload_size, memory_order_relaxed);
+	message->user_header_size = atomic_load_explicit(&chunk->header->user_header_size,
+							 memory_order_relaxed);
 	if ((uint32_t)seq != (uint32_t)message->seq || seq < message->seq ||
 	    !zcp_chunk_has_holder(chunk->descriptor, reader->options.holder))
 		return false;
-	if (message->size > chunk->payload_size) {
+	if (message->size > chunk->payload_size || message->user_header_size > chunk->header_room) {
 		/* It was given to us all the same. */
 		zcp_chunk_release(chunk->descriptor, reader->options.holder);
 		return false;

@@ -50,6 +50,7 @@ struct zcp_reader_options {
 struct zcp_reader_message {
 	struct zcp_chunk chunk;
 	uint64_t size;
+	uint32_t user_header_size;
 	uint64_t seq;
 	uint64_t publish_time_ns;
 	uint64_t publisher_id;

@@ -30,6 +30,7 @@ uint64_t zcp_layout_fingerprint(void)
 		sizeof(struct zcp_chunk_header_shm),
 		offsetof(struct zcp_chunk_header_shm, payload_size),
 		sizeof(struct zcp_class_shm),
+		offsetof(struct zcp_class_shm, header_room),
 		ZCP_CLASS_DATA_OFFSET,
 		sizeof(struct zcp_lane_slot_shm),
 		ZCP_SLOT_LIVE,

@@ -136,7 +136,9 @@ struct zcp_topic_shm {
 	char type[128];
 	uint64_t pool_id;
 	uint64_t type_size;
-	uint64_t reserved_identity[6];
+	uint64_t type_alignment;
+	uint64_t user_header_size;
+	uint64_t reserved_identity[4];
 };
 
 static_assert(sizeof(struct zcp_topic_shm) == 704, "eleven cache lines");
@@ -158,5 +160,7 @@ static_assert(offsetof(struct zcp_topic_shm, name) == 256, "layout");
 static_assert(offsetof(struct zcp_topic_shm, type) == 512, "layout");
 static_assert(offsetof(struct zcp_topic_shm, pool_id) == 640, "layout");
 static_assert(offsetof(struct zcp_topic_shm, type_size) == 648, "layout");
+static_assert(offsetof(struct zcp_topic_shm, type_alignment) == 656, "layout");
+static_assert(offsetof(struct zcp_topic_shm, user_header_size) == 664, "layout");
 
 #endif

@@ -77,6 +77,8 @@ int zcp_writer_add_class(struct zcp_writer *writer, uint32_t class_index)
 	for (uint32_t i = 0; i < writer->n_classes; i++)
 		if (writer->by_size[i] == class_index)
 			return 0;
+	if (classes[class_index].header_room < writer->options.user_header_size)
+		return -EPROTO;
 	r = zcp_claim_add_class(&writer->claim, writer->pool, class_index);
 	if (r < 0)
 		return r;
@@ -402,7 +404,8 @@ static void prepare(struct zcp_writer *writer, const struct zcp_chunk *chunk, ui
 	atomic_store_explicit(&chunk->header->payload_size, size, memory_order_relaxed);
 	atomic_store_explicit(&chunk->header->publisher_id, writer->options.publisher_id,
 			      memory_order_relaxed);
-	atomic_store_explicit(&chunk->header->user_header_size, 0, memory_order_relaxed);
+	atomic_store_explicit(&chunk->header->user_header_size, writer->options.user_header_size,
+			      memory_order_relaxed);
 	ZCP_CRASHPOINT("publish.after_header");
 	atomic_store_explicit(&chunk->descriptor->seq, n, memory_order_relaxed);
 	ZCP_CRASHPOINT("publish.after_seq");

@@ -69,6 +69,8 @@ struct zcp_writer_options {
 	 * ours to clear; only read by zcp_writer_init()
 	 */
 	const struct zcp_backlog *kept;
+	/* of every message, bytes */
+	uint32_t user_header_size;
 	bool symmetric;
 	bool timestamps;
 	/* writes to the eventfd of the node that has `signal`; NULL where none can have one */
@@ -104,7 +106,8 @@ struct zcp_writer {
 };
 
 /*
- * The views stay the caller's and must outlive the writer. Returns 0 or -ENOMEM.
+ * The views stay the caller's and must outlive the writer. Returns 0, -ENOMEM, or -EPROTO where
+ * a size class has no room for our user header.
  */
 __attribute__((warn_unused_result)) int zcp_writer_init(struct zcp_writer *writer,
 							const struct zcp_topic *topic,
@@ -113,7 +116,7 @@ __attribute__((warn_unused_result)) int zcp_writer_init(struct zcp_writer *write
 							const struct zcp_writer_options *options);
 void zcp_writer_deinit(struct zcp_writer *writer);
 
-/* After a size class was attached to the pool. Returns 0 or -ENOMEM. */
+/* After a size class was attached to the pool. Returns 0, -ENOMEM, -EPROTO as above. */
 __attribute__((warn_unused_result)) int zcp_writer_add_class(struct zcp_writer *writer,
 							     uint32_t class_index);
 

@@ -57,20 +57,27 @@ static const struct zcp_field zcp_welcome_fields[] = {
 static const struct zcp_field zcp_open_publisher_fields[] = {
 	STRING(zcp_open_publisher, topic),
 	STRING(zcp_open_publisher, type),
+	U64(zcp_open_publisher, type_size),
+	U64(zcp_open_publisher, type_alignment),
 	U64(zcp_open_publisher, max_payload),
 	U32(zcp_open_publisher, loans),
 	U32(zcp_open_publisher, history),
+	U64(zcp_open_publisher, alignment),
+	U64(zcp_open_publisher, user_header_size),
 	END,
 };
 
 static const struct zcp_field zcp_open_subscriber_fields[] = {
 	STRING(zcp_open_subscriber, topic),
 	STRING(zcp_open_subscriber, type),
+	U64(zcp_open_subscriber, type_size),
+	U64(zcp_open_subscriber, type_alignment),
 	U32(zcp_open_subscriber, depth),
 	U32(zcp_open_subscriber, held),
 	U32(zcp_open_subscriber, on_full),
 	U32(zcp_open_subscriber, history),
 	U32(zcp_open_subscriber, order),
+	U64(zcp_open_subscriber, user_header_size),
 	END,
 };
 
@@ -94,6 +101,7 @@ static const struct zcp_field zcp_opened_fields[] = {
 	BOOL(zcp_opened, timestamps),
 	BOOL(zcp_opened, unsure),
 	U64(zcp_opened, max_payload),
+	U32(zcp_opened, user_header_size),
 	LIST(zcp_opened, starts, 64, zcp_start),
 	END,
 };
@@ -180,6 +188,10 @@ static const struct zcp_field zcp_class_info_fields[] = {
 static const struct zcp_field zcp_topic_info_fields[] = {
 	STRING(zcp_topic_info, name),
 	STRING(zcp_topic_info, type),
+	U64(zcp_topic_info, type_size),
+	U64(zcp_topic_info, type_alignment),
+	U32(zcp_topic_info, alignment),
+	U32(zcp_topic_info, user_header_size),
 	STRING(zcp_topic_info, pool),
 	U32(zcp_topic_info, max_publishers),
 	U32(zcp_topic_info, max_subscribers),

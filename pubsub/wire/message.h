@@ -32,7 +32,8 @@
 #define ZCP_NAME_SIZE 64
 #define ZCP_TOPIC_SIZE 256
 #define ZCP_TYPE_SIZE 128
-#define ZCP_TEXT_SIZE 512
+/* A sentence, which may name a topic and two types. */
+#define ZCP_TEXT_SIZE 1024
 
 enum zcp_message_type {
 	ZCP_MESSAGE_NONE = 0,
@@ -82,20 +83,27 @@ struct zcp_welcome {
 struct zcp_open_publisher {
 	char topic[ZCP_TOPIC_SIZE];
 	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
 	uint64_t max_payload;
 	uint32_t loans;
 	uint32_t history;
+	uint64_t alignment; /* of payloads */
+	uint64_t user_header_size;
 };
 
 /* Node. Answer: opened. */
 struct zcp_open_subscriber {
 	char topic[ZCP_TOPIC_SIZE];
 	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
 	uint32_t depth;
 	uint32_t held;
 	uint32_t on_full; /* enum zcp_on_full */
 	uint32_t history;
 	uint32_t order; /* enum zcp_order */
+	uint64_t user_header_size;
 };
 
 /* Where a subscriber begins in the lane of one publisher slot. */
@@ -124,6 +132,7 @@ struct zcp_opened {
 	/* a publisher is stopped in the middle of a publish: its numbers are not certain */
 	bool unsure;
 	uint64_t max_payload;
+	uint32_t user_header_size; /* publishers */
 	/* subscribers: for each publisher slot the first number that is sent for certain */
 	struct zcp_start *starts;
 	uint32_t n_starts;
@@ -213,6 +222,10 @@ struct zcp_class_info {
 struct zcp_topic_info {
 	char name[ZCP_TOPIC_SIZE];
 	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size; /* 0: nobody has said */
+	uint64_t type_alignment;
+	uint32_t alignment; /* of payloads; 0: not settled yet */
+	uint32_t user_header_size;
 	char pool[ZCP_TOPIC_SIZE];
 	uint32_t max_publishers;
 	uint32_t max_subscribers;

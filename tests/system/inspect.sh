@@ -45,6 +45,8 @@ käse/ü|text|1|2|3" "$(tr -s ' ' '|' <"$dir/table")"
 
 "$zcp" info käse/ü --json >"$dir/json" || fail "zcp info --json: $?"
 is "info: topic" '["käse/ü","text",3,0]' "$(json '[.name, .type, .messages, .lost]')"
+is "info: shape" '[0,0,64,0]' \
+	"$(json '[.type_size, .type_alignment, .alignment, .user_header_size]')"
 is "info: publisher" "[[\"zcp-pub\",$(pid writer),3,1000]]" \
 	"$(json '.publishers | map([.node, .pid, .messages, .max_payload])')"
 is "info: reader" "[[\"zcp-echo\",4,2,\"block\",0]]" \
@@ -113,4 +115,27 @@ join writer || fail "writer ended with $?"
 kill -TERM "$(pid reader)" "$(pid other)"
 join reader || fail "reader ended with $?"
 join other || fail "other ended with $?"
+
+# A type with all that there is to know, and what a configuration says of its messages.
+[ -x "$ZCP_BIN_DIR/imu" ] || { echo "the examples are not built"; exit "$failed"; }
+cat >"$dir/zcp.toml" <<'END'
+[topic."imu/body"]
+alignment = "4KiB"
+user_header = 16
+END
+in_domain="env ZCP_DOMAIN=shaped ZCP_CONFIG=$dir/zcp.toml"
+# shellcheck disable=SC2086
+start reader $in_domain "$ZCP_BIN_DIR/imu" read
+# shellcheck disable=SC2086
+$in_domain "$ZCP_BIN_DIR/imu" publish --wait-subscribers 1 --count 1 >"$dir/out" ||
+	fail "imu publish: $?"
+"$zcp" info imu/body --domain shaped --json >"$dir/json" || fail "zcp info --json: $?"
+is "info: shape" '["struct imu_sample",64,8,4096,16]' \
+	"$(json '[.type, .type_size, .type_alignment, .alignment, .user_header_size]')"
+"$zcp" info imu/body --domain shaped >"$dir/page" || fail "zcp info: $?"
+has "info: shape" "$dir/page" "struct imu_sample, 64 bytes, aligned to 8"
+has "info: shape" "$dir/page" "what publishers declare, aligned to 4096"
+has "info: shape" "$dir/page" "16 bytes"
+kill -TERM "$(pid reader)"
+join reader || fail "reader ended with $?"
 exit "$failed"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The README's first program does what the README says: each block of C, whose first line is
-# its file's name in a comment, is compiled as it stands.
+# The README's first program does what the README says, and its other C compiles: each block of
+# C, whose first line is its file's name in a comment, is compiled as it stands.
 set -u
 . "$(dirname "$0")/../support/domain.sh"
 
@@ -23,6 +23,9 @@ awk -v dir="$dir" '
 	}
 	inside { print > file }' "$ZCP_SOURCE_DIR/README.md" || fail "README.md"
 
+# shellcheck disable=SC2086
+"$cc" $flags -I "$ZCP_SOURCE_DIR/include" -c "$dir/imu.c" -o "$dir/imu.o" ||
+	fail "imu.c does not compile"
 lib=$ZCP_BIN_DIR/../lib
 for program in publisher subscriber; do
 	# shellcheck disable=SC2086

@@ -161,7 +161,7 @@ Test(codec_input, value_of_another_kind_is_refused)
 
 Test(codec_input, string_may_be_as_long_as_its_field_without_the_zero)
 {
-	static char text[1024];
+	static char text[ZCP_TEXT_SIZE + 2];
 
 	memset(text, 'x', sizeof(text));
 	for (EACH_TYPE(type))

@@ -62,6 +62,8 @@ Test(config, without_a_file_every_key_has_its_default)
 	cr_expect_eq(config->defaults.held, 4);
 	cr_expect_eq(config->defaults.on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
 	cr_expect_eq(config->defaults.timestamps, true);
+	cr_expect_eq(config->defaults.alignment, 0);
+	cr_expect_eq(config->defaults.user_header, 0);
 	cr_expect_eq(config->defaults.max_payload, 0);
 	cr_expect_null(config->defaults.type);
 	cr_expect_null(config->defaults.pool);
@@ -159,12 +161,13 @@ Test(config, every_key_is_read)
 		"[runtime]\nlog_level = 'debug'\nidle_timeout = '250ms'\nfences = "
 		"'symmetric'\nmax_nodes = 7\nmax_topics = 65536\n[defaults]\nmax_publishers = "
 		"64\nmax_subscribers = 256\ndepth = 1\nmax_depth = 2\nloans = 3\nheld = "
-		"5\non_full = 'block'\ntimestamps = false\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
+		"5\non_full = 'block'\ntimestamps = false\nalignment = 128\nuser_header = 16\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
 		"'6MB'\npool = 'p'\nmax_publishers = 1\nmax_subscribers = 2\ndepth = "
 		"100\nmax_depth = 65536\nloans = 1024\nheld = 4096\non_full = "
 		"'drop-oldest'\ntimestamps = "
-		"true\n[pool.p]\nclasses = [ { size = '8MiB', count = 2 },\n{ count = 16777215, "
-		"size = 100 } ]\n");
+		"true\nalignment = '4KiB'\nuser_header = 100\n[pool.p]\nclasses = [ { size = '8MiB', count = 2 },\n"
+		"{ count = 16777215, size = 100 } ]\nalignment = 4096\nuser_header = '1KiB'\n"
+		"[pool.q]\nclasses = [ { size = 1, count = 1 } ]\n");
 	const struct zcpd_pool_config *pool = zcpd_config_pool(config, "p");
 	struct zcpd_topic_config topic;
 
@@ -183,6 +186,8 @@ Test(config, every_key_is_read)
 	cr_expect_eq(topic.held, 5);
 	cr_expect_eq(topic.on_full, ZCPD_CONFIG_ON_FULL_BLOCK);
 	cr_expect_eq(topic.timestamps, false);
+	cr_expect_eq(topic.alignment, 128);
+	cr_expect_eq(topic.user_header, 16);
 	cr_expect_null(topic.type);
 
 	zcpd_config_topic(config, "a/b", &topic);
@@ -194,6 +199,8 @@ Test(config, every_key_is_read)
 	cr_expect_eq(topic.held, 4096);
 	cr_expect_eq(topic.on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
 	cr_expect_eq(topic.timestamps, true);
+	cr_expect_eq(topic.alignment, 4096);
+	cr_expect_eq(topic.user_header, 100);
 	cr_expect_eq(topic.max_payload, 6000000);
 	cr_expect_str_eq(topic.type, "sensor/Image");
 	cr_expect_str_eq(topic.pool, "p");
@@ -204,7 +211,28 @@ Test(config, every_key_is_read)
 	cr_expect_eq(pool->classes[0].count, 16777215);
 	cr_expect_eq(pool->classes[1].size, 8 * MIB);
 	cr_expect_eq(pool->classes[1].count, 2);
-	cr_expect_null(zcpd_config_pool(config, "q"));
+	cr_expect_eq(pool->alignment, 4096);
+	cr_expect_eq(pool->user_header, 1024);
+	pool = zcpd_config_pool(config, "q");
+	cr_assert_not_null(pool);
+	cr_expect_eq(pool->alignment, 64);
+	cr_expect_eq(pool->user_header, 0);
+	cr_expect_null(zcpd_config_pool(config, "r"));
+}
+
+Test(config, pool_has_room_for_the_user_headers_of_its_topics)
+{
+	config_cleanup struct zcpd_config *config = parse(
+		ONE_POOL "[pool.q]\nuser_header = 200\nclasses = [ { size = 64, count = 1 } ]\n"
+			 "[pool.r]\nclasses = [ { size = 64, count = 1 } ]\n"
+			 "[topic.\"*\"]\nuser_header = 500\n[topic.\"a/*\"]\npool = 'p'\n"
+			 "user_header = 24\n[topic.\"a/b/*\"]\nuser_header = 48\n"
+			 "[topic.\"a/b/c\"]\nuser_header = 8\n"
+			 "[topic.\"q\"]\npool = 'q'\nuser_header = 100\n");
+
+	cr_expect_eq(zcpd_config_pool(config, "p")->user_header, 48);
+	cr_expect_eq(zcpd_config_pool(config, "q")->user_header, 200);
+	cr_expect_eq(zcpd_config_pool(config, "r")->user_header, 0);
 }
 
 Test(config, pool_classes_may_be_tables_of_their_own)
@@ -330,6 +358,7 @@ Test(config, printed_configuration_parses_to_the_same_again)
 	expect_round_trip(ONE_POOL
 			  "[pool.\"q \\\"\\\\ \xc3\xa9\"]\nclasses = [ { size = '1GB', count = "
 			  "2 }, { size = '1GiB', count = 3 } ]\n");
+	expect_round_trip(ONE_POOL "[topic.\"a/*\"]\npool = 'p'\nuser_header = 100\n");
 	expect_round_trip(ONE_POOL
 			  "[topic.\"a \\\"quoted\\\\ \xc3\xa9.dotted\"]\ntype = 'T \"x\" \\'\n"
 			  "[topic.\"*\"]\npool = 'p'\nmax_payload = 1000\n[topic.\"a/*\"]\ndepth = "
@@ -347,7 +376,8 @@ Test(config, printed_configuration_shows_what_holds)
 				  "[runtime]\nlog_level = \"info\"              # how much is "
 				  "logged\nidle_timeout = \"10s\""));
 	cr_expect_not_null(strstr(text, "\n[pool.\"p\"]\nclasses = [\n\t{ size = \"64\", "
-					"count = 1 },\n]\n"));
+					"count = 1 },\n]\nalignment = \"64\"\n"
+					"user_header = \"0\"\n"));
 	cr_expect_not_null(strstr(text, "\n[topic.\"a/b\"]\nmax_publishers = 8\n"
 					"max_subscribers = 32\ndepth = 512\nmax_depth = 512\n"));
 	cr_expect_not_null(strstr(text, "\ntimestamps = true\n"));

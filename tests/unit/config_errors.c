@@ -121,6 +121,19 @@ Test(config, values_out_of_range_are_refused)
 		  "2:22: size = 0 is out of range: 1 to 16GiB" },
 		{ "[pool.p]\nclasses = [ { size = 1, count = 16777216 } ]",
 		  "2:33: count = 16777216 is out of range: 1 to 16777215" },
+		{ "[defaults]\nalignment = 8192",
+		  "2:13: alignment = 8192 is out of range: 0 to 4KiB" },
+		{ "[defaults]\nalignment = 96",
+		  "2:13: alignment = 96 is not a power of two, as 64, 128 and 4096 are" },
+		{ "[topic.t]\nalignment = '3KiB'",
+		  "2:13: alignment = \"3KiB\" is not a power of two, as 64, 128 and 4096 are" },
+		{ "[pool.p]\nalignment = 32", "2:13: alignment = 32 is out of range: 64 to 4KiB" },
+		{ "[pool.p]\nalignment = 65",
+		  "2:13: alignment = 65 is not a power of two, as 64, 128 and 4096 are" },
+		{ "[defaults]\nuser_header = 4097",
+		  "2:15: user_header = 4097 is out of range: 0 to 4KiB" },
+		{ "[pool.p]\nuser_header = '1MiB'",
+		  "2:15: user_header = \"1MiB\" is out of range: 0 to 4KiB" },
 		{ "[pool.p]\nclasses = []", "2:11: a pool has 1 to 64 size classes, not 0" },
 		{ "[topic.t]\ntype = ''", "2:8: type has 0 bytes: 1 to 127 are allowed" },
 		{ "[topic.t]\ntype = \"a\\tb\"", "2:8: type holds a control character: remove it" },
@@ -201,6 +214,31 @@ Test(config, missing_keys_and_pools_are_named)
 		{ "[topic.t]\npool = 'cameras'\n[pool.camera]\n"
 		  "classes = [ { size = 1, count = 1 } ]",
 		  "2:8: there is no pool 'cameras'; did you mean 'camera'?" },
+	};
+
+	EXPECT_REFUSED(cases);
+}
+
+Test(config, topic_that_needs_more_than_its_pool_has_is_refused)
+{
+	static const struct refused cases[] = {
+		{ ONE_POOL "[topic.t]\npool = 'p'\nalignment = 128",
+		  "5:13: alignment = 128 is more than pool 'p' has, 64: raise alignment in "
+		  "[pool.\"p\"]" },
+		{ ONE_POOL "alignment = 512\n[topic.\"a/*\"]\nalignment = 1024\n"
+			   "[topic.\"*\"]\npool = 'p'",
+		  "5:13: alignment = 1024 is more than pool 'p' has, 512: raise alignment in "
+		  "[pool.\"p\"]" },
+		{ ONE_POOL "user_header = 63\n[topic.t]\npool = 'p'\nuser_header = 64",
+		  "6:15: user_header = 64 is more than pool 'p' has, 63: raise user_header in "
+		  "[pool.\"p\"]" },
+		/* Set nowhere here: then the pool is. */
+		{ "[defaults]\nalignment = 4096\n" ONE_POOL "[topic.t]\npool = 'p'",
+		  "6:8: alignment = 4096 is more than pool 'p' has, 64: raise alignment in "
+		  "[pool.\"p\"]" },
+		{ ONE_POOL "[topic.\"a/b\"]\npool = 'p'\n[topic.\"a/*\"]\nalignment = 256",
+		  "4:8: alignment = 256 is more than pool 'p' has, 64: raise alignment in "
+		  "[pool.\"p\"]" },
 	};
 
 	EXPECT_REFUSED(cases);

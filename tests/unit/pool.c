@@ -38,7 +38,7 @@ Test(pool, class_sizes_hold_every_chunk)
 
 	for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
 		const struct zcp_class_geometry g = { .payload_size = payloads[i], .n_chunks = 3 };
-		uint64_t stride = zcp_class_stride(g.payload_size);
+		uint64_t stride = zcp_class_stride(&g);
 		size_t chunks_size, data_size;
 
 		cr_assert_eq(zcp_class_sizes(&g, &chunks_size, &data_size), 0);
@@ -60,6 +60,12 @@ Test(pool, impossible_class_is_refused)
 		{ .payload_size = UINT64_MAX, .n_chunks = 1 },
 		{ .payload_size = UINT64_C(1) << 46, .n_chunks = ZCP_CLASS_CHUNKS_MAX },
 		{ .payload_size = UINT64_C(1) << 40, .n_chunks = 64 },
+		{ .payload_size = 64, .n_chunks = 1, .alignment = 1 },
+		{ .payload_size = 64, .n_chunks = 1, .alignment = 32 },
+		{ .payload_size = 64, .n_chunks = 1, .alignment = 192 },
+		{ .payload_size = 64, .n_chunks = 1, .alignment = 8192 },
+		{ .payload_size = 64, .n_chunks = 1, .user_header_size = ZCP_USER_HEADER_MAX + 1 },
+		{ .payload_size = 64, .n_chunks = 1, .user_header_size = UINT32_MAX },
 	};
 	size_t chunks_size = 1, data_size = 1;
 
@@ -91,6 +97,78 @@ Test(pool, chunks_lie_apart_inside_the_region_and_aligned)
 	}
 	cr_assert_eq(((const struct zcp_region_shm *)class->data_region.base)->magic,
 		     ZCP_REGION_MAGIC);
+}
+
+/* Every chunk of a class: in the region, apart from the others, where it was promised. */
+static void check_class(const struct zcp_class_geometry *geometry)
+{
+	struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 1, 0, PAYLOAD, N_CHUNKS);
+	uint32_t room = (geometry->user_header_size + 63) / 64 * 64;
+	const char *begin, *end, *last;
+	struct zcp_testbed other;
+	const struct zcp_class *class;
+
+	options.classes[0] = *geometry;
+	zcp_testbed_init(&other, &options);
+	class = &other.view.pool.classes[0];
+	begin = class->data_region.base;
+	end = begin + class->data_region.size;
+	last = begin + sizeof(struct zcp_region_shm);
+	for (uint32_t i = 0; i < geometry->n_chunks; i++) {
+		struct zcp_chunk chunk;
+
+		cr_assert(zcp_pool_chunk(&other.view.pool, zcp_ref(0, i), &chunk));
+		cr_assert_eq(chunk.header_room, room);
+		cr_assert_geq((const char *)chunk.header - room, last);
+		cr_assert_eq((const char *)chunk.payload, (const char *)(chunk.header + 1));
+		cr_assert_eq((uintptr_t)chunk.payload %
+				     (geometry->alignment ? geometry->alignment : 64),
+			     0);
+		last = (const char *)chunk.payload + geometry->payload_size;
+		cr_assert_leq(last, end);
+		memset((char *)chunk.header - room, 0xa5,
+		       room + sizeof(*chunk.header) + geometry->payload_size);
+	}
+	cr_assert_eq(((const struct zcp_region_shm *)class->data_region.base)->magic,
+		     ZCP_REGION_MAGIC);
+	zcp_testbed_deinit(&other);
+}
+
+Test(pool, every_alignment_and_user_header_has_its_place_in_every_chunk)
+{
+	static const uint64_t payloads[] = { 1, 64, 200, 4032, 4096, 5000 };
+	static const uint32_t user_headers[] = { 0, 1, 64, 65, ZCP_USER_HEADER_MAX };
+
+	for (uint32_t alignment = 0; alignment <= ZCP_ALIGNMENT_MAX;
+	     alignment = alignment ? 2 * alignment : ZCP_ALIGNMENT_MIN)
+		for (size_t p = 0; p < sizeof(payloads) / sizeof(payloads[0]); p++)
+			for (size_t u = 0; u < sizeof(user_headers) / sizeof(user_headers[0]); u++)
+				check_class(&(struct zcp_class_geometry){
+					.payload_size = payloads[p],
+					.n_chunks = N_CHUNKS,
+					.alignment = alignment,
+					.user_header_size = user_headers[u],
+				});
+}
+
+/* Processors fetch two lines at once: nobody pays for an alignment he did not ask for. */
+Test(pool, header_and_first_line_of_the_payload_are_a_pair)
+{
+	static const uint32_t user_headers[] = { 0, 16, 64, 128, 200 };
+
+	for (size_t u = 0; u < sizeof(user_headers) / sizeof(user_headers[0]); u++) {
+		struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 1, 0, PAYLOAD,
+									 N_CHUNKS);
+		struct zcp_testbed other;
+
+		options.classes[0].user_header_size = user_headers[u];
+		zcp_testbed_init(&other, &options);
+		for (uint32_t i = 0; i < N_CHUNKS; i++)
+			cr_assert_eq((uintptr_t)zcp_class_header(&other.view.pool.classes[0], i) %
+					     128,
+				     0);
+		zcp_testbed_deinit(&other);
+	}
 }
 
 Test(pool, one_ref_is_the_same_bytes_at_two_addresses)
@@ -222,25 +300,51 @@ static const struct lie lies[] = {
 	{ "a payload that overflows", UINT64_MAX - 127, UINT64_MAX - 63, 4160, 1, 0 },
 };
 
-Test(pool, geometry_that_lies_is_refused)
+static const struct {
+	struct lie lie;
+	uint32_t alignment, header_room;
+} room_lies[] = {
+	{ { "an alignment that is none", 64, 192, 4224, 4, 0 }, 192, 0 },
+	{ { "an alignment to less than a line", 64, 128, 4160, 4, 0 }, 32, 0 },
+	{ { "an alignment that no mapping keeps", 0, 8192, 8192, 1, 0 }, 8192, 0 },
+	{ { "a first payload that is not aligned", 64, 256, 4224, 4, 0 }, 256, 0 },
+	{ { "payloads that are not aligned", 64, 192, 4352, 4, 0 }, 256, 0 },
+	{ { "a room that is not a line's", 64, 256, 4288, 4, 0 }, 64, 65 },
+	{ { "a room larger than can be", 64, 8192, 4352, 1, 0 }, 64, 4160 },
+	{ { "a room larger than anything", 64, 128, 4160, 1, 0 }, 64, UINT32_MAX - 63 },
+	{ { "rooms that overlap payloads", 64, 128, 4160, 4, 0 }, 64, 64 },
+	{ { "a stride of less than the room", 0, 64, 4160, 4, 0 }, 64, 64 },
+	{ { "a room in the region's header", 64, 192, 128, 4, 0 }, 64, 64 },
+	{ { "a room before the region", 64, 8192, 128, 1, 0 }, 64, 4096 },
+};
+
+static void expect_lie_refused(const struct lie *lie, uint32_t alignment, uint32_t header_room)
 {
 	struct zcp_class_shm *shm = bed.view.pool.classes[0].chunks_region.base;
+	struct zcp_pool pool = { .n_classes = 0 };
+	const char *why = "";
 
-	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
-		struct zcp_pool pool = { .n_classes = 0 };
-		const char *why = "";
+	shm->payload_size = lie->payload_size;
+	shm->stride = lie->stride;
+	shm->payload_offset = lie->payload_offset;
+	shm->n_chunks = lie->n_chunks;
+	shm->class_index = lie->class_index;
+	shm->alignment = alignment;
+	shm->header_room = header_room;
+	cr_expect_eq(zcp_pool_attach(&pool, bed.chunks_fds[0], bed.data_fds[0], ZCP_TESTBED_DOMAIN,
+				     true, &why),
+		     -EPROTO, "%s", lie->what);
+	cr_expect_str_not_empty(why);
+	cr_expect_eq(pool.n_classes, 0);
+}
 
-		shm->payload_size = lies[i].payload_size;
-		shm->stride = lies[i].stride;
-		shm->payload_offset = lies[i].payload_offset;
-		shm->n_chunks = lies[i].n_chunks;
-		shm->class_index = lies[i].class_index;
-		cr_expect_eq(zcp_pool_attach(&pool, bed.chunks_fds[0], bed.data_fds[0],
-					     ZCP_TESTBED_DOMAIN, true, &why),
-			     -EPROTO, "%s", lies[i].what);
-		cr_expect_str_not_empty(why);
-		cr_expect_eq(pool.n_classes, 0);
-	}
+Test(pool, geometry_that_lies_is_refused)
+{
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++)
+		expect_lie_refused(&lies[i], 64, 0);
+	for (size_t i = 0; i < sizeof(room_lies) / sizeof(room_lies[0]); i++)
+		expect_lie_refused(&room_lies[i].lie, room_lies[i].alignment,
+				   room_lies[i].header_room);
 }
 
 Test(pool, more_chunks_than_a_ref_can_name_are_refused)
@@ -260,6 +364,7 @@ Test(pool, more_chunks_than_a_ref_can_name_are_refused)
 		     0);
 	shm = chunks.base;
 	shm->n_chunks = n_chunks;
+	shm->alignment = 64;
 	shm->stride = 64;
 	shm->payload_offset = 4160;
 	zcp_region_publish(&data, ZCP_REGION_DATA, ZCP_TESTBED_DOMAIN, 1);
@@ -294,6 +399,17 @@ Test(pool, geometry_to_the_last_byte_is_accepted)
 	memset(chunk.payload, 0xa5, 64);
 	zcp_test_store(&chunk.descriptor->seq, 1);
 	zcp_pool_deinit(&pool);
+
+	shm->payload_offset = 192;
+	shm->stride = 192;
+	shm->header_room = 64;
+	shm->n_chunks = 42;
+	cr_assert_eq(zcp_pool_attach(&pool, bed.chunks_fds[0], bed.data_fds[0], ZCP_TESTBED_DOMAIN,
+				     true, &why),
+		     0);
+	cr_assert(zcp_pool_chunk(&pool, zcp_ref(0, 41), &chunk));
+	memset((char *)chunk.header - 64, 0xa5, 64 + sizeof(*chunk.header) + 64);
+	zcp_pool_deinit(&pool);
 }
 
 Test(pool, geometry_that_changes_after_attach_changes_nothing)
@@ -306,8 +422,10 @@ Test(pool, geometry_that_changes_after_attach_changes_nothing)
 	shm->stride = 1 << 30;
 	shm->payload_offset = 1 << 30;
 	shm->payload_size = 1 << 30;
+	shm->header_room = 4096;
 	cr_assert(zcp_pool_chunk(&bed.view.pool, zcp_ref(0, 1), &after));
 	cr_assert_eq(before.payload, after.payload);
+	cr_assert_eq(before.header_room, after.header_room);
 	cr_assert_eq(before.payload_size, after.payload_size);
 	cr_assert_not(zcp_pool_chunk(&bed.view.pool, zcp_ref(0, N_CHUNKS), &after));
 }

@@ -26,6 +26,29 @@ Test(reader, message_is_what_was_published)
 	assert_empty();
 }
 
+Test(reader, user_header_stands_before_the_message)
+{
+	struct zcp_reader_message m;
+	char *user_header;
+
+	writers[0].options.user_header_size = USER_HEADER;
+	(void)publish_large();
+	m = take();
+	cr_assert_eq(m.user_header_size, USER_HEADER);
+	user_header = zcp_chunk_user_header(&m.chunk, m.user_header_size);
+	cr_assert_eq((char *)m.chunk.header - user_header, 128);
+	cr_assert_eq((uintptr_t)user_header % 64, 0);
+	release(&m);
+
+	/* A message without one. */
+	writers[0].options.user_header_size = 0;
+	(void)publish_large();
+	m = take();
+	cr_assert_eq(m.user_header_size, 0);
+	cr_assert_null(zcp_chunk_user_header(&m.chunk, m.user_header_size));
+	release(&m);
+}
+
 Test(reader, publishers_take_turns)
 {
 	for (int i = 0; i < 3; i++)

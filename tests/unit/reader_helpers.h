@@ -14,6 +14,9 @@
 #include "tests/support/testbed.h"
 
 #define PAYLOAD 64
+#define LARGE_PAYLOAD 500
+/* The larger payloads have room for one. */
+#define USER_HEADER 100
 #define N_PUBLISHERS 3
 #define N_CHUNKS 64
 #define MAX_HELD 8
@@ -30,7 +33,11 @@ static inline void setup(void)
 	struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(N_PUBLISHERS, 2, DEPTH_LOG2,
 								 PAYLOAD, N_CHUNKS);
 
-	options.classes[1] = (struct zcp_class_geometry){ .payload_size = 500, .n_chunks = 4 };
+	options.classes[1] = (struct zcp_class_geometry){
+		.payload_size = LARGE_PAYLOAD,
+		.n_chunks = 4,
+		.user_header_size = USER_HEADER,
+	};
 	zcp_testbed_init(&bed, &options);
 	subscriber = (struct zcp_reader_options){
 		.slot = 1,
@@ -68,6 +75,15 @@ static inline uint32_t publish_from(uint32_t publisher)
 	cr_assert_eq(zcp_writer_loan(&writers[publisher], PAYLOAD, &ref), 0);
 	zcp_test_fill(chunk_of(ref).payload, PAYLOAD, publisher, writers[publisher].next_seq);
 	cr_assert_eq(zcp_writer_publish(&writers[publisher], ref, PAYLOAD, 0), 0);
+	return ref;
+}
+
+static inline uint32_t publish_large(void)
+{
+	uint32_t ref = 0;
+
+	cr_assert_eq(zcp_writer_loan(&writers[0], LARGE_PAYLOAD, &ref), 0);
+	cr_assert_eq(zcp_writer_publish(&writers[0], ref, LARGE_PAYLOAD, 0), 0);
 	return ref;
 }
 

@@ -99,6 +99,32 @@ Test(reader_lies, payload_larger_than_its_chunk_is_lost)
 	}
 }
 
+Test(reader_lies, user_header_larger_than_its_room_is_lost)
+{
+	static const uint32_t sizes[] = { 129, 65536, UINT32_MAX };
+	uint32_t room = zcp_user_header_room(USER_HEADER);
+	struct zcp_reader_message m;
+	struct zcp_chunk chunk;
+
+	for (uint64_t i = 0; i < 3; i++) {
+		chunk = chunk_of(publish_large());
+		zcp_test_store(&chunk.header->user_header_size, sizes[i]);
+		assert_one_lost_and_the_next_fine(2 * i + 2);
+		cr_assert_eq(zcp_testbed_n_busy(&bed), 0);
+	}
+	/* A chunk without room for any. */
+	chunk = chunk_of(publish_from(0));
+	zcp_test_store(&chunk.header->user_header_size, 1);
+	assert_one_lost_and_the_next_fine(8);
+	/* All of the room. */
+	chunk = chunk_of(publish_large());
+	zcp_test_store(&chunk.header->user_header_size, room);
+	m = take();
+	cr_assert_eq(m.n_lost, 0);
+	cr_assert_eq(m.user_header_size, room);
+	release(&m);
+}
+
 Test(reader_lies, slots_full_of_nonsense_do_no_harm)
 {
 	uint32_t random = 1;
@@ -160,7 +186,6 @@ Test(reader_lies, used_publishers_that_lie_do_no_harm)
 static uint32_t publish_unmapped(struct zcp_testbed_view *view)
 {
 	const char *why;
-	uint32_t ref = 0;
 
 	zcp_testbed_attach(&bed, view, false);
 	zcp_pool_deinit(&view->pool);
@@ -169,9 +194,7 @@ static uint32_t publish_unmapped(struct zcp_testbed_view *view)
 		     0);
 	zcp_reader_deinit(&reader);
 	zcp_testbed_reader(view, &subscriber, &reader);
-	cr_assert_eq(zcp_writer_loan(&writers[0], 500, &ref), 0);
-	cr_assert_eq(zcp_writer_publish(&writers[0], ref, 500, 0), 0);
-	return ref;
+	return publish_large();
 }
 
 Test(reader_lies, message_in_a_class_that_is_not_mapped_stays_until_it_is)
@@ -191,7 +214,7 @@ Test(reader_lies, message_in_a_class_that_is_not_mapped_stays_until_it_is)
 		     0);
 	m = take();
 	cr_assert_eq(m.ref, ref);
-	cr_assert_eq(m.size, 500);
+	cr_assert_eq(m.size, LARGE_PAYLOAD);
 	cr_assert_eq(m.seq, 1);
 	cr_assert_eq(m.n_lost, 0);
 	release(&m);

@@ -114,6 +114,18 @@ Test(writer, loan_falls_through_to_the_next_class)
 	cr_assert_eq(zcp_ref_class(loan(1)), 0);
 }
 
+Test(writer, class_without_room_for_the_user_header_is_refused)
+{
+	struct zcp_writer_options options = writer.options;
+	struct zcp_writer other;
+
+	options.user_header_size = 1;
+	cr_assert_eq(zcp_writer_init(&other, &bed.view.topic, &bed.view.pool, &bed.view.signals,
+				     &options),
+		     -EPROTO);
+	cr_assert_null(other.lanes);
+}
+
 Test(writer, loan_that_no_class_fits_is_too_large)
 {
 	uint32_t ref = 77;
