@@ -307,7 +307,7 @@ static void nothing_is_torn_lost_or_stuck(void)
 	for (int i = 0; i < N_ACTORS; i++)
 		zcp_test_kill(&actors[i].child);
 	for (int i = 0; i < N_TOPICS; i++) {
-		char topic[16];
+		char topic[32];
 
 		(void)snprintf(topic, sizeof(topic), "storm/%d", i);
 		while (zcp_test_ask(node, topic) == 0)
