@@ -167,8 +167,8 @@ static struct target aim_at(struct vandal *vandal)
 {
 	const struct zcp_topic *topic = &vandal->publisher->endpoint.topic;
 	const struct zcp_pool *pool = &vandal->publisher->endpoint.pool;
-	const struct zcp_class *class = &pool->classes[zcp_test_random(&vandal->seed) %
-						       pool->n_classes];
+	const struct zcp_class *class =
+		&pool->classes[zcp_test_random(&vandal->seed) % pool->n_classes];
 	enum aim aim = vandal->aim;
 
 	if (aim == EVERYTHING && zcp_test_random(&vandal->seed) % 4 == 0)
@@ -178,8 +178,8 @@ static struct target aim_at(struct vandal *vandal)
 	switch (aim) {
 	case LANES:
 		return (struct target){ topic->lanes,
-					topic->region.size -
-						(size_t)(topic->lanes - (char *)topic->region.base) };
+					topic->region.size - (size_t)(topic->lanes -
+								      (char *)topic->region.base) };
 	case DESCRIPTORS:
 		/* Where there are any in use. */
 		return (struct target){ class->chunks_region.base,
@@ -275,10 +275,9 @@ static void check_aim(enum aim aim)
 	zcp_test_runtime_start(&runtime, NULL);
 	node = zcp_test_node();
 	for (uint32_t i = 0; i < N_ACTORS; i++) {
-		actors[i] = (struct actor){ .number = i,
-					    .seed = i + 1,
-					    .shared = vandal.shared,
-					    .seen_ns = zcp_now_ns() };
+		actors[i] = (struct actor){
+			.number = i, .seed = i + 1, .shared = vandal.shared, .seen_ns = zcp_now_ns()
+		};
 		zcp_test_fork(&actors[i].child, act, &actors[i]);
 	}
 	/* Who comes later finds headers that are not zcp's, and is refused. */

@@ -5,7 +5,9 @@
  * it and when it gives it back, and every number; none of them stands still; and in the end
  * the audit is clean and the domain as large as it was in the beginning.
  *
- * Lasts ZCP_STORM_SECONDS, 60 where that is not set.
+ * And the same with processes that are stopped wherever they are, and go on a while later.
+ *
+ * The kills last ZCP_STORM_SECONDS, 60 where that is not set, and the stops a quarter of it.
  */
 #include <dirent.h>
 #include <sched.h>
@@ -35,6 +37,7 @@
 /* Messages of a publisher between two rests, and how long it rests. */
 #define BURST 20
 #define REST_NS 1000000
+#define STOP_MAX_NS UINT64_C(2000000000)
 /* Without progress for so long, an actor stands still. */
 #define STALL_NS UINT64_C(20000000000)
 
@@ -56,7 +59,11 @@ struct actor {
 	uint32_t number;
 	uint32_t seed;
 	struct progress *progress;
+	/* subscribers: whether their publishers wait for some of them */
+	bool some_block;
 	struct zcp_test_child child;
+	/* when it was stopped; 0: it runs */
+	uint64_t stopped_ns;
 	uint64_t seen;
 	uint64_t seen_ns;
 };
@@ -143,7 +150,7 @@ static void subscribe_to(struct actor *actor, struct zcp_node *node, const char 
 	struct zcp_subscriber *subscriber;
 	uint64_t n = 0;
 	uint32_t n_held = 0;
-	bool blocks = actor->number % 3 == 0;
+	bool blocks = actor->some_block && actor->number % 3 == 0;
 
 	options.depth = 8;
 	options.held = HELD;
@@ -201,6 +208,8 @@ static void watch(struct actor *actors)
 		struct actor *actor = &actors[i];
 		uint64_t n = zcp_test_load(&actor->progress->n[i]), now = zcp_now_ns();
 
+		if (actor->stopped_ns)
+			continue;
 		ZCP_CHECK(!zcp_test_ends(actor->child.pidfd, 0));
 		if (n != actor->seen) {
 			actor->seen = n;
@@ -283,7 +292,46 @@ static void storm(struct actor *actors, pid_t runtime_pid, struct zcp_node *node
 	ZCP_CHECK(memory_of(runtime_pid) <= memory + memory / 4);
 }
 
-static void nothing_is_torn_lost_or_stuck(void)
+/* For up to two seconds each; several at a time. */
+static void stop_and_go(struct actor *actors, pid_t runtime_pid, struct zcp_node *node)
+{
+	uint64_t start = zcp_now_ns(), end = start + seconds() * 1000000000 / 4, next = start;
+	uint64_t n_stopped = 0;
+	uint32_t seed = 815;
+
+	(void)runtime_pid;
+	while (zcp_now_ns() < end) {
+		struct actor *actor = &actors[zcp_test_random(&seed) % N_ACTORS];
+
+		next += KILL_PERIOD_NS;
+		sleep_until(next);
+		for (int i = 0; i < N_ACTORS; i++) {
+			if (actors[i].stopped_ns == 0 ||
+			    (&actors[i] != actor &&
+			     zcp_now_ns() - actors[i].stopped_ns < STOP_MAX_NS))
+				continue;
+			zcp_test_continue(&actors[i].child);
+			actors[i].stopped_ns = 0;
+			actors[i].seen_ns = zcp_now_ns();
+		}
+		watch(actors);
+		if (zcp_test_random(&seed) % 2) {
+			zcp_test_stop(&actor->child);
+			actor->stopped_ns = zcp_now_ns();
+			n_stopped++;
+		}
+		/* Who joins on a topic with a publisher that is stopped gets in all the same. */
+		if (n_stopped % 10 == 0)
+			zcp_subscriber_close(zcp_test_subscriber(node, "storm/2", 4, 1, 0));
+	}
+	for (int i = 0; i < N_ACTORS; i++)
+		if (actors[i].stopped_ns)
+			zcp_test_continue(&actors[i].child);
+	(void)printf("%llu stopped\n", (unsigned long long)n_stopped);
+}
+
+static void weather(bool some_block,
+		    void (*run)(struct actor *actors, pid_t runtime_pid, struct zcp_node *node))
 {
 	struct zcp_test_runtime runtime;
 	struct actor actors[N_ACTORS];
@@ -299,10 +347,12 @@ static void nothing_is_torn_lost_or_stuck(void)
 	node = zcp_test_node();
 	n_fds = zcp_test_n_fds(runtime.pid);
 	for (uint32_t i = 0; i < N_ACTORS; i++) {
-		actors[i] = (struct actor){ .number = i, .seed = i + 1, .progress = progress };
+		actors[i] = (struct actor){
+			.number = i, .seed = i + 1, .progress = progress, .some_block = some_block
+		};
 		begin(&actors[i]);
 	}
-	storm(actors, runtime.pid, node);
+	run(actors, runtime.pid, node);
 	(void)zcp_test_audit(node);
 	for (int i = 0; i < N_ACTORS; i++)
 		zcp_test_kill(&actors[i].child);
@@ -319,8 +369,20 @@ static void nothing_is_torn_lost_or_stuck(void)
 	zcp_test_runtime_stop(&runtime);
 }
 
+static void killed_at_random(void)
+{
+	weather(true, storm);
+}
+
+/* Whoever is stopped would hold up those who wait for it: nobody does. */
+static void stopped_at_random(void)
+{
+	weather(false, stop_and_go);
+}
+
 static const struct zcp_test_case cases[] = {
-	ZCP_TEST_CASE(nothing_is_torn_lost_or_stuck),
+	ZCP_TEST_CASE(killed_at_random),
+	ZCP_TEST_CASE(stopped_at_random),
 };
 
 int main(int argc, char **argv)
