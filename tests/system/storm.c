@@ -268,7 +268,7 @@ static void sleep_until(uint64_t ns)
 static void storm(struct actor *actors, pid_t runtime_pid, struct zcp_node *node)
 {
 	uint64_t start = zcp_now_ns(), end = start + seconds() * 1000000000, next = start;
-	uint64_t memory = 0, n_killed = 0;
+	uint64_t memory = 0, n_killed = 0, n_messages = 0;
 	uint32_t seed = 4711;
 
 	while (zcp_now_ns() < end) {
@@ -278,6 +278,7 @@ static void storm(struct actor *actors, pid_t runtime_pid, struct zcp_node *node
 		sleep_until(next);
 		watch(actors);
 		zcp_test_kill(&victim->child);
+		n_messages += zcp_test_load(&victim->progress->n[victim->number]);
 		begin(victim);
 		n_killed++;
 		if (n_killed % 50 == 0)
@@ -285,9 +286,10 @@ static void storm(struct actor *actors, pid_t runtime_pid, struct zcp_node *node
 		if (memory == 0 && zcp_now_ns() - start > (end - start) / 6)
 			memory = memory_of(runtime_pid);
 	}
-	(void)printf("%llu killed; %.1f MiB after a sixth of the time, %.1f in the end\n",
-		     (unsigned long long)n_killed, (double)memory / (1 << 20),
-		     (double)memory_of(runtime_pid) / (1 << 20));
+	(void)printf("%llu killed, after %llu messages sent or taken; %.1f MiB after a sixth of "
+		     "the time, %.1f in the end\n",
+		     (unsigned long long)n_killed, (unsigned long long)n_messages,
+		     (double)memory / (1 << 20), (double)memory_of(runtime_pid) / (1 << 20));
 	/* Which chunks are used at once is a matter of chance; what leaks is lost each time. */
 	ZCP_CHECK(memory_of(runtime_pid) <= memory + memory / 4);
 }
