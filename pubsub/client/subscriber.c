@@ -225,11 +225,7 @@ void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber, zcp_on_sample_f
 
 unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber)
 {
-	if (!zcp_process_is(subscriber->endpoint.process))
-		return 0;
-	/* Relaxed: a count, which may be old the next moment anyhow. */
-	return (unsigned int)__builtin_popcountll(atomic_load_explicit(
-		&subscriber->endpoint.topic.shm->publishers, memory_order_relaxed));
+	return zcp_endpoint_n_others(&subscriber->endpoint);
 }
 
 void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken, uint64_t *lost)
