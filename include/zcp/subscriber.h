@@ -205,6 +205,16 @@ ZCP_API void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber, zcp_on_
 /** How many publishers the topic has now. Wait-free; 0 for a handle inherited over fork(). */
 ZCP_API unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber);
 
+/**
+ * Waits until the topic has at least `n` publishers.
+ *
+ * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
+ *
+ * @return 0, -ETIMEDOUT, -EINTR (a signal handler ran), -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber,
+							unsigned int n, int64_t timeout_ns);
+
 /** Messages taken, and messages lost since the subscriber was opened. Wait-free. */
 ZCP_API void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken,
 				   uint64_t *lost);

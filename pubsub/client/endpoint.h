@@ -63,7 +63,10 @@ static inline enum zcp_member_kind zcp_endpoint_others(const struct zcp_endpoint
 /* How many of those there are; 0 for a handle inherited over fork(). */
 unsigned int zcp_endpoint_n_others(const struct zcp_endpoint *endpoint);
 
-/* Waits until there are at least `n` of them. Returns as zcp_publisher_wait_subscribers(). */
+/*
+ * Waits until there are at least `n` of them. Returns as zcp_publisher_wait_subscribers() and
+ * zcp_subscriber_wait_publishers().
+ */
 __attribute__((warn_unused_result)) int
 zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n, int64_t timeout_ns);
 

@@ -228,6 +228,12 @@ unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber
 	return zcp_endpoint_n_others(&subscriber->endpoint);
 }
 
+int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber, unsigned int n,
+				   int64_t timeout_ns)
+{
+	return zcp_endpoint_wait_others(&subscriber->endpoint, n, timeout_ns);
+}
+
 void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken, uint64_t *lost)
 {
 	*taken = subscriber->reader.n_taken;

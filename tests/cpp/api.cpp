@@ -117,6 +117,7 @@ void check_rest(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subscr
 
 	check_ok(zcp_publisher_wait_subscribers(publisher, 1, 10 * second), node, "wait");
 	CHECK(zcp_publisher_n_subscribers(publisher) == 1);
+	check_ok(zcp_subscriber_wait_publishers(subscriber, 1, 10 * second), node, "wait");
 	CHECK(zcp_subscriber_n_publishers(subscriber) == 1);
 	CHECK(std::string(zcp_node_name(node)) == "cpp-test");
 

@@ -271,6 +271,7 @@ static void check_dead(struct handles *handles)
 	ZCP_CHECK(zcp_publisher_send(handles->publisher, "x", 1) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_publisher_wait_subscribers(handles->publisher, 1, 0) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_publisher_n_subscribers(handles->publisher) == 0);
+	ZCP_CHECK(zcp_subscriber_wait_publishers(handles->subscriber, 1, 0) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_subscriber_take(handles->subscriber, &sample) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_sample_release(&handles->sample) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_subscriber_n_publishers(handles->subscriber) == 0);
