@@ -196,6 +196,23 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_latest(struct zcp_subscriber *subscriber
 ZCP_API int zcp_sample_release(struct zcp_sample *sample);
 
 /**
+ * The name of the node that published a sample, while that is held: in a callback for samples,
+ * or before zcp_sample_release(). It is there as long as no other publisher has got the place
+ * that its publisher had in the topic, also when that has gone.
+ *
+ * @param name  receives the name with its terminating zero; ZCP_NODE_NAME_MAX + 1 bytes hold
+ *              every name; control characters come as '?'
+ * @param size  bytes of `name`
+ *
+ * Wait-free, no system call; any thread of the process, as long as the subscriber is open.
+ *
+ * @return 0; -ENOENT: its publisher has gone and another has its place; -ENAMETOOLONG: `size`
+ *   is too small; -EINVAL (it was never taken, or given back); -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name,
+						   size_t size);
+
+/**
  * Has `on_sample` called by zcp_node_dispatch() for each message; NULL ends that. A
  * sample that must outlive its callback is taken with zcp_subscriber_take() instead.
  */

@@ -234,6 +234,25 @@ int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber, unsigned i
 	return zcp_endpoint_wait_others(&subscriber->endpoint, n, timeout_ns);
 }
 
+int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name, size_t size)
+{
+	const struct zcp_subscriber *subscriber =
+		(const struct zcp_subscriber *)(uintptr_t)sample->reserved[SAMPLE_SUBSCRIBER];
+	struct zcp_member member;
+
+	if (!sample->data || !subscriber)
+		return -EINVAL;
+	if (!zcp_process_is(subscriber->endpoint.process))
+		return -EOWNERDEAD;
+	if (!zcp_member_find(&subscriber->endpoint.topic, ZCP_MEMBER_PUBLISHER,
+			     sample->publisher_id, &member))
+		return -ENOENT;
+	if (strlen(member.node) >= size)
+		return -ENAMETOOLONG;
+	(void)strcpy(name, member.node);
+	return 0;
+}
+
 void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken, uint64_t *lost)
 {
 	*taken = subscriber->reader.n_taken;

@@ -87,6 +87,7 @@ void check_take(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subscr
 	const std::string text = "copied";
 	zcp_sample sample = ZCP_SAMPLE_INIT;
 	std::uint64_t taken = 0, lost = 1;
+	char name[ZCP_NODE_NAME_MAX + 1];
 
 	CHECK(zcp_subscriber_take(subscriber, &sample) == -EAGAIN);
 	CHECK(zcp_node_wait(node, 0) == -ETIMEDOUT);
@@ -96,6 +97,8 @@ void check_take(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subscr
 	CHECK(std::string(static_cast<const char *>(sample.data), sample.size) == text);
 	CHECK(sample.sequence == 2 && sample.lost == 0);
 	CHECK(sample.publisher_id == zcp_publisher_id(publisher));
+	check_ok(zcp_sample_publisher_name(&sample, name, sizeof(name)), node, "publisher_name");
+	CHECK(std::string(name) == "cpp-test");
 	CHECK(zcp_sample_release(&sample) == 0);
 	CHECK(!sample.data);
 

@@ -252,6 +252,7 @@ static void check_dead(struct handles *handles)
 	struct zcp_sample sample = ZCP_SAMPLE_INIT;
 	struct zcp_loan loan = ZCP_LOAN_INIT;
 	uint64_t taken, lost;
+	char name[ZCP_NODE_NAME_MAX + 1];
 
 	zcp_subscriber_on_sample(handles->subscriber, never, NULL);
 	ZCP_CHECK(zcp_publisher_open(&publisher, handles->node, TOPIC, NULL) == -EOWNERDEAD);
@@ -272,6 +273,7 @@ static void check_dead(struct handles *handles)
 	ZCP_CHECK(zcp_publisher_wait_subscribers(handles->publisher, 1, 0) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_publisher_n_subscribers(handles->publisher) == 0);
 	ZCP_CHECK(zcp_subscriber_wait_publishers(handles->subscriber, 1, 0) == -EOWNERDEAD);
+	ZCP_CHECK(zcp_sample_publisher_name(&handles->sample, name, sizeof(name)) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_subscriber_take(handles->subscriber, &sample) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_sample_release(&handles->sample) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_subscriber_n_publishers(handles->subscriber) == 0);
