@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <zcp/export.h>
+#include <zcp/match.h>
 #include <zcp/node.h>
 #include <zcp/type.h>
 
@@ -231,6 +232,20 @@ ZCP_API unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *su
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber,
 							unsigned int n, int64_t timeout_ns);
+
+/**
+ * Has `on_match` called by zcp_node_dispatch() for every publisher that the topic has now, on
+ * the next dispatch, and for each that joins or leaves later; NULL ends that. Set anew, it
+ * begins anew. The first samples of a publisher may come before the callback that says it has
+ * joined, and those that it left in the queue come after the one that says it has left. A
+ * publisher that was there only between two dispatches may be left out.
+ *
+ * The runtime tells who comes and goes: once that is gone nobody does. Does not block.
+ *
+ * @return 0, -ENOMEM, -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_on_match(struct zcp_subscriber *subscriber,
+						 zcp_on_match_fn on_match, void *user);
 
 /** Messages taken, and messages lost since the subscriber was opened. Wait-free. */
 ZCP_API void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken,

@@ -93,6 +93,7 @@ void zcp_endpoint_deinit(struct zcp_endpoint *endpoint)
 {
 	if (zcp_process_is(endpoint->process) && endpoint->node->socket >= 0)
 		send_close(endpoint->node, endpoint->id);
+	zcp_watch_deinit(endpoint);
 	zcp_topic_deinit(&endpoint->topic);
 	zcp_pool_deinit(&endpoint->pool);
 	zcp_backlog_deinit(&endpoint->backlog);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "pubsub/client/node.h"
+#include "pubsub/client/watch.h"
 #include "pubsub/shm/backlog.h"
 #include "pubsub/shm/members.h"
 #include "pubsub/shm/pool.h"
@@ -30,6 +31,8 @@ struct zcp_endpoint {
 	struct zcp_backlog backlog;
 	/* size classes that were asked for, and that the pool does not have */
 	uint64_t absent;
+	/* who is told of those at the other end */
+	struct zcp_watch watch;
 	/* the topic's */
 	char name[ZCP_TOPIC_SIZE];
 };

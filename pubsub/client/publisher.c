@@ -303,6 +303,14 @@ int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher, unsigned int
 	return zcp_endpoint_wait_others(&publisher->endpoint, n, timeout_ns);
 }
 
+int zcp_publisher_on_match(struct zcp_publisher *publisher, zcp_on_match_fn on_match, void *user)
+{
+	if (!zcp_process_is(publisher->endpoint.process))
+		return -EOWNERDEAD;
+	return zcp_watch_set(&publisher->endpoint, &publisher->writer.slot->watches, on_match,
+			     user);
+}
+
 uint64_t zcp_publisher_id(const struct zcp_publisher *publisher)
 {
 	return publisher->endpoint.id;

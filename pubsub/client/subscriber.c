@@ -234,6 +234,14 @@ int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber, unsigned i
 	return zcp_endpoint_wait_others(&subscriber->endpoint, n, timeout_ns);
 }
 
+int zcp_subscriber_on_match(struct zcp_subscriber *subscriber, zcp_on_match_fn on_match, void *user)
+{
+	if (!zcp_process_is(subscriber->endpoint.process))
+		return -EOWNERDEAD;
+	return zcp_watch_set(&subscriber->endpoint, &subscriber->reader.slot->watches, on_match,
+			     user);
+}
+
 int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name, size_t size)
 {
 	const struct zcp_subscriber *subscriber =
