@@ -14,6 +14,7 @@
 #include "cli/node.h"
 #include "cli/output.h"
 #include "cli/stop.h"
+#include "cli/utf8.h"
 #include "pubsub/util.h"
 
 #define BYTES_DEFAULT 64
@@ -143,13 +144,33 @@ static int check(const struct echo_options *options)
 	return CLI_OPTIONS_RUN;
 }
 
+/* It comes from another program. */
+static void print_name(struct cli_output *output, const char *name)
+{
+	uint32_t character;
+
+	cli_output_printf(output, " (");
+	while ((character = cli_utf8_next(&name)) != 0) {
+		char bytes[CLI_UTF8_SIZE];
+
+		if (cli_utf8_is_control(character))
+			character = '?';
+		cli_output_write(output, bytes, cli_utf8_encode(character, bytes));
+	}
+	cli_output_printf(output, ")");
+}
+
 static void print_readable(struct echo *echo, const struct zcp_sample *sample)
 {
 	struct cli_output *output = &echo->output;
 	size_t shown = sample->size < echo->options->bytes ? sample->size : echo->options->bytes;
+	char node[ZCP_NODE_NAME_MAX + 1];
 
-	cli_output_printf(output, "message %" PRIu64 "  publisher %" PRIu64 "  %zu bytes",
-			  sample->sequence, sample->publisher_id, sample->size);
+	cli_output_printf(output, "message %" PRIu64 "  publisher %" PRIu64, sample->sequence,
+			  sample->publisher_id);
+	if (zcp_sample_publisher_name(sample, node, sizeof(node)) == 0)
+		print_name(output, node);
+	cli_output_printf(output, "  %zu bytes", sample->size);
 	if (sample->publish_time_ns > 0)
 		cli_output_printf(output, "  age %.1f us",
 				  (double)(int64_t)(zcp_now_ns() - sample->publish_time_ns) / 1e3);

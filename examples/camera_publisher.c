@@ -30,6 +30,15 @@ static const char usage[] =
 	"\n"
 	"for example: camera_publisher --rate 30 --duration 10\n";
 
+/* Somebody has begun to watch, or has ended. */
+static void on_viewer(const struct zcp_match *match, void *user)
+{
+	(void)user;
+	printf("%s (pid %u) has %s\n", match->node, match->pid,
+	       match->change == ZCP_MATCH_JOINED ? "joined" : "left");
+	(void)fflush(stdout);
+}
+
 /* One frame: loan a chunk, draw into it, publish it. */
 static int send_frame(struct camera *camera)
 {
@@ -61,6 +70,9 @@ static int run(struct camera *camera)
 		if (r)
 			return r;
 		sent_print(&camera->sent, zcp_publisher_n_subscribers(camera->publisher));
+		r = zcp_node_dispatch(camera->node, 0);
+		if (r < 0 && r != -ETIMEDOUT && r != -EINTR)
+			return example_failed(camera->node, "dispatch", "", r);
 
 		next_ns += period_ns;
 		now_ns = example_now_ns();
@@ -96,6 +108,12 @@ int main(int argc, char **argv)
 	r = zcp_publisher_open(&camera.publisher, node, options.topic, &publisher_options);
 	if (r < 0)
 		return example_failed(node, "publish on", options.topic, r);
+
+	if (!options.summary) {
+		r = zcp_publisher_on_match(camera.publisher, on_viewer, NULL);
+		if (r < 0)
+			return example_failed(node, "watch", options.topic, r);
+	}
 
 	r = example_wait_subscribers(node, camera.publisher, &options);
 	if (r == 0)

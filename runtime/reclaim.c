@@ -7,11 +7,13 @@
  */
 #include "runtime/reclaim.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/lane.h"
+#include "pubsub/shm/members.h"
 #include "runtime/history.h"
 #include "runtime/log.h"
 
@@ -30,23 +32,59 @@ static void set_active(struct zcpd_topic *topic, uint32_t slot, bool active)
 			      memory_order_release);
 }
 
-void zcpd_members_announce(struct zcpd_topic *topic)
+/* A node that sleeps, or polls, looks again. */
+static void wake_node(const struct zcp_signals *signals, const int *signal_fds, uint32_t signal)
+{
+	if (signal >= signals->n_signals)
+		return;
+	zcp_signal_wake(&signals->signals[signal]);
+	if (signal_fds[signal] >= 0)
+		/* One that is full is awake. */
+		(void)eventfd_write(signal_fds[signal], 1);
+}
+
+/* After a change of publishers or subscribers: those who wait for one look again. */
+static void bump_changes(struct zcpd_topic *topic)
+{
+	_Atomic uint32_t *changes = &topic->view.shm->changes;
+
+	/* CHANGES-R1 pairs with CHANGES-A1, of those who wait and those who watch. */
+	(void)atomic_fetch_add_explicit(changes, 1, memory_order_release);
+	zcp_futex_wake_all(changes);
+	/* Full: the change before our look at `watches`, against a watcher's before its sleep. */
+	zcp_fence_full();
+}
+
+void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
+			   const int *signal_fds)
 {
 	struct zcp_topic_shm *shm = topic->view.shm;
-	uint32_t n = 0;
 
-	/* Relaxed: our own words. */
 	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
-		n += (uint32_t)__builtin_popcountll(
-			atomic_load_explicit(&shm->active[w], memory_order_relaxed));
-	/*
-	 * MEMBERS-R1 pairs with MEMBERS-A1 in zcp_publisher_n_subscribers(): next_seq was read
-	 * before whoever waits can go on.
-	 */
-	atomic_store_explicit(&shm->n_subscribers, n, memory_order_release);
-	/* CHANGES-R1 pairs with CHANGES-A1 in zcp_publisher_wait_subscribers(). */
-	(void)atomic_fetch_add_explicit(&shm->changes, 1, memory_order_release);
-	zcp_futex_wake_all(&shm->changes);
+		/*
+		 * Relaxed: our own word. MEMBERS-R1 pairs with MEMBERS-A1 in members.c: next_seq
+		 * was read before whoever waits can go on.
+		 */
+		atomic_store_explicit(&shm->announced[w],
+				      atomic_load_explicit(&shm->active[w], memory_order_relaxed),
+				      memory_order_release);
+	bump_changes(topic);
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		/* Relaxed: the fence has ordered it. */
+		if (topic->publishers[p] &&
+		    atomic_load_explicit(&topic->view.publishers[p].watches, memory_order_relaxed))
+			wake_node(signals, signal_fds, topic->publishers[p]->signal);
+}
+
+static void announce_publishers(struct zcpd_topic *topic, const struct zcp_signals *signals,
+				const int *signal_fds)
+{
+	bump_changes(topic);
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		/* Relaxed, as above. */
+		if (topic->subscribers[s] &&
+		    atomic_load_explicit(&topic->view.subscribers[s].watches, memory_order_relaxed))
+			wake_node(signals, signal_fds, topic->subscribers[s]->signal);
 }
 
 static void settle_start(struct zcpd_grace *grace, const struct zcpd_topic *topic, uint32_t p)
@@ -98,30 +136,41 @@ static void set_publisher(struct zcpd_topic *topic, uint32_t slot, bool present)
 	uint64_t bit = UINT64_C(1) << slot;
 	uint64_t now = atomic_load_explicit(&shm->publishers, memory_order_relaxed);
 
-	/* Relaxed: counts for people, and the subscribers' first look is made by the slots. */
+	/* PUBLISHERS-R1 pairs with PUBLISHERS-A1 in members.c: the slot is written. */
 	atomic_store_explicit(&shm->publishers, present ? now | bit : now & ~bit,
-			      memory_order_relaxed);
+			      memory_order_release);
 	if (present)
 		atomic_store_explicit(&shm->used,
 				      atomic_load_explicit(&shm->used, memory_order_relaxed) | bit,
 				      memory_order_relaxed);
 }
 
-void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher)
+static void write_member(struct zcpd_topic *topic, const struct zcpd_endpoint *endpoint)
+{
+	struct zcp_member member = { .id = endpoint->id, .pid = endpoint->pid };
+
+	(void)snprintf(member.node, sizeof(member.node), "%s", endpoint->node);
+	zcp_member_write(&topic->view,
+			 endpoint->is_publisher ? ZCP_MEMBER_PUBLISHER : ZCP_MEMBER_SUBSCRIBER,
+			 endpoint->slot, &member);
+}
+
+void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
+			  const struct zcp_signals *signals, const int *signal_fds)
 {
 	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
 
+	write_member(topic, publisher);
 	/* Relaxed, all of it: the publisher learns of its slot through the socket. */
 	publisher->first_seq = atomic_load_explicit(&slot->next_seq, memory_order_relaxed);
-	atomic_store_explicit(&slot->publisher_id, publisher->id, memory_order_relaxed);
 	atomic_store_explicit(&slot->owner, publisher->owner, memory_order_relaxed);
-	atomic_store_explicit(&slot->pid, publisher->pid, memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, publisher->signal, memory_order_relaxed);
 	atomic_store_explicit(&slot->history, publisher->history, memory_order_relaxed);
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
 	set_publisher(topic, publisher->slot, true);
-	zcpd_members_announce(topic);
+	announce_publishers(topic, signals, signal_fds);
 }
 
 static void clear_dropped(struct zcpd_topic *topic, uint32_t ref, uint32_t holder)
@@ -215,16 +264,9 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 static void wake_subscribers(const struct zcpd_topic *topic, const struct zcp_signals *signals,
 			     const int *signal_fds)
 {
-	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
-		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
-
-		if (!subscriber || subscriber->signal >= signals->n_signals)
-			continue;
-		zcp_signal_wake(&signals->signals[subscriber->signal]);
-		if (signal_fds[subscriber->signal] >= 0)
-			/* One that is full is awake. */
-			(void)eventfd_write(signal_fds[subscriber->signal], 1);
-	}
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (topic->subscribers[s])
+			wake_node(signals, signal_fds, topic->subscribers[s]->signal);
 }
 
 void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
@@ -254,7 +296,7 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 	atomic_store_explicit(&slot->op, op + (op & 1), memory_order_release);
 	set_publisher(topic, publisher->slot, false);
 	wake_subscribers(topic, signals, signal_fds);
-	zcpd_members_announce(topic);
+	announce_publishers(topic, signals, signal_fds);
 }
 
 static void reset_lanes(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber)
@@ -282,13 +324,13 @@ void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscr
 	/* Numbers may have gone on since the last one left: reset them against today's. */
 	reset_lanes(topic, subscriber);
 	clear_sleeper(topic, subscriber->slot);
+	write_member(topic, subscriber);
 	/* Relaxed, all of it: TOPIC-R1 publishes it. */
-	atomic_store_explicit(&slot->subscriber_id, subscriber->id, memory_order_relaxed);
 	atomic_store_explicit(&slot->depth_log2, subscriber->depth_log2, memory_order_relaxed);
 	atomic_store_explicit(&slot->on_full, subscriber->on_full, memory_order_relaxed);
 	atomic_store_explicit(&slot->holder, subscriber->holder, memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, subscriber->signal, memory_order_relaxed);
-	atomic_store_explicit(&slot->pid, subscriber->pid, memory_order_relaxed);
+	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_taken, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_lost, 0, memory_order_relaxed);
 	set_active(topic, subscriber->slot, true);
@@ -308,10 +350,11 @@ static void wake_blocked(struct zcpd_topic *topic)
 	}
 }
 
-void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
+void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
+			   const struct zcp_signals *signals, const int *signal_fds)
 {
 	set_active(topic, subscriber->slot, false);
-	zcpd_members_announce(topic);
+	zcpd_members_announce(topic, signals, signal_fds);
 	zcp_fence_full();
 	wake_blocked(topic);
 }

@@ -2,6 +2,9 @@
 /*
  * Changes of a topic's membership, and repair after those who are gone. Everything here may
  * be repeated, and is done while the other processes run at full speed; nothing blocks.
+ *
+ * Nodes that are to look again are woken through `signals`, and through their eventfd where
+ * they have one in `signal_fds`.
  */
 #ifndef ZCPD_RECLAIM_H
 #define ZCPD_RECLAIM_H
@@ -22,19 +25,23 @@ void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, 
 bool zcpd_grace_is_over(struct zcpd_grace *grace, const struct zcpd_topic *topic);
 
 /* A publisher's slot is given away: before the runtime answers. */
-void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher);
+void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
+			  const struct zcp_signals *signals, const int *signal_fds);
 
 /*
  * A publisher has left or its process is dead: the publish it was in is finished or undone,
  * the chunk that it may have pushed out is settled, its loans are free, and no descriptor
- * names it any more. Wakes who may have missed its wake: through `signals`, and where one has
- * an eventfd in `signal_fds` through that too.
+ * names it any more. Wakes who may have missed its wake.
  */
 void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
 			    const struct zcp_signals *signals, const int *signal_fds);
 
-/* Tells those who wait for members: after zcpd_grace_begin(), which settles where they begin. */
-void zcpd_members_announce(struct zcpd_topic *topic);
+/*
+ * Tells those who wait for subscribers, or watch them, who is active now: after
+ * zcpd_grace_begin(), which settles where they begin.
+ */
+void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
+			   const int *signal_fds);
 
 /* A subscriber joins: its lanes are reset, publishers see it; the grace period follows. */
 void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);
@@ -43,7 +50,8 @@ void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscr
  * A subscriber leaves: publishers no longer see it, and those that it blocked are woken;
  * the grace period follows.
  */
-void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);
+void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
+			   const struct zcp_signals *signals, const int *signal_fds);
 
 /* After the grace period: its bits are cleared, its lanes empty; the slot may be reused. */
 void zcpd_subscriber_sweep(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);

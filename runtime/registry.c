@@ -389,7 +389,7 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	topic->publishers[publisher->slot] = publisher;
 	topic->kept[publisher->slot] = 0;
 	topic->n_publishers++;
-	zcpd_publisher_enter(topic, publisher);
+	zcpd_publisher_enter(topic, publisher, &registry->signals, registry->signal_fds);
 	*endpoint = publisher;
 	publisher = NULL;
 	return 0;
@@ -534,7 +534,7 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	tell_publishers(registry, subscriber);
 	zcpd_subscriber_join(topic, subscriber);
 	begin_grace(registry, subscriber);
-	zcpd_members_announce(topic);
+	zcpd_members_announce(topic, &registry->signals, registry->signal_fds);
 	*endpoint = subscriber;
 	subscriber = NULL;
 	(void)zcpd_registry_poll(registry);
@@ -588,7 +588,7 @@ void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *e
 		TAILQ_REMOVE(&registry->pending, endpoint, pending);
 	endpoint->request_id = request_id;
 	endpoint->state = ZCPD_ENDPOINT_LEAVING;
-	zcpd_subscriber_leave(endpoint->topic, endpoint);
+	zcpd_subscriber_leave(endpoint->topic, endpoint, &registry->signals, registry->signal_fds);
 	begin_grace(registry, endpoint);
 	(void)zcpd_registry_poll(registry);
 }
@@ -601,7 +601,8 @@ void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoi
 		return;
 	endpoint->state = ZCPD_ENDPOINT_INACTIVE;
 	if (!endpoint->is_publisher)
-		zcpd_subscriber_leave(endpoint->topic, endpoint);
+		zcpd_subscriber_leave(endpoint->topic, endpoint, &registry->signals,
+				      registry->signal_fds);
 }
 
 static int give_history(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
@@ -627,7 +628,8 @@ static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *su
 		/* It stays pending, as one that leaves; what it was given is swept then. */
 		subscriber->request_id = 0;
 		subscriber->state = ZCPD_ENDPOINT_LEAVING;
-		zcpd_subscriber_leave(subscriber->topic, subscriber);
+		zcpd_subscriber_leave(subscriber->topic, subscriber, &registry->signals,
+				      registry->signal_fds);
 		zcpd_grace_begin(&subscriber->grace, subscriber->topic, registry->symmetric);
 		return;
 	}

@@ -117,31 +117,33 @@ ZCP_API struct zcp_node *zcp_node_close(struct zcp_node *node);
 ZCP_API const char *zcp_node_error(const struct zcp_node *node);
 
 /**
- * Waits until a subscriber of this node has something to take.
+ * Waits until a subscriber of this node has something to take, or zcp_node_dispatch() has a
+ * match callback to make (see zcp/match.h), whatever subscribers there are.
  *
  * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
  *
  * The thread sleeps on a futex; the first sleep of a subscriber costs one membarrier(2).
  *
- * @return 0: take from your subscribers; -ETIMEDOUT; -EINTR: a signal handler ran or
- *   zcp_node_interrupt() was called; -EINVAL: the node has no subscriber and the timeout is
- *   ZCP_FOREVER; -EOWNERDEAD: the handle was inherited over fork(); -ENOTSUP: the kernel
- *   refuses membarrier since the node was opened: set fences = "symmetric"
+ * @return 0: take from your subscribers and, where there is a match callback, call
+ *   zcp_node_dispatch(node, 0); -ETIMEDOUT; -EINTR: a signal handler ran or
+ *   zcp_node_interrupt() was called; -EINVAL: the node has no subscriber and no match callback,
+ *   and the timeout is ZCP_FOREVER; -EOWNERDEAD: the handle was inherited over fork();
+ *   -ENOTSUP: the kernel refuses membarrier since the node was opened: set fences = "symmetric"
  */
 ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns);
 
 /**
- * Waits like zcp_node_wait(), then calls back for what there is to take (at most one
- * queue's length for each subscriber, so that a fast publisher cannot keep the call for
- * ever). Samples are released after their callback has returned. Subscribers without a
+ * Waits like zcp_node_wait(), then calls back: first for those who have joined or left, then
+ * for what there is to take (at most one queue's length for each subscriber, so that a fast
+ * publisher cannot keep the call for ever). Samples are released after their callback has returned. Subscribers without a
  * callback are passed over. A callback may loan and publish, and may close any subscriber
  * but its own.
  *
  * A subscriber that holds all it may hold is passed over until something is released.
  *
  * @return 0: at least one callback ran; else as zcp_node_wait(), -EINVAL where the node
- *   has no subscriber with a callback and the timeout is ZCP_FOREVER; or, where a message
- *   lies in memory that cannot be mapped, as zcp_subscriber_take()
+ *   has no callback and the timeout is ZCP_FOREVER; or, where a message lies in memory that
+ *   cannot be mapped, as zcp_subscriber_take()
  */
 ZCP_API ZCP_MUST_USE int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns);
 
@@ -154,7 +156,8 @@ ZCP_API void zcp_node_interrupt(struct zcp_node *node);
 
 /**
  * A descriptor for your own poll(2), epoll(7), select(2) or event loop: readable while
- * something can be taken. Only ever poll it; do not read from it.
+ * something can be taken, or a match callback is to be made. Only ever poll it; do not read
+ * from it.
  *
  * When it is readable, call zcp_node_dispatch(node, 0), or take until -EAGAIN from all
  * subscribers and then call zcp_node_wait(node, 0). Either call makes the descriptor ready

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <zcp/export.h>
+#include <zcp/match.h>
 #include <zcp/node.h>
 #include <zcp/type.h>
 
@@ -208,6 +209,20 @@ ZCP_API unsigned int zcp_publisher_n_subscribers(const struct zcp_publisher *pub
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher,
 							unsigned int n, int64_t timeout_ns);
+
+/**
+ * Has `on_match` called by zcp_node_dispatch() for every subscriber that the topic has now, on
+ * the next dispatch, and for each that joins or leaves later; NULL ends that. Set anew, it
+ * begins anew. What is published after the callback for a subscriber that has joined is sent
+ * to it, or counted as lost by it. A subscriber that was there only between two dispatches
+ * may be left out.
+ *
+ * The runtime tells who comes and goes: once that is gone nobody does. Does not block.
+ *
+ * @return 0, -ENOMEM, -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_publisher_on_match(struct zcp_publisher *publisher,
+						zcp_on_match_fn on_match, void *user);
 
 /**
  * The publisher's id, unique in the domain as long as its runtime runs; a sample's

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <zcp/export.h>
+#include <zcp/match.h>
 #include <zcp/node.h>
 #include <zcp/type.h>
 
@@ -196,6 +197,23 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_latest(struct zcp_subscriber *subscriber
 ZCP_API int zcp_sample_release(struct zcp_sample *sample);
 
 /**
+ * The name of the node that published a sample, while that is held: in a callback for samples,
+ * or before zcp_sample_release(). It is there as long as no other publisher has got the place
+ * that its publisher had in the topic, also when that has gone.
+ *
+ * @param name  receives the name with its terminating zero; ZCP_NODE_NAME_MAX + 1 bytes hold
+ *              every name; control characters come as '?'
+ * @param size  bytes of `name`
+ *
+ * Wait-free, no system call; any thread of the process, as long as the subscriber is open.
+ *
+ * @return 0; -ENOENT: its publisher has gone and another has its place; -ENAMETOOLONG: `size`
+ *   is too small; -EINVAL (it was never taken, or given back); -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name,
+						   size_t size);
+
+/**
  * Has `on_sample` called by zcp_node_dispatch() for each message; NULL ends that. A
  * sample that must outlive its callback is taken with zcp_subscriber_take() instead.
  */
@@ -204,6 +222,30 @@ ZCP_API void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber, zcp_on_
 
 /** How many publishers the topic has now. Wait-free; 0 for a handle inherited over fork(). */
 ZCP_API unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber);
+
+/**
+ * Waits until the topic has at least `n` publishers.
+ *
+ * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
+ *
+ * @return 0, -ETIMEDOUT, -EINTR (a signal handler ran), -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber,
+							unsigned int n, int64_t timeout_ns);
+
+/**
+ * Has `on_match` called by zcp_node_dispatch() for every publisher that the topic has now, on
+ * the next dispatch, and for each that joins or leaves later; NULL ends that. Set anew, it
+ * begins anew. The first samples of a publisher may come before the callback that says it has
+ * joined, and those that it left in the queue come after the one that says it has left. A
+ * publisher that was there only between two dispatches may be left out.
+ *
+ * The runtime tells who comes and goes: once that is gone nobody does. Does not block.
+ *
+ * @return 0, -ENOMEM, -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_on_match(struct zcp_subscriber *subscriber,
+						 zcp_on_match_fn on_match, void *user);
 
 /** Messages taken, and messages lost since the subscriber was opened. Wait-free. */
 ZCP_API void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken,

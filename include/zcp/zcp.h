@@ -5,6 +5,7 @@
  *   node         a thread's door to a domain           zcp/node.h
  *   publisher    loan, write in place, publish         zcp/publisher.h
  *   subscriber   take or be called back, release       zcp/subscriber.h
+ *   match        who is at the other end               zcp/match.h
  *
  * Rules for all of it
  *
@@ -27,6 +28,7 @@
 #define ZCP_ZCP_H
 
 #include <zcp/export.h>
+#include <zcp/match.h>
 #include <zcp/node.h>
 #include <zcp/publisher.h>
 #include <zcp/subscriber.h>

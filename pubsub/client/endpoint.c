@@ -93,9 +93,46 @@ void zcp_endpoint_deinit(struct zcp_endpoint *endpoint)
 {
 	if (zcp_process_is(endpoint->process) && endpoint->node->socket >= 0)
 		send_close(endpoint->node, endpoint->id);
+	zcp_watch_deinit(endpoint);
 	zcp_topic_deinit(&endpoint->topic);
 	zcp_pool_deinit(&endpoint->pool);
 	zcp_backlog_deinit(&endpoint->backlog);
+}
+
+unsigned int zcp_endpoint_n_others(const struct zcp_endpoint *endpoint)
+{
+	if (!zcp_process_is(endpoint->process))
+		return 0;
+	return zcp_member_count(&endpoint->topic, zcp_endpoint_others(endpoint));
+}
+
+int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n,
+			     int64_t timeout_ns)
+{
+	_Atomic uint32_t *changes = &endpoint->topic.shm->changes;
+	uint64_t start = zcp_now_ns();
+
+	if (!zcp_process_is(endpoint->process))
+		return -EOWNERDEAD;
+	for (;;) {
+		/* CHANGES-A1 pairs with CHANGES-R1 in the runtime: bumped after the members. */
+		uint32_t seen = atomic_load_explicit(changes, memory_order_acquire);
+		int64_t left = timeout_ns;
+		int r;
+
+		if (zcp_endpoint_n_others(endpoint) >= n)
+			return 0;
+		if (timeout_ns >= 0) {
+			uint64_t passed = zcp_now_ns() - start;
+
+			if (passed >= (uint64_t)timeout_ns)
+				return -ETIMEDOUT;
+			left = timeout_ns - (int64_t)passed;
+		}
+		r = zcp_futex_wait(changes, seen, left);
+		if (r < 0 && r != -ETIMEDOUT)
+			return r;
+	}
 }
 
 void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct zcp_fds *fds)

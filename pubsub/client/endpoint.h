@@ -9,7 +9,9 @@
 #include <stdint.h>
 
 #include "pubsub/client/node.h"
+#include "pubsub/client/watch.h"
 #include "pubsub/shm/backlog.h"
+#include "pubsub/shm/members.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/topic.h"
 #include "pubsub/wire/message.h"
@@ -29,6 +31,8 @@ struct zcp_endpoint {
 	struct zcp_backlog backlog;
 	/* size classes that were asked for, and that the pool does not have */
 	uint64_t absent;
+	/* who is told of those at the other end */
+	struct zcp_watch watch;
 	/* the topic's */
 	char name[ZCP_TOPIC_SIZE];
 };
@@ -52,6 +56,22 @@ void zcp_endpoint_deinit(struct zcp_endpoint *endpoint);
  */
 __attribute__((warn_unused_result)) int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint,
 								 const int *fds, uint32_t n_fds);
+
+/* What is at the other end of its topic. */
+static inline enum zcp_member_kind zcp_endpoint_others(const struct zcp_endpoint *endpoint)
+{
+	return endpoint->writable ? ZCP_MEMBER_SUBSCRIBER : ZCP_MEMBER_PUBLISHER;
+}
+
+/* How many of those there are; 0 for a handle inherited over fork(). */
+unsigned int zcp_endpoint_n_others(const struct zcp_endpoint *endpoint);
+
+/*
+ * Waits until there are at least `n` of them. Returns as zcp_publisher_wait_subscribers() and
+ * zcp_subscriber_wait_publishers().
+ */
+__attribute__((warn_unused_result)) int
+zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n, int64_t timeout_ns);
 
 /* The runtime says that the pool of endpoint `id` has more size classes. */
 void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct zcp_fds *fds);

@@ -47,6 +47,10 @@ struct zcp_node {
 	LIST_HEAD(, zcp_subscriber) subscribers;
 	/* the subscriber that a running dispatch looks at next */
 	struct zcp_subscriber *dispatch_next;
+	/* the match callbacks; and the one that is dispatched, and the next */
+	LIST_HEAD(, zcp_watch) watches;
+	struct zcp_watch *watch_now;
+	struct zcp_watch *watch_next;
 	char name[ZCP_NAME_SIZE];
 	char domain[ZCP_NAME_SIZE];
 	char error[2 * ZCP_TEXT_SIZE];

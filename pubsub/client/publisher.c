@@ -294,43 +294,21 @@ int zcp_publisher_send(struct zcp_publisher *publisher, const void *data, size_t
 
 unsigned int zcp_publisher_n_subscribers(const struct zcp_publisher *publisher)
 {
-	if (!zcp_process_is(publisher->endpoint.process))
-		return 0;
-	/*
-	 * MEMBERS-A1 pairs with MEMBERS-R1 in the runtime: what is published after a subscriber
-	 * was seen here is sent to it, or counted as lost.
-	 */
-	return atomic_load_explicit(&publisher->endpoint.topic.shm->n_subscribers,
-				    memory_order_acquire);
+	return zcp_endpoint_n_others(&publisher->endpoint);
 }
 
 int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher, unsigned int n,
 				   int64_t timeout_ns)
 {
-	_Atomic uint32_t *changes = &publisher->endpoint.topic.shm->changes;
-	uint64_t start = zcp_now_ns();
+	return zcp_endpoint_wait_others(&publisher->endpoint, n, timeout_ns);
+}
 
+int zcp_publisher_on_match(struct zcp_publisher *publisher, zcp_on_match_fn on_match, void *user)
+{
 	if (!zcp_process_is(publisher->endpoint.process))
 		return -EOWNERDEAD;
-	for (;;) {
-		/* CHANGES-A1 pairs with CHANGES-R1 in the runtime: bumped after `active`. */
-		uint32_t seen = atomic_load_explicit(changes, memory_order_acquire);
-		int64_t left = timeout_ns;
-		int r;
-
-		if (zcp_publisher_n_subscribers(publisher) >= n)
-			return 0;
-		if (timeout_ns >= 0) {
-			uint64_t passed = zcp_now_ns() - start;
-
-			if (passed >= (uint64_t)timeout_ns)
-				return -ETIMEDOUT;
-			left = timeout_ns - (int64_t)passed;
-		}
-		r = zcp_futex_wait(changes, seen, left);
-		if (r < 0 && r != -ETIMEDOUT)
-			return r;
-	}
+	return zcp_watch_set(&publisher->endpoint, &publisher->writer.slot->watches, on_match,
+			     user);
 }
 
 uint64_t zcp_publisher_id(const struct zcp_publisher *publisher)

@@ -225,11 +225,40 @@ void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber, zcp_on_sample_f
 
 unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber)
 {
+	return zcp_endpoint_n_others(&subscriber->endpoint);
+}
+
+int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber, unsigned int n,
+				   int64_t timeout_ns)
+{
+	return zcp_endpoint_wait_others(&subscriber->endpoint, n, timeout_ns);
+}
+
+int zcp_subscriber_on_match(struct zcp_subscriber *subscriber, zcp_on_match_fn on_match, void *user)
+{
 	if (!zcp_process_is(subscriber->endpoint.process))
-		return 0;
-	/* Relaxed: a count, which may be old the next moment anyhow. */
-	return (unsigned int)__builtin_popcountll(atomic_load_explicit(
-		&subscriber->endpoint.topic.shm->publishers, memory_order_relaxed));
+		return -EOWNERDEAD;
+	return zcp_watch_set(&subscriber->endpoint, &subscriber->reader.slot->watches, on_match,
+			     user);
+}
+
+int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name, size_t size)
+{
+	const struct zcp_subscriber *subscriber =
+		(const struct zcp_subscriber *)(uintptr_t)sample->reserved[SAMPLE_SUBSCRIBER];
+	struct zcp_member member;
+
+	if (!sample->data || !subscriber)
+		return -EINVAL;
+	if (!zcp_process_is(subscriber->endpoint.process))
+		return -EOWNERDEAD;
+	if (!zcp_member_find(&subscriber->endpoint.topic, ZCP_MEMBER_PUBLISHER,
+			     sample->publisher_id, &member))
+		return -ENOENT;
+	if (strlen(member.node) >= size)
+		return -ENAMETOOLONG;
+	(void)strcpy(name, member.node);
+	return 0;
 }
 
 void zcp_subscriber_counts(const struct zcp_subscriber *subscriber, uint64_t *taken, uint64_t *lost)

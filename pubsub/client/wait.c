@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting for messages, and calling back for them.
+ * Waiting for messages and for those who come and go, and calling back for them.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "pubsub/client/control.h"
 #include "pubsub/client/node.h"
 #include "pubsub/client/subscriber.h"
+#include "pubsub/client/watch.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/reader.h"
 #include "pubsub/shm/signal.h"
@@ -36,18 +37,18 @@ static bool is_ready(struct zcp_node *node, enum waiting which)
 	LIST_FOREACH(subscriber, &node->subscribers, link)
 		if (counts(subscriber, which) && zcp_reader_is_ready(&subscriber->reader))
 			return true;
-	return false;
+	return zcp_watch_is_ready(node);
 }
 
-static unsigned int n_waiting(const struct zcp_node *node, enum waiting which)
+/* Whether anything can end a wait without a limit. */
+static bool can_be_ready(const struct zcp_node *node, enum waiting which)
 {
 	const struct zcp_subscriber *subscriber;
-	unsigned int n = 0;
 
 	LIST_FOREACH(subscriber, &node->subscribers, link)
 		if (counts(subscriber, which))
-			n++;
-	return n;
+			return true;
+	return !LIST_EMPTY(&node->watches);
 }
 
 /* Whoever publishes or releases looks at our signal from now on. */
@@ -146,10 +147,12 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 		return 0;
 	if (timeout_ns == 0)
 		return -ETIMEDOUT;
-	if (n_waiting(node, which) == 0 && timeout_ns < 0)
-		return zcp_node_fail(node, -EINVAL,
-				     "node '%s' would wait for ever: it has no subscriber%s",
-				     node->name, which == WAIT_CALLBACKS ? " with a callback" : "");
+	if (timeout_ns < 0 && !can_be_ready(node, which))
+		return zcp_node_fail(
+			node, -EINVAL,
+			"node '%s' would wait for ever: it has no subscriber%s, nor a match "
+			"callback",
+			node->name, which == WAIT_CALLBACKS ? " with a callback" : "");
 	if (timeout_ns > 0)
 		start = zcp_now_ns();
 	for (;;) {
@@ -286,6 +289,7 @@ static int dispatch(struct zcp_node *node, int64_t timeout_ns)
 
 		if (r < 0)
 			return r;
+		n += zcp_watch_dispatch(node);
 		for (subscriber = LIST_FIRST(&node->subscribers); subscriber;
 		     subscriber = node->dispatch_next) {
 			/* A callback may close any subscriber, the next one too. */
@@ -295,7 +299,7 @@ static int dispatch(struct zcp_node *node, int64_t timeout_ns)
 				return r;
 		}
 		node->dispatch_next = NULL;
-		/* Else what looked like a message was none: wait for the rest of the time. */
+		/* Else what looked like something was nothing: wait for the rest of the time. */
 		if (n > 0)
 			return 0;
 	}

@@ -41,11 +41,14 @@ uint64_t zcp_layout_fingerprint(void)
 		sizeof(struct zcp_topic_shm),
 		offsetof(struct zcp_topic_shm, version),
 		offsetof(struct zcp_topic_shm, active),
+		offsetof(struct zcp_topic_shm, announced),
 		sizeof(struct zcp_publisher_slot_shm),
 		offsetof(struct zcp_publisher_slot_shm, room),
+		offsetof(struct zcp_publisher_slot_shm, node),
 		sizeof(struct zcp_backlog_entry_shm),
 		sizeof(struct zcp_subscriber_slot_shm),
 		offsetof(struct zcp_subscriber_slot_shm, n_taken),
+		offsetof(struct zcp_subscriber_slot_shm, node),
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 

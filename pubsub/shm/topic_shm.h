@@ -6,8 +6,9 @@
  *   64     geometry          64   checked at attach, never read again
  *   128    membership       128   two lines
  *   256    identity         448   name, type, pool: for the runtime that comes after
- *   704    publisher slots  192 × max_publishers
- *   ...    subscriber slots 128 × max_subscribers
+ *   704    announced         64   the subscribers that publishers may count on
+ *   768    publisher slots  256 × max_publishers
+ *   ...    subscriber slots 192 × max_subscribers
  *   ...    lanes            lane_stride × max_publishers × max_subscribers
  *
  * The lane from publisher p to subscriber s is number s × max_publishers + p: a subscriber
@@ -16,7 +17,7 @@
  * What a crash can leave: an odd `op` (the runtime recovers the publisher), a membership
  * change of the runtime half done (it goes through with it when it is back; every step
  * may be repeated), a subscriber's slot with lanes not reset (it is not in `active` and is
- * not given away before they are).
+ * not given away before they are), a slot with id 0 and half a name (nobody is in it).
  */
 #ifndef ZCP_TOPIC_SHM_H
 #define ZCP_TOPIC_SHM_H
@@ -30,6 +31,8 @@
 #define ZCP_TOPIC_SUBSCRIBER_WORDS 4
 /* Messages that a publisher keeps at most, and that a subscriber is given of each. */
 #define ZCP_TOPIC_HISTORY_MAX 1024
+/* A node's name in its endpoints' slots: 63 bytes and a zero. */
+#define ZCP_TOPIC_NODE_WORDS 8
 
 struct zcp_publisher_slot_shm {
 	/* written by: the publisher; the runtime once it is dead. Read by: the runtime */
@@ -39,13 +42,22 @@ struct zcp_publisher_slot_shm {
 	_Atomic uint64_t next_seq;
 	/* loans that were refused because no chunk was free */
 	_Atomic uint64_t n_exhausted;
-	uint64_t reserved_op[5];
+	/*
+	 * not 0: its node is to be woken when a subscriber comes or goes; cleared by: the
+	 * runtime, before the slot is given
+	 */
+	_Atomic uint32_t watches;
+	uint32_t reserved_watches;
+	uint64_t reserved_op[4];
 	/* `waiting` is written by: the publisher; read by: subscribers of blocking lanes */
 	_Atomic uint32_t waiting;
 	/* written by: those who make room, with fetch_add; the futex word of a blocked publish */
 	_Atomic uint32_t room;
 	uint32_t reserved_room[14];
-	/* written by: the runtime when the slot is given; read by: the runtime */
+	/*
+	 * written by: the runtime when the slot is given; read by: the runtime, and those who
+	 * ask who has the slot. The id is 0 while the others change: see members.h
+	 */
 	_Atomic uint64_t publisher_id;
 	_Atomic uint32_t owner;
 	_Atomic uint32_t pid;
@@ -53,12 +65,15 @@ struct zcp_publisher_slot_shm {
 	/* messages that stay RETAINED for those who join later */
 	_Atomic uint32_t history;
 	uint32_t reserved_id[10];
+	/* written and read as the id; the node's name: the data path never looks here */
+	_Atomic uint64_t node[ZCP_TOPIC_NODE_WORDS];
 };
 
-static_assert(sizeof(struct zcp_publisher_slot_shm) == 192, "three cache lines");
+static_assert(sizeof(struct zcp_publisher_slot_shm) == 256, "four cache lines");
 static_assert(offsetof(struct zcp_publisher_slot_shm, op) == 0, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, next_seq) == 8, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, n_exhausted) == 16, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, watches) == 24, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, waiting) == 64, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, room) == 68, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, publisher_id) == 128, "layout");
@@ -66,11 +81,12 @@ static_assert(offsetof(struct zcp_publisher_slot_shm, owner) == 136, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, pid) == 140, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, signal) == 144, "layout");
 static_assert(offsetof(struct zcp_publisher_slot_shm, history) == 148, "layout");
+static_assert(offsetof(struct zcp_publisher_slot_shm, node) == 192, "layout");
 
 struct zcp_subscriber_slot_shm {
 	/*
 	 * written by: the runtime, before the slot becomes active; read by: publishers when
-	 * the membership has changed
+	 * the membership has changed. The id is 0 while the others change: see members.h
 	 */
 	_Atomic uint64_t subscriber_id;
 	/* lane capacity as a power of two */
@@ -85,10 +101,15 @@ struct zcp_subscriber_slot_shm {
 	/* written by: the subscriber; read by: the runtime, for `zcp info` */
 	_Atomic uint64_t n_taken;
 	_Atomic uint64_t n_lost;
-	uint64_t reserved_counts[6];
+	/* not 0: its node is to be woken when a publisher comes or goes; cleared as above */
+	_Atomic uint32_t watches;
+	uint32_t reserved_watches;
+	uint64_t reserved_counts[5];
+	/* written as the id, and read by those who ask who has the slot: the node's name */
+	_Atomic uint64_t node[ZCP_TOPIC_NODE_WORDS];
 };
 
-static_assert(sizeof(struct zcp_subscriber_slot_shm) == 128, "two cache lines");
+static_assert(sizeof(struct zcp_subscriber_slot_shm) == 192, "three cache lines");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, subscriber_id) == 0, "layout");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, depth_log2) == 8, "layout");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, on_full) == 12, "layout");
@@ -97,6 +118,8 @@ static_assert(offsetof(struct zcp_subscriber_slot_shm, signal) == 20, "layout");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, pid) == 24, "layout");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, n_taken) == 64, "layout");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, n_lost) == 72, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, watches) == 80, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, node) == 128, "layout");
 
 struct zcp_topic_shm {
 	struct zcp_region_shm region;
@@ -123,12 +146,10 @@ struct zcp_topic_shm {
 	_Atomic uint64_t used;
 	_Atomic uint64_t sleepers[ZCP_TOPIC_SUBSCRIBER_WORDS];
 	_Atomic uint32_t changes;
-	/* written by: the runtime; subscribers whose first number is settled: for waiters */
-	_Atomic uint32_t n_subscribers;
-	uint32_t reserved_version[2];
+	uint32_t reserved_version[3];
 	/* written by: the runtime; read by: publishers when `version` has changed */
 	_Atomic uint64_t active[ZCP_TOPIC_SUBSCRIBER_WORDS];
-	/* publisher slots that have a publisher */
+	/* publisher slots that have a publisher; read by: subscribers that ask for them */
 	_Atomic uint64_t publishers;
 	uint64_t reserved_active[3];
 	/* written by: the runtime; read by: the runtime, when it finds itself restarted */
@@ -139,9 +160,15 @@ struct zcp_topic_shm {
 	uint64_t type_alignment;
 	uint64_t user_header_size;
 	uint64_t reserved_identity[4];
+	/*
+	 * written by: the runtime; read by: publishers that ask for their subscribers. Those of
+	 * `active` whose first number is settled: what is published from now on is sent to them
+	 */
+	_Atomic uint64_t announced[ZCP_TOPIC_SUBSCRIBER_WORDS];
+	uint64_t reserved_announced[4];
 };
 
-static_assert(sizeof(struct zcp_topic_shm) == 704, "eleven cache lines");
+static_assert(sizeof(struct zcp_topic_shm) == 768, "twelve cache lines");
 static_assert(offsetof(struct zcp_topic_shm, max_publishers) == 64, "layout");
 static_assert(offsetof(struct zcp_topic_shm, max_subscribers) == 68, "layout");
 static_assert(offsetof(struct zcp_topic_shm, max_depth_log2) == 72, "layout");
@@ -153,7 +180,6 @@ static_assert(offsetof(struct zcp_topic_shm, version) == 128, "layout");
 static_assert(offsetof(struct zcp_topic_shm, used) == 136, "layout");
 static_assert(offsetof(struct zcp_topic_shm, sleepers) == 144, "layout");
 static_assert(offsetof(struct zcp_topic_shm, changes) == 176, "layout");
-static_assert(offsetof(struct zcp_topic_shm, n_subscribers) == 180, "layout");
 static_assert(offsetof(struct zcp_topic_shm, active) == 192, "layout");
 static_assert(offsetof(struct zcp_topic_shm, publishers) == 224, "layout");
 static_assert(offsetof(struct zcp_topic_shm, name) == 256, "layout");
@@ -162,5 +188,6 @@ static_assert(offsetof(struct zcp_topic_shm, pool_id) == 640, "layout");
 static_assert(offsetof(struct zcp_topic_shm, type_size) == 648, "layout");
 static_assert(offsetof(struct zcp_topic_shm, type_alignment) == 656, "layout");
 static_assert(offsetof(struct zcp_topic_shm, user_header_size) == 664, "layout");
+static_assert(offsetof(struct zcp_topic_shm, announced) == 704, "layout");
 
 #endif

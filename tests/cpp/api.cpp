@@ -3,6 +3,7 @@
 // The public API as a C++ program sees it: every header, every initialiser, and each function
 // once for real.
 #include <zcp/export.h>
+#include <zcp/match.h>
 #include <zcp/node.h>
 #include <zcp/publisher.h>
 #include <zcp/subscriber.h>
@@ -54,6 +55,27 @@ void check_refusal(zcp_node *node)
 	CHECK(sentence.find("test/Other") != std::string::npos);
 }
 
+// Each sees the other, and its node's name.
+void check_match(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subscriber)
+{
+	const zcp_on_match_fn note = [](const zcp_match *match, void *user) {
+		inbox *into = static_cast<inbox *>(user);
+
+		CHECK(match->change == ZCP_MATCH_JOINED && match->n == 1 && match->pid != 0);
+		into->text += match->node;
+		into->n++;
+	};
+	inbox in = { "", 0 };
+
+	check_ok(zcp_subscriber_wait_publishers(subscriber, 1, 10 * second), node, "wait");
+	check_ok(zcp_publisher_on_match(publisher, note, &in), node, "on_match");
+	check_ok(zcp_subscriber_on_match(subscriber, note, &in), node, "on_match");
+	check_ok(zcp_node_dispatch(node, 10 * second), node, "dispatch");
+	CHECK(in.n == 2 && in.text == "cpp-testcpp-test");
+	check_ok(zcp_publisher_on_match(publisher, nullptr, nullptr), node, "on_match");
+	check_ok(zcp_subscriber_on_match(subscriber, nullptr, nullptr), node, "on_match");
+}
+
 // Loan, write, publish; be called back.
 void check_callback(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subscriber)
 {
@@ -87,6 +109,7 @@ void check_take(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subscr
 	const std::string text = "copied";
 	zcp_sample sample = ZCP_SAMPLE_INIT;
 	std::uint64_t taken = 0, lost = 1;
+	char name[ZCP_NODE_NAME_MAX + 1];
 
 	CHECK(zcp_subscriber_take(subscriber, &sample) == -EAGAIN);
 	CHECK(zcp_node_wait(node, 0) == -ETIMEDOUT);
@@ -96,6 +119,8 @@ void check_take(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subscr
 	CHECK(std::string(static_cast<const char *>(sample.data), sample.size) == text);
 	CHECK(sample.sequence == 2 && sample.lost == 0);
 	CHECK(sample.publisher_id == zcp_publisher_id(publisher));
+	check_ok(zcp_sample_publisher_name(&sample, name, sizeof(name)), node, "publisher_name");
+	CHECK(std::string(name) == "cpp-test");
 	CHECK(zcp_sample_release(&sample) == 0);
 	CHECK(!sample.data);
 
@@ -151,6 +176,7 @@ int main()
 		 "zcp_subscriber_open");
 
 	check_refusal(node);
+	check_match(node, publisher, subscriber);
 	check_callback(node, publisher, subscriber);
 	check_take(node, publisher, subscriber);
 	check_rest(node, publisher, subscriber);

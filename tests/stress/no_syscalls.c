@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The data path makes no system call and allocates nothing: loan, write, publish, take,
- * read, release, in a child that a seccomp filter kills at its first system call, and that
+ * The data path makes no system call and allocates nothing: loan, write, publish, take, ask
+ * whose it is, read, release, in a child that a seccomp filter kills at its first system call, and that
  * aborts at its first use of the allocator. Each of the two guards is first shown to work.
  */
 #include <linux/filter.h>
@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pubsub/shm/members.h"
 #include "tests/support/check.h"
 #include "tests/support/testbed.h"
 
@@ -159,8 +160,11 @@ static void publish_one(struct path *path)
 static void take_all(struct zcp_reader *reader)
 {
 	struct zcp_reader_message m;
+	struct zcp_member member;
 
 	while (zcp_reader_take(reader, &m) == 0) {
+		if (!zcp_member_find(reader->topic, ZCP_MEMBER_PUBLISHER, m.publisher_id, &member))
+			leave(6);
 		if (!zcp_test_is_filled(m.chunk.payload, m.size, 1, m.seq))
 			leave(4);
 		if (m.publish_time_ns == 0)
@@ -213,6 +217,8 @@ static void check_path(uint32_t burst, bool blocks, bool has_slept)
 		zcp_signal_awake(&bed.view.signals.signals[1]);
 	}
 	zcp_testbed_writer(&bed, &bed.view, 0, 1, &path.writer);
+	zcp_member_write(&bed.view.topic, ZCP_MEMBER_PUBLISHER, 0,
+			 &(struct zcp_member){ .id = path.writer.options.publisher_id });
 
 	status = run_confined(walk_the_path, &path);
 	if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0))

@@ -245,6 +245,13 @@ static void never(const struct zcp_sample *sample, void *user)
 	ZCP_CHECK(false && "called back in a child");
 }
 
+static void never_matched(const struct zcp_match *match, void *user)
+{
+	(void)match;
+	(void)user;
+	ZCP_CHECK(false && "called back in a child");
+}
+
 static void check_dead(struct handles *handles)
 {
 	struct zcp_publisher *publisher = NULL;
@@ -252,6 +259,7 @@ static void check_dead(struct handles *handles)
 	struct zcp_sample sample = ZCP_SAMPLE_INIT;
 	struct zcp_loan loan = ZCP_LOAN_INIT;
 	uint64_t taken, lost;
+	char name[ZCP_NODE_NAME_MAX + 1];
 
 	zcp_subscriber_on_sample(handles->subscriber, never, NULL);
 	ZCP_CHECK(zcp_publisher_open(&publisher, handles->node, TOPIC, NULL) == -EOWNERDEAD);
@@ -271,6 +279,11 @@ static void check_dead(struct handles *handles)
 	ZCP_CHECK(zcp_publisher_send(handles->publisher, "x", 1) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_publisher_wait_subscribers(handles->publisher, 1, 0) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_publisher_n_subscribers(handles->publisher) == 0);
+	ZCP_CHECK(zcp_publisher_on_match(handles->publisher, NULL, NULL) == -EOWNERDEAD);
+	ZCP_CHECK(zcp_publisher_on_match(handles->publisher, never_matched, NULL) == -EOWNERDEAD);
+	ZCP_CHECK(zcp_subscriber_on_match(handles->subscriber, never_matched, NULL) == -EOWNERDEAD);
+	ZCP_CHECK(zcp_subscriber_wait_publishers(handles->subscriber, 1, 0) == -EOWNERDEAD);
+	ZCP_CHECK(zcp_sample_publisher_name(&handles->sample, name, sizeof(name)) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_subscriber_take(handles->subscriber, &sample) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_sample_release(&handles->sample) == -EOWNERDEAD);
 	ZCP_CHECK(zcp_subscriber_n_publishers(handles->subscriber) == 0);

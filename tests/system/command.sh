@@ -78,9 +78,9 @@ readable_form_has_a_line_and_hexadecimal() {
 	sed -e "s/publisher $number/publisher P/" -e "s/age $time us/age T us/" "$dir/echo.out" \
 		>"$dir/got"
 	cat >"$dir/wanted" <<-'END'
-		message 1  publisher P  12 bytes  age T us  lost 0
+		message 1  publisher P (zcp-pub)  12 bytes  age T us  lost 0
 		  00000000: 6865 6c6c 6f2c 2077 6f72 6c64            hello, world
-		message 2  publisher P  100 bytes  age T us  lost 0
+		message 2  publisher P (zcp-pub)  100 bytes  age T us  lost 0
 		  00000000: 3030 3030 3030 3030 3030 3030 3030 3030  0000000000000000
 		  00000010: 3030 3030                                0000
 		  ... 80 more bytes (--bytes 100 shows them)

@@ -51,6 +51,7 @@ echo "a viewer that is killed, and another"
 start killed "$ZCP_BIN_DIR/camera_viewer"
 "$ZCP_BIN_DIR/camera_publisher" --wait-subscribers 1 --count 1 >"$dir/out" 2>"$dir/err"
 is "exit code of the camera" 0 $?
+has "camera" "$dir/out" "camera_viewer (pid $(pid killed)) has joined"
 kill -KILL "$(pid killed)"
 join killed
 # Were the first one still counted, the camera would not wait for this one.
