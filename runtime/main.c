@@ -314,6 +314,8 @@ int main(int argc, char **argv)
 	if (set_log_level(config, arguments.log_level) < 0)
 		return usage_error("--log-level takes error, warning, info or debug");
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* A region larger than RLIMIT_FSIZE is refused, and not the end of us. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	open_standard_descriptors();
 	raise_descriptor_limit();
 	return serve(&arguments, config);

@@ -114,6 +114,7 @@ struct zcp_loan {
  *   -ENOTCONN      the runtime is gone
  *   -ETIMEDOUT     no answer within the node's timeout
  *   -EOWNERDEAD    the node was inherited over fork()
+ *   -EFBIG         the runtime may not make regions that large: raise its RLIMIT_FSIZE
  *   -EMFILE -ENFILE -ENOMEM -EPROTO
  * zcp_node_error(node) has the sentence.
  */
