@@ -94,6 +94,9 @@ void cli_info_print_json(const struct cli_info *info, struct cli_output *output)
 	cli_json_begin(&json, "pool", '{');
 	cli_json_text(&json, "name", topic->pool);
 	cli_json_bool(&json, "own", topic->own_pool);
+	cli_json_text(&json, "pages", topic->pages);
+	cli_json_bool(&json, "prefaulted", topic->prefaulted);
+	cli_json_bool(&json, "locked", topic->locked);
 	cli_json_number(&json, "topics", topic->n_pool_topics);
 	cli_json_number(&json, "reserved", topic->n_pool_reserved);
 	cli_json_begin(&json, "classes", '[');

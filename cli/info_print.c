@@ -76,6 +76,9 @@ static void print_head(const struct zcp_topic_info *topic, struct cli_output *ou
 	else
 		cli_table_add(&table, "%s (%" PRIu32 " topic%s)", topic->pool, topic->n_pool_topics,
 			      topic->n_pool_topics == 1 ? "" : "s");
+	cli_table_add(&table, "memory");
+	cli_table_add(&table, "%s%s%s", topic->pages, topic->prefaulted ? ", prefaulted" : "",
+		      topic->locked ? ", locked" : "");
 	cli_table_print(&table, 0, output);
 }
 

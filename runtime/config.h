@@ -82,9 +82,18 @@ struct zcpd_class_config {
 	uint32_t count;
 };
 
+enum zcpd_config_huge_pages {
+	ZCPD_CONFIG_HUGE_PAGES_NO,
+	ZCPD_CONFIG_HUGE_PAGES_TRY, /* the kernel's pool of them, else transparent ones, else none */
+	ZCPD_CONFIG_HUGE_PAGES_MUST, /* the kernel's pool of them */
+};
+
 /* [pool.NAME] */
 struct zcpd_pool_config {
 	char *name;
+	bool prefault;
+	bool lock;
+	uint32_t huge_pages;               /* enum zcpd_config_huge_pages */
 	struct zcpd_class_config *classes; /* by size, the smallest first */
 	uint32_t n_classes;
 	uint64_t alignment;   /* of payloads, bytes */

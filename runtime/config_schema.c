@@ -96,6 +96,13 @@ static const struct zcpd_config_key topic_keys[] = {
 		   "the [pool.NAME] that the chunks come from"),
 };
 
+static const char *const huge_pages[] = {
+	[ZCPD_CONFIG_HUGE_PAGES_NO] = "no",
+	[ZCPD_CONFIG_HUGE_PAGES_TRY] = "try",
+	[ZCPD_CONFIG_HUGE_PAGES_MUST] = "must",
+	NULL,
+};
+
 static const struct zcpd_config_key pool_keys[] = {
 	KEY("classes", CLASSES, zcpd_pool_config, classes, 0, 1, 64, ZCPD_CONFIG_REQUIRED,
 	    "size and count of each size class"),
@@ -103,6 +110,11 @@ static const struct zcpd_config_key pool_keys[] = {
 	    ZCP_ALIGNMENT_MAX, ZCPD_CONFIG_POWER_OF_TWO, "of payloads"),
 	KEY("user_header", SIZE, zcpd_pool_config, user_header, 0, 0, ZCP_USER_HEADER_MAX, 0,
 	    "room before each message; 0: the most that its topics have"),
+	KEY("prefault", BOOLEAN, zcpd_pool_config, prefault, false, 0, 0, 0,
+	    "all memory is taken and mapped beforehand"),
+	KEY("lock", BOOLEAN, zcpd_pool_config, lock, false, 0, 0, 0, "memory is never swapped out"),
+	CHOICE("huge_pages", zcpd_pool_config, huge_pages, ZCPD_CONFIG_HUGE_PAGES_NO, huge_pages,
+	       "pages of 2 MiB for the chunks"),
 };
 
 #define CLASS(n, k, m, lo, hi, h)                                                                  \

@@ -75,6 +75,9 @@ static int pool_info(const struct zcpd_registry *registry, const struct zcpd_poo
 	}
 	(void)strcpy(info->pool, pool->name);
 	info->own_pool = pool->automatic;
+	info->prefaulted = pool->got & ZCP_MEMORY_PREFAULT;
+	info->locked = pool->got & ZCP_MEMORY_LOCK;
+	zcpd_pool_pages(pool, info->pages, sizeof(info->pages));
 	info->n_pool_topics = pool->n_topics;
 	info->n_pool_reserved = zcpd_admission_reserved(registry, pool);
 	return 0;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 
 int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, const char *name,
@@ -29,44 +30,65 @@ int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, con
 	return 0;
 }
 
-struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool)
+static void remove_classes(struct zcpd_pool *pool)
 {
-	if (!pool)
-		return NULL;
 	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++) {
 		zcp_close_fd(&pool->classes[i].chunks_fd);
 		zcp_close_fd(&pool->classes[i].data_fd);
 		zcp_close_fd(&pool->classes[i].data_readonly_fd);
 	}
 	zcp_pool_deinit(&pool->view);
+	pool->got = 0;
+}
+
+struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool)
+{
+	if (!pool)
+		return NULL;
+	remove_classes(pool);
 	free(pool);
 	return NULL;
 }
 
-int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks)
+static struct zcp_class_geometry geometry_of(const struct zcpd_pool *pool, uint32_t class_index,
+					     uint64_t payload_size, uint32_t n_chunks)
 {
-	struct zcp_class_geometry geometry = {
+	return (struct zcp_class_geometry){
 		.payload_size = payload_size,
 		.n_chunks = n_chunks,
-		.class_index = pool->view.n_classes,
+		.class_index = class_index,
 		.alignment = pool->alignment,
 		.user_header_size = pool->user_header_size,
 	};
+}
+
+int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks)
+{
+	const struct zcp_class_geometry geometry = geometry_of(pool, pool->view.n_classes,
+							       payload_size, n_chunks);
+	/* Descriptors are looked at for holes, and are few: ordinary pages will do. */
+	uint32_t of_chunks = pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK), got = 0;
 	struct zcp_region chunks = ZCP_REGION_NULL, data = ZCP_REGION_NULL;
 	ZCP_CLEANUP(zcp_close_fd) int chunks_fd = -1;
 	ZCP_CLEANUP(zcp_close_fd) int data_fd = -1;
 	size_t chunks_size, data_size;
 	int readonly = -1, r;
+	const char *why;
 
 	if (geometry.class_index >= ZCP_CLASSES_MAX)
 		return -ENOSPC;
 	r = zcp_class_sizes(&geometry, &chunks_size, &data_size);
 	if (r == 0)
-		r = zcp_region_create(&chunks, &chunks_fd, "zcp-chunks", chunks_size);
+		r = zcp_region_create_with(&chunks, &chunks_fd, "zcp-chunks", chunks_size,
+					   of_chunks);
 	if (r == 0)
-		r = zcp_region_create(&data, &data_fd, "zcp-data", data_size);
+		r = zcp_region_create_with(&data, &data_fd, "zcp-data", data_size, pool->memory);
 	if (r == 0) {
 		zcp_class_construct(&chunks, &data, &geometry, pool->domain_id, pool->id);
+		got = data.memory;
+		r = zcp_region_settle(&chunks, true, &why);
+	}
+	if (r == 0) {
 		readonly = zcp_region_open_readonly(data_fd);
 		r = readonly < 0 ? readonly : 0;
 	}
@@ -88,19 +110,53 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 		.chunks_region = chunks,
 	};
 	pool->view.n_classes++;
+	pool->got |= got;
 	return 0;
 }
 
-int zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config)
+int zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config,
+			     uint32_t memory)
 {
+	pool->memory = memory;
 	for (uint32_t i = 0; i < config->n_classes; i++) {
 		int r = zcpd_pool_add_class(pool, config->classes[i].size,
 					    config->classes[i].count);
 
-		if (r < 0)
+		if (r < 0) {
+			remove_classes(pool);
 			return r;
+		}
 	}
 	return 0;
+}
+
+int zcpd_pool_sizes(const struct zcpd_pool *pool, const struct zcpd_pool_config *config,
+		    struct zcpd_pool_sizes *sizes)
+{
+	*sizes = (struct zcpd_pool_sizes){ .descriptors = 0 };
+	for (uint32_t i = 0; i < config->n_classes; i++) {
+		const struct zcp_class_geometry geometry = geometry_of(
+			pool, i, config->classes[i].size, config->classes[i].count);
+		size_t chunks_size, data_size;
+		int r = zcp_class_sizes(&geometry, &chunks_size, &data_size);
+
+		if (r < 0)
+			return r;
+		sizes->descriptors += chunks_size;
+		sizes->chunks += data_size;
+		sizes->huge_pages += (data_size + ZCP_HUGE_PAGE_SIZE - 1) / ZCP_HUGE_PAGE_SIZE;
+	}
+	return 0;
+}
+
+void zcpd_pool_pages(const struct zcpd_pool *pool, char *text, size_t text_size)
+{
+	if (pool->got & ZCP_MEMORY_HUGE)
+		(void)snprintf(text, text_size, "2 MiB huge pages");
+	else if (pool->got & ZCP_MEMORY_TRANSPARENT)
+		(void)snprintf(text, text_size, "transparent huge pages");
+	else
+		(void)snprintf(text, text_size, "%ld KiB pages", sysconf(_SC_PAGESIZE) / 1024);
 }
 
 uint64_t zcpd_pool_max_payload(const struct zcpd_pool *pool)

@@ -36,6 +36,9 @@ struct zcpd_pool {
 	struct zcpd_class classes[ZCP_CLASSES_MAX];
 	/* the tables of descriptors; the chunks themselves are not mapped here */
 	struct zcp_pool view;
+	/* ZCP_MEMORY_*: what new size classes are made with, and what those there are got */
+	uint32_t memory;
+	uint32_t got;
 	uint64_t holders[ZCP_HOLDER_WORDS];
 	uint64_t owners[ZCPD_OWNERS / 64];
 	uint32_t n_topics;
@@ -50,14 +53,31 @@ struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool);
 
 /*
  * Adds a size class. Returns 0; -ENOSPC where the pool has all classes it can have; -EINVAL
- * where it does not fit an address space; -ENOMEM, -EMFILE, -ENFILE.
+ * where it does not fit an address space; as zcp_region_create_with() and
+ * zcp_region_settle().
  */
 __attribute__((warn_unused_result)) int
 zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks);
 
-/* Adds all classes of a configured pool. */
+/* Adds all classes of a configured pool, with memory of a kind (ZCP_MEMORY_*); or none. */
 __attribute__((warn_unused_result)) int
-zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config);
+zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config,
+			 uint32_t memory);
+
+/* What all classes of a configured pool take when they are full. */
+struct zcpd_pool_sizes {
+	uint64_t descriptors; /* bytes */
+	uint64_t chunks;      /* bytes */
+	uint64_t huge_pages;  /* instead of the chunks' bytes */
+};
+
+/* Returns 0, or -EINVAL where a class does not fit an address space. */
+__attribute__((warn_unused_result)) int zcpd_pool_sizes(const struct zcpd_pool *pool,
+							const struct zcpd_pool_config *config,
+							struct zcpd_pool_sizes *sizes);
+
+/* What its chunks lie in, for people: "2 MiB huge pages". */
+void zcpd_pool_pages(const struct zcpd_pool *pool, char *text, size_t text_size);
 
 /* The largest payload, bytes; 0 without a class. */
 uint64_t zcpd_pool_max_payload(const struct zcpd_pool *pool);

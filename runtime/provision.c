@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools for topics: their own, which grow with what publishers declare, and named ones.
+ * Pools for topics: their own, which grow with what publishers declare, and named ones, which
+ * are as the configuration says, and in memory of the kind that it says.
  */
 #include "runtime/provision.h"
 
@@ -9,8 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 #include "runtime/admission.h"
+#include "runtime/available.h"
 #include "runtime/log.h"
 
 /* Address space that one size class of an automatic pool may span; memory is taken by use. */
@@ -18,43 +21,158 @@
 #define AUTOMATIC_PAYLOAD_MAX (UINT64_C(1) << 46)
 #define AUTOMATIC_CHUNKS_MAX (UINT64_C(1) << 20)
 
-int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
-			const struct zcpd_topic_config *config, struct zcpd_pool **poolp)
-{
-	const struct zcpd_pool_config *pool_config;
-	struct zcpd_pool *pool;
-	int r;
-
-	if (!config->pool)
-		return zcpd_pool_new(poolp, ++registry->last_id, registry->domain_id, topic_name,
-				     true);
-	LIST_FOREACH(pool, &registry->pools, link) {
-		if (strcmp(pool->name, config->pool) == 0) {
-			*poolp = pool;
-			return 0;
-		}
-	}
-	r = zcpd_pool_new(&pool, ++registry->last_id, registry->domain_id, config->pool, false);
-	if (r < 0)
-		return r;
-	pool_config = zcpd_config_pool(registry->config, config->pool);
-	pool->alignment = (uint32_t)pool_config->alignment;
-	pool->user_header_size = (uint32_t)pool_config->user_header;
-	r = zcpd_pool_add_configured(pool, pool_config);
-	if (r < 0) {
-		zcpd_pool_free(pool);
-		return r;
-	}
-	LIST_INSERT_HEAD(&registry->pools, pool, link);
-	*poolp = pool;
-	return 0;
-}
-
 int zcpd_provision_failed(int r, const char *what, const char *name, char *text, size_t text_size)
 {
 	(void)snprintf(text, text_size, "%s '%s': %s: raise the runtime's limits (ulimit)", what,
 		       name, strerror(-r));
 	return r;
+}
+
+int zcpd_provision_not_taken(int r, const char *what, const char *name, uint64_t to_lock,
+			     char *text, size_t text_size)
+{
+	char failed[ZCP_TOPIC_SIZE + 64];
+
+	if (r != -EPERM)
+		return zcpd_provision_failed(r, what, name, text, text_size);
+	(void)snprintf(failed, sizeof(failed), "%s '%s'", what, name);
+	zcp_memory_explain_lock(failed, to_lock, "the runtime", text, text_size);
+	return r;
+}
+
+/* Whether `size` bytes that are to be taken at once are there. */
+static int check_available(const struct zcpd_pool_config *config, uint64_t size, char *text,
+			   size_t text_size)
+{
+	uint64_t available = zcpd_available_memory("");
+
+	if (!config->prefault || size <= available)
+		return 0;
+	(void)snprintf(text, text_size,
+		       "pool '%s' takes its memory beforehand (prefault = true): with the "
+		       "topic's queues %" PRIu64 " MiB more, and %" PRIu64
+		       " MiB are available: lower its counts, make room, or set prefault = false",
+		       config->name, (size >> 20) + 1, available >> 20);
+	return -ENOMEM;
+}
+
+static int refuse_huge_pages(int r, const struct zcpd_pool_config *config, uint64_t n, char *text,
+			     size_t text_size)
+{
+	struct zcpd_huge_pages pages;
+
+	zcpd_available_huge_pages("", &pages);
+	if (r != -ENOMEM)
+		(void)snprintf(
+			text, text_size,
+			"pool '%s' must have huge pages (huge_pages = \"must\"), and the kernel "
+			"gives none of 2 MiB (%s): set \"try\" or \"no\"",
+			config->name, strerror(-r));
+	else if (n > pages.n_free)
+		(void)snprintf(text, text_size,
+			       "pool '%s' must have %" PRIu64
+			       " huge pages of 2 MiB (huge_pages = \"must\") and %" PRIu64
+			       " are free: %" PRIu64
+			       " are missing; set sysctl vm.nr_hugepages=%" PRIu64
+			       " (best when the machine starts), or huge_pages = \"try\"",
+			       config->name, n, pages.n_free, n - pages.n_free,
+			       pages.n_total + n - pages.n_free);
+	else
+		(void)snprintf(text, text_size,
+			       "pool '%s' must have %" PRIu64
+			       " huge pages of 2 MiB (huge_pages = \"must\"); %" PRIu64
+			       " are free, but not to the runtime: raise the hugetlb limit of its "
+			       "cgroup",
+			       config->name, n, pages.n_free);
+	return -ENOMEM;
+}
+
+/*
+ * Makes the classes of a named pool; `queues`: bytes of its first topic's region, which come
+ * on top.
+ */
+static int add_classes(struct zcpd_pool *pool, const struct zcpd_pool_config *config,
+		       uint64_t queues, char *text, size_t text_size)
+{
+	uint32_t memory = (config->prefault ? ZCP_MEMORY_PREFAULT : 0) |
+			  (config->lock ? ZCP_MEMORY_LOCK : 0);
+	bool must = config->huge_pages == ZCPD_CONFIG_HUGE_PAGES_MUST;
+	struct zcpd_pool_sizes sizes;
+	int r;
+
+	r = zcpd_pool_sizes(pool, config, &sizes);
+	if (r < 0)
+		return zcpd_provision_failed(r, "cannot make pool", config->name, text, text_size);
+	sizes.descriptors += queues;
+	r = check_available(config, sizes.descriptors, text, text_size);
+	if (r < 0)
+		return r;
+	if (config->huge_pages != ZCPD_CONFIG_HUGE_PAGES_NO) {
+		r = zcpd_pool_add_configured(pool, config, memory | ZCP_MEMORY_HUGE);
+		if (must && (r == -ENOMEM || r == -EINVAL || r == -ENODEV || r == -ENOSYS))
+			return refuse_huge_pages(r, config, sizes.huge_pages, text, text_size);
+		if (r == 0)
+			return 0;
+		memory |= ZCP_MEMORY_TRANSPARENT;
+	}
+	if (!must) {
+		r = check_available(config, sizes.descriptors + sizes.chunks, text, text_size);
+		if (r < 0)
+			return r;
+		r = zcpd_pool_add_configured(pool, config, memory);
+	}
+	return r < 0 ? zcpd_provision_not_taken(r, "cannot make pool", config->name,
+						sizes.descriptors, text, text_size) :
+		       0;
+}
+
+static int make_named(struct zcpd_registry *registry, const struct zcpd_pool_config *config,
+		      uint64_t queues, struct zcpd_pool **poolp, char *text, size_t text_size)
+{
+	struct zcpd_pool *pool;
+	char pages[ZCP_NAME_SIZE];
+	int r;
+
+	r = zcpd_pool_new(&pool, ++registry->last_id, registry->domain_id, config->name, false);
+	if (r < 0)
+		return zcpd_provision_failed(r, "cannot make pool", config->name, text, text_size);
+	pool->alignment = (uint32_t)config->alignment;
+	pool->user_header_size = (uint32_t)config->user_header;
+	r = add_classes(pool, config, queues, text, text_size);
+	if (r < 0) {
+		zcpd_pool_free(pool);
+		return r;
+	}
+	zcpd_pool_pages(pool, pages, sizeof(pages));
+	zcpd_debug("pool '%s' begins, in %s", pool->name, pages);
+	LIST_INSERT_HEAD(&registry->pools, pool, link);
+	*poolp = pool;
+	return 0;
+}
+
+int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
+			const struct zcpd_topic_config *config, struct zcpd_pool **poolp,
+			char *text, size_t text_size)
+{
+	const struct zcpd_pool_config *named;
+	struct zcpd_pool *pool;
+	int r;
+
+	if (!config->pool) {
+		r = zcpd_pool_new(poolp, ++registry->last_id, registry->domain_id, topic_name,
+				  true);
+		return r < 0 ? zcpd_provision_failed(r, "cannot make the pool of topic", topic_name,
+						     text, text_size) :
+			       0;
+	}
+	named = zcpd_config_pool(registry->config, config->pool);
+	LIST_FOREACH(pool, &registry->pools, link) {
+		if (strcmp(pool->name, config->pool) == 0) {
+			*poolp = pool;
+			return check_available(named, zcpd_topic_size(config), text, text_size);
+		}
+	}
+	return make_named(registry, named, zcpd_topic_size(config), poolp, text, text_size);
 }
 
 /* A size class for payloads that no class of the topic's own pool holds. */

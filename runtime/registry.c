@@ -75,6 +75,16 @@ static void free_endpoint(struct zcpd_endpoint **endpointp)
 	*endpointp = NULL;
 }
 
+/* What has been taken beforehand stays for the next topic: to take it again takes seconds. */
+static void drop_pool_if_unused(struct zcpd_pool *pool)
+{
+	if (pool->n_topics > 0 || (pool->got & ZCP_MEMORY_PREFAULT))
+		return;
+	if (!pool->automatic)
+		LIST_REMOVE(pool, link);
+	zcpd_pool_free(pool);
+}
+
 static void free_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
 	struct zcpd_pool *pool = topic->pool;
@@ -82,11 +92,7 @@ static void free_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
 	LIST_REMOVE(topic, link);
 	registry->n_topics--;
 	zcpd_topic_free(topic);
-	if (pool->n_topics > 0)
-		return;
-	if (!pool->automatic)
-		LIST_REMOVE(pool, link);
-	zcpd_pool_free(pool);
+	drop_pool_if_unused(pool);
 }
 
 void zcpd_registry_deinit(struct zcpd_registry *registry)
@@ -99,6 +105,12 @@ void zcpd_registry_deinit(struct zcpd_registry *registry)
 		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
 			free_endpoint(&topic->subscribers[s]);
 		free_topic(registry, topic);
+	}
+	while (!LIST_EMPTY(&registry->pools)) {
+		struct zcpd_pool *pool = LIST_FIRST(&registry->pools);
+
+		LIST_REMOVE(pool, link);
+		zcpd_pool_free(pool);
 	}
 	for (uint32_t i = 0; registry->signal_fds && i < registry->signals.n_signals; i++)
 		zcp_close_fd(&registry->signal_fds[i]);
@@ -201,18 +213,16 @@ static int get_topic(struct zcpd_registry *registry, const char *name, struct zc
 		return -EUSERS;
 	}
 	zcpd_config_topic(registry->config, name, &config);
-	r = zcpd_provision_pool(registry, name, &config, &pool);
+	r = zcpd_provision_pool(registry, name, &config, &pool, text, text_size);
 	if (r < 0)
-		return zcpd_provision_failed(r, "cannot make the pool of topic", name, text,
-					     text_size);
+		return r;
 	r = zcpd_topic_new(&topic, ++registry->last_id, registry->domain_id, name, &config, pool);
 	if (r < 0) {
-		if (pool->n_topics == 0) {
-			if (!pool->automatic)
-				LIST_REMOVE(pool, link);
-			zcpd_pool_free(pool);
-		}
-		return zcpd_provision_failed(r, "cannot make topic", name, text, text_size);
+		/* What the pool has locked counts. */
+		ZCP_IGNORE(zcpd_provision_not_taken(r, "cannot make topic", name,
+						    zcpd_topic_size(&config), text, text_size));
+		drop_pool_if_unused(pool);
+		return r;
 	}
 	insert_sorted(registry, topic);
 	zcpd_debug("topic '%s' begins", name);

@@ -20,14 +20,26 @@ uint32_t zcpd_depth_log2(uint32_t depth)
 	return log2;
 }
 
-int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, const char *name,
-		   const struct zcpd_topic_config *config, struct zcpd_pool *pool)
+static struct zcp_topic_geometry geometry_of(const struct zcpd_topic_config *config)
 {
-	const struct zcp_topic_geometry geometry = {
+	return (struct zcp_topic_geometry){
 		.max_publishers = config->max_publishers,
 		.max_subscribers = config->max_subscribers,
 		.max_depth_log2 = zcpd_depth_log2(config->max_depth),
 	};
+}
+
+size_t zcpd_topic_size(const struct zcpd_topic_config *config)
+{
+	const struct zcp_topic_geometry geometry = geometry_of(config);
+
+	return zcp_topic_size(&geometry);
+}
+
+int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, const char *name,
+		   const struct zcpd_topic_config *config, struct zcpd_pool *pool)
+{
+	const struct zcp_topic_geometry geometry = geometry_of(config);
 	ZCP_CLEANUP(zcp_free_memory) struct zcpd_topic *topic = calloc(1, sizeof(*topic));
 	struct zcp_region region = ZCP_REGION_NULL;
 	const char *why;
@@ -39,7 +51,8 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 	topic->config = *config;
 	topic->pool = pool;
 	(void)snprintf(topic->name, sizeof(topic->name), "%s", name);
-	r = zcp_region_create(&region, &topic->fd, "zcp-topic", zcp_topic_size(&geometry));
+	r = zcp_region_create_with(&region, &topic->fd, "zcp-topic", zcp_topic_size(&geometry),
+				   pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK));
 	if (r < 0)
 		return r;
 	zcp_topic_construct(&region, &geometry, name, pool->id, domain_id, id);

@@ -115,7 +115,13 @@ struct zcpd_topic {
 /* Depth as a power of two that is at least `depth`. */
 uint32_t zcpd_depth_log2(uint32_t depth);
 
-/* Makes a topic on `pool`. Returns 0, -ENOMEM, -EMFILE, -ENFILE. */
+/* Bytes of a topic's region: mostly its queues. */
+size_t zcpd_topic_size(const struct zcpd_topic_config *config);
+
+/*
+ * Makes a topic on `pool`. Returns 0, -ENOMEM, -EMFILE, -ENFILE; or -EPERM where the pool's
+ * memory is locked and so much may not be.
+ */
 __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic, uint64_t id,
 						       uint64_t domain_id, const char *name,
 						       const struct zcpd_topic_config *config,

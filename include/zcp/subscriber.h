@@ -123,7 +123,8 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  * @param topic       1 to 255 bytes of UTF-8 without control characters and without '*'
  * @param options     NULL for all defaults; not kept
  *
- * Blocks until the runtime answers, at most the node's timeout. The node's thread.
+ * Blocks until the runtime answers, at most the node's timeout, and with prefault = true
+ * until the memory is mapped. The node's thread.
  *
  * @return 0, or
  *   -EINVAL        the topic's name or an option is malformed; or ZCP_ORDER_TIME was asked
@@ -142,7 +143,12 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  *   -ETIMEDOUT     no answer within the node's timeout
  *   -EOWNERDEAD    the node was inherited over fork()
  *   -EFBIG         the runtime may not make regions that large: raise its RLIMIT_FSIZE
- *   -EMFILE -ENFILE -ENOMEM -EPROTO
+ *   -EPERM         the pool has lock = true, and this process or the runtime may not lock so
+ *                  much memory: raise RLIMIT_MEMLOCK to what the sentence says, or give it
+ *                  CAP_IPC_LOCK
+ *   -ENOMEM        out of memory; or what the pool is to have beforehand (prefault = true,
+ *                  huge_pages = "must") is not there, and the sentence says how much of it
+ *   -EMFILE -ENFILE -EPROTO
  * zcp_node_error(node) has the sentence.
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,

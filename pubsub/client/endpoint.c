@@ -5,11 +5,16 @@
 #include "pubsub/client/endpoint.h"
 
 #include <errno.h>
+#include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "pubsub/client/control.h"
 #include "pubsub/client/publisher.h"
 #include "pubsub/client/subscriber.h"
+#include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 
 int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint, const int *fds, uint32_t n_fds)
@@ -38,6 +43,61 @@ static void send_close(struct zcp_node *node, uint64_t id)
 		zcp_message_deinit(&reply);
 }
 
+/* Bytes of the signals and of the regions behind `fds` that are to be locked. */
+static uint64_t size_to_lock(const struct zcp_node *node, const struct zcp_opened *opened,
+			     const struct zcp_fds *fds)
+{
+	const struct zcp_region *signals = &node->signals.region;
+	uint64_t size = signals->memory & ZCP_MEMORY_LOCK ? 0 : signals->size;
+
+	for (uint32_t i = 0; i < fds->n_fds; i++) {
+		struct statfs fs;
+		struct stat st;
+
+		if (i == 1 && opened->backlog)
+			continue;
+		if (fstat(fds->fds[i], &st) == 0 && fstatfs(fds->fds[i], &fs) == 0 &&
+		    fs.f_type != HUGETLBFS_MAGIC)
+			size += (uint64_t)st.st_size;
+	}
+	return size;
+}
+
+/* The sentence for an endpoint that may not lock so much. Lets go of what it has locked. */
+static void explain_lock(struct zcp_endpoint *endpoint, const struct zcp_opened *opened,
+			 const struct zcp_fds *fds)
+{
+	char failed[ZCP_TOPIC_SIZE + 32], text[2 * ZCP_TEXT_SIZE];
+
+	zcp_topic_deinit(&endpoint->topic);
+	zcp_pool_deinit(&endpoint->pool);
+	(void)snprintf(failed, sizeof(failed), "cannot map topic '%s'", endpoint->name);
+	zcp_memory_explain_lock(failed, size_to_lock(endpoint->node, opened, fds), "this process",
+				text, sizeof(text));
+	(void)zcp_node_fail(endpoint->node, -EPERM, "%s", text);
+}
+
+/*
+ * What an endpoint without page faults needs besides its regions: the domain's signals. Once
+ * it has been done it stays, and is harmless to those that did not ask.
+ */
+static int settle_signals(struct zcp_node *node, uint32_t memory)
+{
+	struct zcp_region signals = node->signals.region;
+	uint32_t more = memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK) & ~signals.memory;
+	const char *why = "";
+	int r;
+
+	if (!more)
+		return 0;
+	signals.memory |= more;
+	r = zcp_region_settle(&signals, true, &why);
+	if (r < 0)
+		return zcp_node_fail(node, r, "the signal region: %s", why);
+	node->signals.region = signals;
+	return 0;
+}
+
 /* What came with the answer: a topic, perhaps a backlog, and the pool's size classes. */
 static int map_all(struct zcp_endpoint *endpoint, const struct zcp_opened *opened,
 		   const struct zcp_fds *fds)
@@ -57,7 +117,8 @@ static int map_all(struct zcp_endpoint *endpoint, const struct zcp_opened *opene
 		if (r < 0)
 			return zcp_node_fail(node, r, "the topic's history: %s", why);
 	}
-	return zcp_endpoint_map_classes(endpoint, fds->fds + n, fds->n_fds - n);
+	r = zcp_endpoint_map_classes(endpoint, fds->fds + n, fds->n_fds - n);
+	return r < 0 ? r : settle_signals(node, endpoint->topic.region.memory);
 }
 
 int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, const char *name,
@@ -77,6 +138,8 @@ int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, cons
 	};
 	(void)strncpy(endpoint->name, name, sizeof(endpoint->name) - 1);
 	r = map_all(endpoint, &reply->u.opened, &fds);
+	if (r == -EPERM)
+		explain_lock(endpoint, &reply->u.opened, &fds);
 	if (r < 0) {
 		char sentence[sizeof(node->error)];
 

@@ -51,8 +51,8 @@ __attribute__((warn_unused_result)) int zcp_endpoint_init(struct zcp_endpoint *e
 void zcp_endpoint_deinit(struct zcp_endpoint *endpoint);
 
 /*
- * Maps the size classes whose descriptors are in `fds`, two for each. Returns 0, -EPROTO,
- * -ENOMEM; the sentence is in the node.
+ * Maps the size classes whose descriptors are in `fds`, two for each. Returns 0, or as
+ * zcp_pool_attach(); the sentence is in the node.
  */
 __attribute__((warn_unused_result)) int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint,
 								 const int *fds, uint32_t n_fds);

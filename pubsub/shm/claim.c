@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "pubsub/shm/crashpoint.h"
+#include "pubsub/shm/memory.h"
 
 /* Published chunks that a publisher remembers at most; others are found by the round. */
 #define PUBLISHED_MAX 4096
@@ -35,7 +36,9 @@ int zcp_claim_add_class(struct zcp_claim *claim, const struct zcp_pool *pool, ui
 		return 0;
 	while (n < pool->classes[class_index].n_chunks && n < PUBLISHED_MAX)
 		n *= 2;
-	mine->published = calloc(n, sizeof(mine->published[0]));
+	mine->published = zcp_memory_calloc(n, sizeof(mine->published[0]),
+					    pool->classes[class_index].chunks_region.memory &
+						    ZCP_MEMORY_PREFAULT);
 	if (!mine->published)
 		return -ENOMEM;
 	mine->published_mask = n - 1;

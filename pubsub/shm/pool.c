@@ -178,6 +178,13 @@ int zcp_pool_attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t 
 		class_deinit(&class);
 		return 0;
 	}
+	r = zcp_region_settle(&class.chunks_region, true, why);
+	if (r == 0)
+		r = zcp_region_settle(&class.data_region, writable, why);
+	if (r < 0) {
+		class_deinit(&class);
+		return r;
+	}
 	pool->classes[index] = class;
 	if (pool->n_classes <= index)
 		pool->n_classes = index + 1;

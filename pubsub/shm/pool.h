@@ -199,7 +199,7 @@ void zcp_class_construct(struct zcp_region *chunks, struct zcp_region *data,
  * Maps a class of the pool from its two descriptors (borrowed). The chunks themselves are
  * mapped read-only unless `writable`.
  * Returns 0 also where the class is mapped already; -EPROTO with *why, or as
- * zcp_region_attach().
+ * zcp_region_attach() and zcp_region_settle().
  */
 __attribute__((warn_unused_result)) int zcp_pool_attach(struct zcp_pool *pool, int chunks_fd,
 							int data_fd, uint64_t domain_id,

@@ -9,6 +9,7 @@
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
+#include "pubsub/shm/memory.h"
 #include "pubsub/shm/signal.h"
 
 /* Empty looks in a row after which a polling subscriber compares itself with next_seq. */
@@ -131,6 +132,7 @@ static int take_over_backlog(struct zcp_reader *reader, struct zcp_backlog *back
 int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
 		    const struct zcp_pool *pool, const struct zcp_reader_options *options)
 {
+	bool prefault = topic->region.memory & ZCP_MEMORY_PREFAULT;
 	uint32_t n = topic->geometry.max_publishers;
 
 	*reader = (struct zcp_reader){
@@ -139,10 +141,10 @@ int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
 		.slot = &topic->subscribers[options->slot],
 		.options = *options,
 	};
-	reader->lanes = calloc(n, sizeof(reader->lanes[0]));
-	reader->cursors = calloc(n, sizeof(reader->cursors[0]));
-	reader->places = calloc(options->max_held, sizeof(reader->places[0]));
-	reader->vacant = calloc(options->max_held, sizeof(reader->vacant[0]));
+	reader->lanes = zcp_memory_calloc(n, sizeof(reader->lanes[0]), prefault);
+	reader->cursors = zcp_memory_calloc(n, sizeof(reader->cursors[0]), prefault);
+	reader->places = zcp_memory_calloc(options->max_held, sizeof(reader->places[0]), prefault);
+	reader->vacant = zcp_memory_calloc(options->max_held, sizeof(reader->vacant[0]), prefault);
 	if (!reader->lanes || !reader->cursors || !reader->places || !reader->vacant) {
 		zcp_reader_deinit(reader);
 		return -ENOMEM;

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Creating, sealing, attaching and checking regions.
+ *
+ * Whether the kernel gives transparent huge pages to a memfd is for its administrator to say
+ * (shmem_enabled), and it says so in several places. So it is tried: with one touch at the
+ * beginning of the region either one page has come, or a whole huge one.
  */
 #include "pubsub/shm/region.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +18,7 @@
 
 #include "pubsub/shm/backlog_shm.h"
 #include "pubsub/shm/class_shm.h"
+#include "pubsub/shm/memory.h"
 #include "pubsub/shm/signal_shm.h"
 #include "pubsub/shm/topic_shm.h"
 #include "pubsub/util.h"
@@ -25,6 +31,7 @@ uint64_t zcp_layout_fingerprint(void)
 	static const uint64_t facts[] = {
 		ZCP_SHM_VERSION,
 		sizeof(struct zcp_region_shm),
+		offsetof(struct zcp_region_shm, memory),
 		sizeof(struct zcp_chunk_shm),
 		offsetof(struct zcp_chunk_shm, holders),
 		sizeof(struct zcp_chunk_header_shm),
@@ -59,10 +66,14 @@ uint64_t zcp_layout_fingerprint(void)
 	return hash;
 }
 
-static size_t round_to_pages(size_t size)
+/* Transparent huge pages are no use to what does not fill one. */
+static size_t round_to_pages(size_t size, uint32_t memory)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
+	if ((memory & ZCP_MEMORY_HUGE) ||
+	    ((memory & ZCP_MEMORY_TRANSPARENT) && size >= ZCP_HUGE_PAGE_SIZE))
+		page = ZCP_HUGE_PAGE_SIZE;
 	return (size + page - 1) / page * page;
 }
 
@@ -77,30 +88,66 @@ static int map(struct zcp_region *region, int fd, size_t size, bool writable)
 	return 0;
 }
 
-int zcp_region_create(struct zcp_region *region, int *fdp, const char *name, size_t size)
+/* Takes all pages of a file now; those that are there already stay. */
+static int take_pages(int fd, size_t size)
 {
-	struct zcp_region mapped = ZCP_REGION_NULL;
-	int fd, r;
+	while (fallocate(fd, 0, 0, (off_t)size) < 0) {
+		/* ENOSPC: there are no more huge pages. */
+		if (errno != EINTR)
+			return errno == ENOSPC ? -ENOMEM : zcp_errno();
+	}
+	return 0;
+}
 
-	if (size > (size_t)INT64_MAX - (1 << 20))
+/* Takes the pages of a new region, as far as they are to be there beforehand. */
+static int take_memory(struct zcp_region *region, int fd)
+{
+	int r = 0;
+
+	if ((region->memory & ZCP_MEMORY_TRANSPARENT) &&
+	    !zcp_memory_try_transparent(region->base, region->size))
+		region->memory &= ~ZCP_MEMORY_TRANSPARENT;
+	if (!(region->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_HUGE)))
+		return 0;
+	/* By way of the mapping: fallocate(2) does not know that they should be huge. */
+	if (region->memory & ZCP_MEMORY_TRANSPARENT)
+		r = zcp_memory_populate(region->base, region->size, true);
+	return r < 0 ? r : take_pages(fd, region->size);
+}
+
+int zcp_region_create_with(struct zcp_region *region, int *fdp, const char *name, size_t size,
+			   uint32_t memory)
+{
+	unsigned int flags = memory & ZCP_MEMORY_HUGE ? MFD_HUGETLB | MFD_HUGE_2MB : 0;
+	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
+	struct zcp_region mapped = ZCP_REGION_NULL;
+	int r;
+
+	if (size > (size_t)INT64_MAX - (1 << 22))
 		return -ENOMEM;
-	size = round_to_pages(size);
-	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size = round_to_pages(size, memory);
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
 	if (fd < 0)
 		return zcp_errno();
-	if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
-		r = zcp_errno();
-		close(fd);
-		return r;
-	}
+	if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+		return zcp_errno();
 	r = map(&mapped, fd, size, true);
+	if (r < 0)
+		return r;
+	mapped.memory = memory;
+	r = take_memory(&mapped, fd);
 	if (r < 0) {
-		close(fd);
+		zcp_region_deinit(&mapped);
 		return r;
 	}
 	*region = mapped;
-	*fdp = fd;
+	*fdp = zcp_steal_fd(&fd);
 	return 0;
+}
+
+int zcp_region_create(struct zcp_region *region, int *fd, const char *name, size_t size)
+{
+	return zcp_region_create_with(region, fd, name, size, 0);
 }
 
 void zcp_region_publish(struct zcp_region *region, uint32_t kind, uint64_t domain_id,
@@ -115,6 +162,7 @@ void zcp_region_publish(struct zcp_region *region, uint32_t kind, uint64_t domai
 	header->size = region->size;
 	header->domain_id = domain_id;
 	header->region_id = region_id;
+	header->memory = region->memory;
 	/* REGION-R1 pairs with REGION-A1 in check(): a region that is ready is complete. */
 	atomic_store_explicit(&header->state, ZCP_REGION_READY, memory_order_release);
 }
@@ -140,7 +188,7 @@ static const char *check(const struct zcp_region_shm *header, size_t size,
 	return NULL;
 }
 
-static const char *check_file(int fd, size_t min_size, size_t *size)
+static const char *check_file(int fd, size_t min_size, size_t *size, size_t *taken)
 {
 	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
@@ -153,6 +201,7 @@ static const char *check_file(int fd, size_t min_size, size_t *size)
 	    (uint64_t)st.st_size < min_size)
 		return "the region is too short";
 	*size = (size_t)st.st_size;
+	*taken = (size_t)st.st_blocks * 512;
 	return NULL;
 }
 
@@ -161,10 +210,10 @@ int zcp_region_attach(struct zcp_region *region, int fd, const struct zcp_region
 {
 	struct zcp_region mapped = ZCP_REGION_NULL;
 	const char *wrong;
-	size_t size;
+	size_t size, taken;
 	int r;
 
-	wrong = check_file(fd, expect->min_size, &size);
+	wrong = check_file(fd, expect->min_size, &size, &taken);
 	if (wrong) {
 		*why = wrong;
 		return -EPROTO;
@@ -175,6 +224,12 @@ int zcp_region_attach(struct zcp_region *region, int fd, const struct zcp_region
 		return r;
 	}
 	wrong = check(mapped.base, mapped.size, expect);
+	mapped.memory = ((const struct zcp_region_shm *)mapped.base)->memory;
+	if (!wrong && (mapped.memory & ~ZCP_MEMORY_FLAGS))
+		wrong = "the region's memory is of an unknown kind";
+	/* Else whoever believes it would take it all, and a sparse region spans far more than is. */
+	if (!wrong && (mapped.memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_HUGE)) && taken < size)
+		wrong = "the region has not all the memory that its header says";
 	if (wrong) {
 		zcp_region_deinit(&mapped);
 		*why = wrong;
@@ -182,6 +237,26 @@ int zcp_region_attach(struct zcp_region *region, int fd, const struct zcp_region
 	}
 	*region = mapped;
 	return 0;
+}
+
+int zcp_region_settle(const struct zcp_region *region, bool writable, const char **why)
+{
+	int r = 0;
+
+	if (region->memory & ZCP_MEMORY_TRANSPARENT)
+		zcp_memory_want_transparent(region->base, region->size);
+	/* Pages of the kernel's pool of huge ones stay in memory by themselves. */
+	if ((region->memory & ZCP_MEMORY_LOCK) && !(region->memory & ZCP_MEMORY_HUGE))
+		r = zcp_memory_lock(region->base, region->size);
+	if (r < 0) {
+		*why = "the region could not be locked into memory";
+		return r;
+	}
+	if (region->memory & ZCP_MEMORY_PREFAULT)
+		r = zcp_memory_populate(region->base, region->size, writable);
+	if (r < 0)
+		*why = "there is not enough memory for all of the region";
+	return r;
 }
 
 int zcp_region_open_readonly(int fd)

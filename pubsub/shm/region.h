@@ -16,11 +16,13 @@
 struct zcp_region {
 	void *base;
 	size_t size;
+	/* ZCP_MEMORY_* */
+	uint32_t memory;
 };
 
 #define ZCP_REGION_NULL                                                                            \
 	{                                                                                          \
-		NULL, 0                                                                            \
+		NULL, 0, 0                                                                         \
 	}
 
 /* What an attaching process expects to find. */
@@ -43,6 +45,17 @@ uint64_t zcp_layout_fingerprint(void);
 __attribute__((warn_unused_result)) int zcp_region_create(struct zcp_region *region, int *fd,
 							  const char *name, size_t size);
 
+/*
+ * The same with memory of a kind (ZCP_MEMORY_*): pages that are to be there beforehand are
+ * taken now. Rounded up to huge pages where it is to have them. region->memory is what the
+ * region got: everything but ZCP_MEMORY_TRANSPARENT is a guarantee.
+ * Errors: -ENOMEM where the pages are not to be had; where the kernel has no huge pages of
+ * that size what memfd_create(2) gives, -ENODEV or -EINVAL; as zcp_region_create().
+ */
+__attribute__((warn_unused_result)) int zcp_region_create_with(struct zcp_region *region, int *fd,
+							       const char *name, size_t size,
+							       uint32_t memory);
+
 /* Writes the header of a region whose contents are complete. */
 void zcp_region_publish(struct zcp_region *region, uint32_t kind, uint64_t domain_id,
 			uint64_t region_id);
@@ -55,6 +68,15 @@ void zcp_region_publish(struct zcp_region *region, uint32_t kind, uint64_t domai
 __attribute__((warn_unused_result)) int zcp_region_attach(struct zcp_region *region, int fd,
 							  const struct zcp_region_expect *expect,
 							  const char **why);
+
+/*
+ * After all that is in an attached region has been checked: locks and populates the mapping,
+ * as region->memory says.
+ * Returns 0; -EPERM where so much memory may not be locked, -ENOMEM where it is not to be
+ * had; with *why.
+ */
+__attribute__((warn_unused_result)) int zcp_region_settle(const struct zcp_region *region,
+							  bool writable, const char **why);
 
 /*
  * A new file description of the same region that cannot be mapped for writing; the

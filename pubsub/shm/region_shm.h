@@ -11,7 +11,8 @@
  *   32   domain_id      8   which domain it belongs to
  *   40   region_id      8   which region of its kind it is
  *   48   state          4   0 under construction, then ZCP_REGION_READY, stored last
- *   52   reserved      12
+ *   52   memory         4   ZCP_MEMORY_*: where its pages come from, and when
+ *   56   reserved       8
  *
  * A creator that dies leaves state 0 in a region that nobody has been given. Nothing here
  * changes afterwards.
@@ -38,6 +39,13 @@ enum zcp_region_kind {
 
 #define ZCP_REGION_READY 1
 
+/* Flags of `memory`. Without any, a page is taken when it is touched for the first time. */
+#define ZCP_MEMORY_PREFAULT UINT32_C(0x1)    /* all are taken, and whoever attaches maps all */
+#define ZCP_MEMORY_LOCK UINT32_C(0x2)        /* whoever attaches locks it into memory */
+#define ZCP_MEMORY_HUGE UINT32_C(0x4)        /* of the kernel's pool of huge pages; all taken */
+#define ZCP_MEMORY_TRANSPARENT UINT32_C(0x8) /* whoever attaches asks for huge pages */
+#define ZCP_MEMORY_FLAGS UINT32_C(0xf)
+
 struct zcp_region_shm {
 	/* written by: the creator, before state; read by: everyone, once, at attach */
 	uint64_t magic;
@@ -48,7 +56,8 @@ struct zcp_region_shm {
 	uint64_t domain_id;
 	uint64_t region_id;
 	_Atomic uint32_t state;
-	uint32_t reserved[3];
+	uint32_t memory;
+	uint32_t reserved[2];
 };
 
 static_assert(sizeof(struct zcp_region_shm) == 64, "one cache line");
@@ -60,5 +69,6 @@ static_assert(offsetof(struct zcp_region_shm, size) == 24, "layout");
 static_assert(offsetof(struct zcp_region_shm, domain_id) == 32, "layout");
 static_assert(offsetof(struct zcp_region_shm, region_id) == 40, "layout");
 static_assert(offsetof(struct zcp_region_shm, state) == 48, "layout");
+static_assert(offsetof(struct zcp_region_shm, memory) == 52, "layout");
 
 #endif

@@ -110,6 +110,11 @@ int zcp_topic_attach(struct zcp_topic *topic, int fd, uint64_t domain_id, const 
 		*why = wrong;
 		return -EPROTO;
 	}
+	r = zcp_region_settle(&attached.region, true, why);
+	if (r < 0) {
+		zcp_topic_deinit(&attached);
+		return r;
+	}
 	*topic = attached;
 	return 0;
 }

@@ -35,7 +35,7 @@ size_t zcp_topic_size(const struct zcp_topic_geometry *geometry);
 void zcp_topic_construct(struct zcp_region *region, const struct zcp_topic_geometry *geometry,
 			 const char *name, uint64_t pool_id, uint64_t domain_id, uint64_t topic_id);
 
-/* Maps a topic from `fd` (borrowed). Errors as zcp_region_attach(). */
+/* Maps a topic from `fd` (borrowed). Errors as zcp_region_attach() and zcp_region_settle(). */
 __attribute__((warn_unused_result)) int zcp_topic_attach(struct zcp_topic *topic, int fd,
 							 uint64_t domain_id, const char **why);
 

@@ -10,6 +10,7 @@
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
+#include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 
 /* Looks at a full lane before sleeping: a reader that runs makes room within these. */
@@ -22,6 +23,7 @@ int zcp_writer_init(struct zcp_writer *writer, const struct zcp_topic *topic,
 		    const struct zcp_writer_options *options)
 {
 	struct zcp_publisher_slot_shm *slot = &topic->publishers[options->slot];
+	bool prefault = topic->region.memory & ZCP_MEMORY_PREFAULT;
 
 	*writer = (struct zcp_writer){
 		.topic = topic,
@@ -37,9 +39,11 @@ int zcp_writer_init(struct zcp_writer *writer, const struct zcp_topic *topic,
 	writer->op += writer->op & 1;
 	zcp_claim_init(&writer->claim, options->owner);
 	writer->options.kept = NULL;
-	writer->lanes = calloc(topic->geometry.max_subscribers, sizeof(writer->lanes[0]));
+	writer->lanes = zcp_memory_calloc(topic->geometry.max_subscribers, sizeof(writer->lanes[0]),
+					  prefault);
 	if (options->history > 0)
-		writer->retained = calloc(options->history, sizeof(writer->retained[0]));
+		writer->retained = zcp_memory_calloc(options->history, sizeof(writer->retained[0]),
+						     prefault);
 	if (!writer->lanes || (options->history > 0 && !writer->retained)) {
 		zcp_writer_deinit(writer);
 		return -ENOMEM;

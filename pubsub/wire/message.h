@@ -245,6 +245,10 @@ struct zcp_topic_info {
 	uint64_t n_messages;
 	uint64_t n_lost;
 	bool own_pool; /* made for this topic, as large as its limits ask for */
+	/* the pool's memory, and what it lies in: "4 KiB pages" */
+	bool prefaulted;
+	bool locked;
+	char pages[ZCP_NAME_SIZE];
 	uint32_t n_pool_topics;
 	/* chunks that the topic's, and all of the pool's, endpoints may use at once */
 	uint64_t n_reserved;

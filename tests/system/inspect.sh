@@ -66,6 +66,8 @@ is "info: what is left" true "$(json '.pool.classes | .[0].reserved == 28 and
 is "info: a chunk is free, loaned or held" true \
 	"$(json '.pool.classes | length > 0 and
 		all(.size >= 1000 and .count > 0 and .free + .loaned + .held == .count)')"
+is "info: memory" "[\"$(($(getconf PAGESIZE) / 1024)) KiB pages\",false,false]" \
+	"$(json '[.pool.pages, .pool.prefaulted, .pool.locked]')"
 is "info: the publisher has one on loan while it reads" 0 "$(json '.pool.classes[0].loaned')"
 is "info: chunks were used" true "$(json '.pool.classes[0] | .highest_use >= 1 and
 	.highest_use <= 3')"
@@ -82,6 +84,7 @@ has "info" "$dir/rows" "zcp-echo|$(pid reader)|1|block|turn|4|2|0|"
 has "info" "$dir/rows" "zcp-echo|$(pid other)|1|drop-oldest|turn|16|4|0|3|0|0"
 left=$(json '.pool.classes[0].left')
 has "info" "$dir/rows" "|1kB|$((left + 28))|28|$left"
+grep -q "^memory *[0-9]* KiB pages$" "$dir/page" || fail "info: no line about the memory"
 for name in writer reader other; do
 	grep -q "zcp-[a-z]* *$(pid $name) " "$dir/page" || fail "info: no line about $name:
 $(cat "$dir/page")"

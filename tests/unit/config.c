@@ -167,6 +167,7 @@ Test(config, every_key_is_read)
 		"'drop-oldest'\ntimestamps = "
 		"true\nalignment = '4KiB'\nuser_header = 100\n[pool.p]\nclasses = [ { size = '8MiB', count = 2 },\n"
 		"{ count = 16777215, size = 100 } ]\nalignment = 4096\nuser_header = '1KiB'\n"
+		"prefault = true\nlock = true\nhuge_pages = 'must'\n"
 		"[pool.q]\nclasses = [ { size = 1, count = 1 } ]\n");
 	const struct zcpd_pool_config *pool = zcpd_config_pool(config, "p");
 	struct zcpd_topic_config topic;
@@ -213,6 +214,9 @@ Test(config, every_key_is_read)
 	cr_expect_eq(pool->classes[1].count, 2);
 	cr_expect_eq(pool->alignment, 4096);
 	cr_expect_eq(pool->user_header, 1024);
+	cr_expect_eq(pool->prefault, true);
+	cr_expect_eq(pool->lock, true);
+	cr_expect_eq(pool->huge_pages, ZCPD_CONFIG_HUGE_PAGES_MUST);
 	pool = zcpd_config_pool(config, "q");
 	cr_assert_not_null(pool);
 	cr_expect_eq(pool->alignment, 64);
@@ -359,6 +363,7 @@ Test(config, printed_configuration_parses_to_the_same_again)
 			  "[pool.\"q \\\"\\\\ \xc3\xa9\"]\nclasses = [ { size = '1GB', count = "
 			  "2 }, { size = '1GiB', count = 3 } ]\n");
 	expect_round_trip(ONE_POOL "[topic.\"a/*\"]\npool = 'p'\nuser_header = 100\n");
+	expect_round_trip(ONE_POOL "prefault = true\nlock = true\nhuge_pages = 'try'\n");
 	expect_round_trip(ONE_POOL
 			  "[topic.\"a \\\"quoted\\\\ \xc3\xa9.dotted\"]\ntype = 'T \"x\" \\'\n"
 			  "[topic.\"*\"]\npool = 'p'\nmax_payload = 1000\n[topic.\"a/*\"]\ndepth = "
@@ -377,7 +382,8 @@ Test(config, printed_configuration_shows_what_holds)
 				  "logged\nidle_timeout = \"10s\""));
 	cr_expect_not_null(strstr(text, "\n[pool.\"p\"]\nclasses = [\n\t{ size = \"64\", "
 					"count = 1 },\n]\nalignment = \"64\"\n"
-					"user_header = \"0\"\n"));
+					"user_header = \"0\"\nprefault = false\nlock = false\n"
+					"huge_pages = \"no\"\n"));
 	cr_expect_not_null(strstr(text, "\n[topic.\"a/b\"]\nmax_publishers = 8\n"
 					"max_subscribers = 32\ndepth = 512\nmax_depth = 512\n"));
 	cr_expect_not_null(strstr(text, "\ntimestamps = true\n"));

@@ -75,6 +75,13 @@ Test(config, wrong_types_are_refused)
 					      "\"warning\", \"info\", \"debug\", not an integer" },
 		{ "[defaults]\non_full = true",
 		  "2:11: on_full must be one of \"drop-oldest\", \"block\", not a boolean" },
+		{ ONE_POOL "prefault = 'yes'",
+		  "3:12: prefault must be true or false, not a string" },
+		{ ONE_POOL "lock = 1", "3:8: lock must be true or false, not an integer" },
+		{ ONE_POOL "huge_pages = true",
+		  "3:14: huge_pages must be one of \"no\", \"try\", \"must\", not a boolean" },
+		{ ONE_POOL "huge_pages = 'yes'",
+		  "3:14: huge_pages = \"yes\" is none of \"no\", \"try\", \"must\"" },
 		{ "[pool.p]\nclasses = 'many'",
 		  "2:11: classes must be an array, as in [ { size = \"8MiB\", count = 64 } ], not "
 		  "a string" },

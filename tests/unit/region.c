@@ -10,8 +10,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "pubsub/shm/memory.h"
 
 #define DOMAIN UINT64_C(42)
 #define SIZE 5000
@@ -306,6 +309,172 @@ Test(region, deinit_of_null_or_twice_is_harmless)
 	zcp_region_deinit(&null);
 	zcp_region_deinit(&region);
 	cr_assert_null(region.base);
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+#define LARGE (300 * 4096)
+
+/* How many of a mapping's pages are in the page table of this process. */
+static size_t n_mapped(const struct zcp_region *region)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	cr_assert_geq(fd, 0);
+	for (size_t i = 0; i < region->size / page; i++) {
+		uint64_t entry;
+
+		cr_assert_eq(pread(fd, &entry, sizeof(entry),
+				   (off_t)(((uintptr_t)region->base / page + i) * sizeof(entry))),
+			     (ssize_t)sizeof(entry));
+		n += entry >> 63;
+	}
+	close(fd);
+	return n;
+}
+
+/* Bytes that a memfd has taken. */
+static size_t n_taken(int fd)
+{
+	struct stat st;
+
+	cr_assert_eq(fstat(fd, &st), 0);
+	return (size_t)st.st_blocks * 512;
+}
+
+static int make_with(struct zcp_region *region, uint32_t memory)
+{
+	int fd = -1;
+
+	cr_assert_eq(zcp_region_create_with(region, &fd, "zcp-test", LARGE, memory), 0);
+	zcp_region_publish(region, ZCP_REGION_TOPIC, DOMAIN, 7);
+	return fd;
+}
+
+Test(region, sparse_one_takes_memory_only_where_it_is_touched)
+{
+	struct zcp_region region, attached;
+	const char *why = "";
+	int fd = make_with(&region, 0);
+
+	cr_expect_lt(n_taken(fd), LARGE / 2);
+	cr_assert_eq(zcp_region_attach(&attached, fd, &expected, &why), 0);
+	cr_expect_eq(attached.memory, 0);
+	cr_assert_eq(zcp_region_settle(&attached, true, &why), 0);
+	cr_expect_lt(n_mapped(&attached), LARGE / 4096 / 2);
+	cr_expect_lt(n_taken(fd), LARGE / 2);
+	zcp_region_deinit(&attached);
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+Test(region, prefaulted_one_is_taken_when_made_and_mapped_when_settled)
+{
+	struct zcp_region region, attached;
+	struct zcp_region_expect expect = expected;
+	const char *why = "";
+	int fd = make_with(&region, ZCP_MEMORY_PREFAULT), readonly = zcp_region_open_readonly(fd);
+	size_t n_pages = region.size / (size_t)sysconf(_SC_PAGESIZE);
+
+	cr_expect_eq(n_taken(fd), region.size);
+	for (int writable = 0; writable < 2; writable++) {
+		expect.writable = writable;
+		cr_assert_eq(zcp_region_attach(&attached, writable ? fd : readonly, &expect, &why),
+			     0);
+		cr_expect_eq(attached.memory, ZCP_MEMORY_PREFAULT);
+		cr_expect_lt(n_mapped(&attached), n_pages);
+		cr_assert_eq(zcp_region_settle(&attached, writable, &why), 0);
+		cr_expect_eq(n_mapped(&attached), n_pages);
+		zcp_region_deinit(&attached);
+	}
+	for (size_t i = sizeof(struct zcp_region_shm); i < region.size; i++)
+		cr_assert_eq(((const char *)region.base)[i], 0);
+	zcp_region_deinit(&region);
+	close(readonly);
+	close(fd);
+}
+
+Test(region, transparent_huge_pages_are_a_wish)
+{
+	struct zcp_region region, small;
+	const char *why = "";
+	int fd = -1, small_fd = -1;
+	size_t size = 2 * ZCP_HUGE_PAGE_SIZE;
+
+	cr_assert_eq(zcp_region_create_with(&region, &fd, "zcp-test", size - 1,
+					    ZCP_MEMORY_TRANSPARENT | ZCP_MEMORY_PREFAULT),
+		     0);
+	/* Said of the region only where it has them. */
+	cr_expect_eq(region.memory & ~ZCP_MEMORY_TRANSPARENT, ZCP_MEMORY_PREFAULT);
+	cr_expect_eq(region.size, size);
+	cr_expect_eq(n_taken(fd), size);
+	cr_expect_eq(zcp_region_settle(&region, true, &why), 0);
+	/* None where not even one would be full. */
+	cr_assert_eq(zcp_region_create_with(&small, &small_fd, "zcp-test", SIZE,
+					    ZCP_MEMORY_TRANSPARENT),
+		     0);
+	cr_expect_eq(small.memory, 0);
+	cr_expect_lt(small.size, ZCP_HUGE_PAGE_SIZE);
+	zcp_region_deinit(&small);
+	zcp_region_deinit(&region);
+	close(small_fd);
+	close(fd);
+}
+
+Test(region, huge_pages_are_taken_when_made_or_there_is_no_region)
+{
+	struct zcp_region region = ZCP_REGION_NULL, attached = ZCP_REGION_NULL;
+	struct zcp_region_expect expect = expected;
+	const char *why = "";
+	int fd = -1, readonly;
+	int r = zcp_region_create_with(&region, &fd, "zcp-test", SIZE,
+				       ZCP_MEMORY_HUGE | ZCP_MEMORY_LOCK);
+
+	if (r < 0) {
+		cr_expect(r == -ENOMEM || r == -EINVAL || r == -ENODEV, "%d", r);
+		cr_expect_null(region.base);
+		cr_expect_eq(fd, -1);
+		cr_skip_test("no huge page is free");
+	}
+	zcp_region_publish(&region, ZCP_REGION_TOPIC, DOMAIN, 7);
+	cr_expect_eq(region.size, ZCP_HUGE_PAGE_SIZE);
+	cr_assert_eq(ftruncate(fd, 0), -1);
+	readonly = zcp_region_open_readonly(fd);
+	cr_assert_geq(readonly, 0);
+	cr_assert_eq(zcp_region_attach(&attached, readonly, &expect, &why), -EACCES);
+	expect.writable = false;
+	cr_assert_eq(zcp_region_attach(&attached, readonly, &expect, &why), 0);
+	cr_expect_eq(attached.size, ZCP_HUGE_PAGE_SIZE);
+	cr_expect_eq(zcp_region_settle(&attached, false, &why), 0);
+	zcp_region_deinit(&attached);
+	zcp_region_deinit(&region);
+	close(readonly);
+	close(fd);
+}
+
+Test(region, memory_of_a_kind_that_nobody_knows_is_refused)
+{
+	struct zcp_region region;
+	int fd = make(&region);
+
+	((struct zcp_region_shm *)region.base)->memory = ZCP_MEMORY_FLAGS + 1;
+	assert_refused(fd, &expected, "unknown kind");
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
+/* A publisher that lies would have a subscriber take all that a sparse pool spans. */
+Test(region, sparse_one_that_says_it_is_prefaulted_is_refused)
+{
+	static const uint32_t lies[] = { ZCP_MEMORY_PREFAULT, ZCP_MEMORY_HUGE };
+	struct zcp_region region;
+	int fd = make_with(&region, 0);
+
+	for (int i = 0; i < 2; i++) {
+		((struct zcp_region_shm *)region.base)->memory = lies[i];
+		assert_refused(fd, &expected, "not all the memory");
+	}
 	zcp_region_deinit(&region);
 	close(fd);
 }
