@@ -247,9 +247,9 @@ static void hand_over(unsigned int n_topics, bool polls)
 	zcp_test_join(&child);
 	zcp_node_close(player.node);
 	slept += n_sleeps();
-	(void)printf("%s, %u topics: %llu hand-overs, slept %llu times\n",
-		     polls ? "poll" : "futex", n_topics,
-		     (unsigned long long)zcp_test_load(&player.ball), (unsigned long long)slept);
+	(void)printf("%s, %u topics: %llu hand-overs, slept %llu times\n", polls ? "poll" : "futex",
+		     n_topics, (unsigned long long)zcp_test_load(&player.ball),
+		     (unsigned long long)slept);
 	ZCP_CHECK(slept > 0);
 }
 
