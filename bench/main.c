@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "bench/clock.h"
+#include "bench/figures.h"
 #include "bench/game.h"
 #include "bench/stats.h"
 
@@ -43,9 +44,7 @@ struct bench {
 	bool timestamps;
 	uint64_t ticks[ROUNDS];
 	double ns[ROUNDS];
-	/* a figure for each block */
-	double *raw_p50, *raw_p99, *zcp_p50, *zcp_p99, *large_p50, *rate;
-	double *ratio_p50, *ratio_p99, *ratio_large;
+	struct bench_figures figures;
 };
 
 static const char usage[] =
@@ -80,6 +79,7 @@ static void evaluate(struct bench *bench, double *p50, double *p99)
 
 static int block(struct bench *bench, uint32_t b)
 {
+	struct bench_figures *figures = &bench->figures;
 	double unused;
 	uint64_t ns;
 	int r;
@@ -90,7 +90,7 @@ static int block(struct bench *bench, uint32_t b)
 	if (r < 0)
 		return r;
 	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &bench->raw_p50[b], &bench->raw_p99[b]);
+		evaluate(bench, &figures->raw_p50[b], &figures->raw_p99[b]);
 	r = meet(bench);
 	if (r == 0)
 		r = bench_ping(bench->table, &bench->ends, bench->side, BENCH_SMALL, ROUNDS,
@@ -98,7 +98,7 @@ static int block(struct bench *bench, uint32_t b)
 	if (r < 0)
 		return r;
 	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &bench->zcp_p50[b], &bench->zcp_p99[b]);
+		evaluate(bench, &figures->zcp_p50[b], &figures->zcp_p99[b]);
 	r = meet(bench);
 	if (r == 0)
 		r = bench_ping(bench->table, &bench->ends, bench->side, BENCH_LARGE, ROUNDS,
@@ -106,16 +106,16 @@ static int block(struct bench *bench, uint32_t b)
 	if (r < 0)
 		return r;
 	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &bench->large_p50[b], &unused);
+		evaluate(bench, &figures->large_p50[b], &unused);
 	r = meet(bench);
 	if (r == 0)
 		r = bench_stream(bench->table, &bench->ends, bench->side, STREAM_MESSAGES, &ns);
 	if (r < 0)
 		return r;
-	bench->rate[b] = (double)STREAM_MESSAGES * 1e9 / (double)ns;
-	bench->ratio_p50[b] = bench->zcp_p50[b] / bench->raw_p50[b];
-	bench->ratio_p99[b] = bench->zcp_p99[b] / bench->raw_p99[b];
-	bench->ratio_large[b] = bench->large_p50[b] / bench->zcp_p50[b];
+	figures->rate[b] = (double)STREAM_MESSAGES * 1e9 / (double)ns;
+	figures->ratio_p50[b] = figures->zcp_p50[b] / figures->raw_p50[b];
+	figures->ratio_p99[b] = figures->zcp_p99[b] / figures->raw_p99[b];
+	figures->ratio_large[b] = figures->large_p50[b] / figures->zcp_p50[b];
 	return 0;
 }
 
@@ -152,47 +152,6 @@ static int play(struct bench *bench)
 		atomic_store_explicit(&bench->table->failed, 1, memory_order_relaxed);
 	bench_ends_close(&bench->ends);
 	return r;
-}
-
-static double median(const struct bench *bench, double *values)
-{
-	return bench_percentile(values, bench->n_blocks, 50);
-}
-
-/* The best quarter: what a stream does while the processors are near. */
-static double near_rate(const struct bench *bench)
-{
-	return bench_percentile(bench->rate, bench->n_blocks, 75);
-}
-
-static void report(struct bench *bench)
-{
-	if (bench->json) {
-		(void)printf("{\"raw_p50_ns\": %.1f, \"raw_p99_ns\": %.1f, \"zcp_p50_ns\": %.1f, "
-			     "\"zcp_p99_ns\": %.1f, \"ratio_p50\": %.3f, \"ratio_p99\": %.3f, "
-			     "\"ratio_4mib_to_64b\": %.3f, \"stream_msgs_per_s\": %.0f, "
-			     "\"stream_msgs_per_s_near\": %.0f, \"blocks\": %u, "
-			     "\"timestamps\": %s}\n",
-			     median(bench, bench->raw_p50), median(bench, bench->raw_p99),
-			     median(bench, bench->zcp_p50), median(bench, bench->zcp_p99),
-			     median(bench, bench->ratio_p50), median(bench, bench->ratio_p99),
-			     median(bench, bench->ratio_large), median(bench, bench->rate),
-			     near_rate(bench), bench->n_blocks,
-			     bench->timestamps ? "true" : "false");
-		return;
-	}
-	(void)printf("one way, ns                     p50      p99\n"
-		     "cache line, raw            %8.1f %8.1f\n"
-		     "zcp, 64 bytes              %8.1f %8.1f\n"
-		     "ratio zcp to raw           %8.2f %8.2f   block by block, median of %u\n"
-		     "ratio 4 MiB to 64 bytes    %8.2f\n"
-		     "stream of 64 bytes, 1 to 1 %8.1f million messages a second, none lost\n"
-		     "  with the processors near %8.1f (upper quartile of the blocks)\n",
-		     median(bench, bench->raw_p50), median(bench, bench->raw_p99),
-		     median(bench, bench->zcp_p50), median(bench, bench->zcp_p99),
-		     median(bench, bench->ratio_p50), median(bench, bench->ratio_p99),
-		     bench->n_blocks, median(bench, bench->ratio_large),
-		     median(bench, bench->rate) / 1e6, near_rate(bench) / 1e6);
 }
 
 /* A domain of our own, so that nobody else's is measured or disturbed. */
@@ -254,15 +213,8 @@ static void remove_domain(const char *directory)
 
 static bool allocate(struct bench *bench)
 {
-	double **lists[] = { &bench->raw_p50,   &bench->raw_p99,   &bench->zcp_p50,
-			     &bench->zcp_p99,   &bench->large_p50, &bench->rate,
-			     &bench->ratio_p50, &bench->ratio_p99, &bench->ratio_large };
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		*lists[i] = calloc(bench->n_blocks, sizeof(double));
-		if (!*lists[i])
-			return false;
-	}
+	if (bench_figures_init(&bench->figures, bench->n_blocks, bench->timestamps) < 0)
+		return false;
 	bench->table = mmap(NULL, sizeof(*bench->table), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return bench->table != MAP_FAILED;
@@ -283,7 +235,10 @@ static int run(struct bench *bench)
 		_exit(r < 0 ? 1 : 0);
 	if (waitpid(child, &status, 0) < 0 || status != 0 || r < 0)
 		return 1;
-	report(bench);
+	if (bench->json)
+		bench_figures_print_json(&bench->figures);
+	else
+		bench_figures_print(&bench->figures);
 	return 0;
 }
 
