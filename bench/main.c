@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * zcp-bench: what handing a message over costs, beside what the hardware charges for one
- * cache line.
+ * cache line; and to somebody who sleeps, beside what the kernel charges for waking him.
  *
  * Processors of a shared machine move near and far from each other every few seconds, so
  * that no figure stands alone: blocks of raw ping-pong and blocks of zcp alternate in one
- * run, and the ratio is taken block by block.
+ * run, and the ratio is taken block by block. In a block of sleeping the ways take turns.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -24,6 +24,7 @@
 #include "bench/clock.h"
 #include "bench/figures.h"
 #include "bench/game.h"
+#include "bench/sleep.h"
 #include "bench/stats.h"
 
 #define CONFIG_NAME "bench.toml"
@@ -31,6 +32,9 @@
 #define STREAM_MESSAGES 200000
 /* Rounds of the first block, which warms up and is not counted. */
 #define BLOCKS_DEFAULT 200
+/* Blocks of the others for each one of sleeping, and the round trips of each way in that. */
+#define BLOCKS_PER_SLEEP 10
+#define SLEEPS 100
 
 struct bench {
 	struct bench_clock clock;
@@ -44,6 +48,8 @@ struct bench {
 	bool timestamps;
 	uint64_t ticks[ROUNDS];
 	double ns[ROUNDS];
+	struct bench_sleepers sleepers;
+	uint64_t sleep_ticks[BENCH_WAYS][SLEEPS];
 	struct bench_figures figures;
 };
 
@@ -52,29 +58,38 @@ static const char usage[] =
 	"\n"
 	"Measures on two processors, in blocks that alternate: a bare cache line going to and\n"
 	"fro, zcp messages of 64 bytes and of 4 MiB doing the same, and a stream of 64-byte\n"
-	"messages with nothing lost. Times are one way: half a round trip.\n"
+	"messages with nothing lost. Every tenth block is followed by one in which both sides\n"
+	"sleep, and a ball goes to and fro once a millisecond: by a bare futex, a bare eventfd,\n"
+	"and zcp over each of them, by turns. Times are one way: half a round trip.\n"
 	"\n"
 	"  --json       one object instead of a table\n"
 	"  --timestamps leave publish times on, as topics have them unless told otherwise;\n"
 	"               they read the clock once a message\n"
-	"  --blocks N   blocks of each kind (default 200, about 5 s)\n";
+	"  --blocks N   blocks of each kind (default 200, about 15 s in all)\n";
 
 static int meet(struct bench *bench)
 {
 	return bench_meet(bench->table, bench->side, ++bench->meeting);
 }
 
-/* One-way nanoseconds of the rounds in bench->ticks. */
-static void evaluate(struct bench *bench, double *p50, double *p99)
+/* One-way nanoseconds of n round trips, ROUNDS at most. */
+static void evaluate_ticks(struct bench *bench, const uint64_t *round_trips, size_t n, double *p50,
+			   double *p99)
 {
-	for (size_t i = 0; i < ROUNDS; i++) {
-		uint64_t ticks = bench->ticks[i];
+	for (size_t i = 0; i < n; i++) {
+		uint64_t ticks = round_trips[i];
 
 		ticks -= ticks < bench->clock.overhead ? ticks : bench->clock.overhead;
 		bench->ns[i] = (double)ticks * bench->clock.ns_per_tick / 2;
 	}
-	*p99 = bench_percentile(bench->ns, ROUNDS, 99);
-	*p50 = bench->ns[ROUNDS / 2];
+	*p99 = bench_percentile(bench->ns, n, 99);
+	*p50 = bench->ns[n / 2];
+}
+
+/* Those in bench->ticks. */
+static void evaluate(struct bench *bench, double *p50, double *p99)
+{
+	evaluate_ticks(bench, bench->ticks, ROUNDS, p50, p99);
 }
 
 static int block(struct bench *bench, uint32_t b)
@@ -119,6 +134,38 @@ static int block(struct bench *bench, uint32_t b)
 	return 0;
 }
 
+static void rate_sleeps(struct bench *bench, uint32_t b)
+{
+	struct bench_figures *figures = &bench->figures;
+	double **p50 = figures->sleep_p50, **p99 = figures->sleep_p99;
+
+	for (int way = 0; way < BENCH_WAYS; way++)
+		evaluate_ticks(bench, bench->sleep_ticks[way], SLEEPS, &p50[way][b], &p99[way][b]);
+	figures->ratio_futex_p50[b] = p50[BENCH_ZCP_FUTEX][b] / p50[BENCH_FUTEX][b];
+	figures->ratio_futex_p99[b] = p99[BENCH_ZCP_FUTEX][b] / p99[BENCH_FUTEX][b];
+	figures->ratio_fd_p50[b] = p50[BENCH_ZCP_FD][b] / p50[BENCH_EVENTFD][b];
+	figures->ratio_fd_p99[b] = p99[BENCH_ZCP_FD][b] / p99[BENCH_EVENTFD][b];
+}
+
+static int sleep_block(struct bench *bench, uint32_t b)
+{
+	uint64_t *ticks[BENCH_WAYS];
+	int r = meet(bench);
+
+	for (int way = 0; way < BENCH_WAYS; way++)
+		ticks[way] = bench->sleep_ticks[way];
+	if (r == 0)
+		r = bench_sleep(&bench->sleepers, bench->side, SLEEPS, ticks);
+	if (r == 0 && bench->side == BENCH_SERVER)
+		rate_sleeps(bench, b);
+	return r;
+}
+
+static uint32_t n_sleep_blocks(const struct bench *bench)
+{
+	return bench->n_blocks < BLOCKS_PER_SLEEP ? 1 : bench->n_blocks / BLOCKS_PER_SLEEP;
+}
+
 /* The two processors that we may use. */
 static int pin(enum bench_side side)
 {
@@ -144,12 +191,18 @@ static int play(struct bench *bench)
 	int r = bench_ends_open(&bench->ends, bench->side);
 
 	if (r == 0)
+		r = bench_sleepers_open(&bench->sleepers, bench->side);
+	if (r == 0)
 		r = pin(bench->side);
-	/* The first block warms up and is overwritten. */
-	for (uint32_t b = 0; r == 0 && b <= bench->n_blocks; b++)
+	/* The first block of each kind warms up and is overwritten. */
+	for (uint32_t b = 0; r == 0 && b <= bench->n_blocks; b++) {
 		r = block(bench, b == 0 ? 0 : b - 1);
+		if (r == 0 && b % BLOCKS_PER_SLEEP == 0)
+			r = sleep_block(bench, b == 0 ? 0 : b / BLOCKS_PER_SLEEP - 1);
+	}
 	if (r < 0)
 		atomic_store_explicit(&bench->table->failed, 1, memory_order_relaxed);
+	bench_sleepers_close(&bench->sleepers);
 	bench_ends_close(&bench->ends);
 	return r;
 }
@@ -213,11 +266,13 @@ static void remove_domain(const char *directory)
 
 static bool allocate(struct bench *bench)
 {
-	if (bench_figures_init(&bench->figures, bench->n_blocks, bench->timestamps) < 0)
+	if (bench_figures_init(&bench->figures, bench->n_blocks, n_sleep_blocks(bench),
+			       bench->timestamps) < 0)
 		return false;
 	bench->table = mmap(NULL, sizeof(*bench->table), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return bench->table != MAP_FAILED;
+	return bench->table != MAP_FAILED &&
+	       bench_sleepers_init(&bench->sleepers, bench->table) == 0;
 }
 
 static int run(struct bench *bench)
@@ -277,7 +332,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!allocate(&bench)) {
-		(void)fprintf(stderr, "zcp-bench: out of memory\n");
+		(void)fprintf(stderr, "zcp-bench: out of memory, or of descriptors\n");
 		return 1;
 	}
 	bench_clock_init(&bench.clock);
