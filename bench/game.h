@@ -26,6 +26,8 @@ struct bench_table {
 	_Alignas(128) _Atomic uint64_t back[2];
 	_Alignas(128) _Atomic uint64_t ready[2];
 	_Alignas(128) _Atomic uint64_t failed;
+	/* for each side the word that it sleeps on */
+	_Alignas(128) _Atomic uint32_t futex[2][32];
 };
 
 /* One side's ends of zcp. */

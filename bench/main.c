@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * zcp-bench: what handing a message over costs, beside what the hardware charges for one
- * cache line.
+ * cache line; and to somebody who sleeps, beside what the kernel charges for waking him.
  *
  * Processors of a shared machine move near and far from each other every few seconds, so
  * that no figure stands alone: blocks of raw ping-pong and blocks of zcp alternate in one
- * run, and the ratio is taken block by block.
+ * run, and the ratio is taken block by block. In a block of sleeping the ways take turns.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #include "bench/clock.h"
+#include "bench/figures.h"
 #include "bench/game.h"
+#include "bench/sleep.h"
 #include "bench/stats.h"
 
 #define CONFIG_NAME "bench.toml"
@@ -30,6 +32,9 @@
 #define STREAM_MESSAGES 200000
 /* Rounds of the first block, which warms up and is not counted. */
 #define BLOCKS_DEFAULT 200
+/* Blocks of the others for each one of sleeping, and the round trips of each way in that. */
+#define BLOCKS_PER_SLEEP 10
+#define SLEEPS 100
 
 struct bench {
 	struct bench_clock clock;
@@ -43,9 +48,9 @@ struct bench {
 	bool timestamps;
 	uint64_t ticks[ROUNDS];
 	double ns[ROUNDS];
-	/* a figure for each block */
-	double *raw_p50, *raw_p99, *zcp_p50, *zcp_p99, *large_p50, *rate;
-	double *ratio_p50, *ratio_p99, *ratio_large;
+	struct bench_sleepers sleepers;
+	uint64_t sleep_ticks[BENCH_WAYS][SLEEPS];
+	struct bench_figures figures;
 };
 
 static const char usage[] =
@@ -53,33 +58,43 @@ static const char usage[] =
 	"\n"
 	"Measures on two processors, in blocks that alternate: a bare cache line going to and\n"
 	"fro, zcp messages of 64 bytes and of 4 MiB doing the same, and a stream of 64-byte\n"
-	"messages with nothing lost. Times are one way: half a round trip.\n"
+	"messages with nothing lost. Every tenth block is followed by one in which both sides\n"
+	"sleep, and a ball goes to and fro once a millisecond: by a bare futex, a bare eventfd,\n"
+	"and zcp over each of them, by turns. Times are one way: half a round trip.\n"
 	"\n"
 	"  --json       one object instead of a table\n"
 	"  --timestamps leave publish times on, as topics have them unless told otherwise;\n"
 	"               they read the clock once a message\n"
-	"  --blocks N   blocks of each kind (default 200, about 5 s)\n";
+	"  --blocks N   blocks of each kind (default 200, about 15 s in all)\n";
 
 static int meet(struct bench *bench)
 {
 	return bench_meet(bench->table, bench->side, ++bench->meeting);
 }
 
-/* One-way nanoseconds of the rounds in bench->ticks. */
-static void evaluate(struct bench *bench, double *p50, double *p99)
+/* One-way nanoseconds of n round trips, ROUNDS at most. */
+static void evaluate_ticks(struct bench *bench, const uint64_t *round_trips, size_t n, double *p50,
+			   double *p99)
 {
-	for (size_t i = 0; i < ROUNDS; i++) {
-		uint64_t ticks = bench->ticks[i];
+	for (size_t i = 0; i < n; i++) {
+		uint64_t ticks = round_trips[i];
 
 		ticks -= ticks < bench->clock.overhead ? ticks : bench->clock.overhead;
 		bench->ns[i] = (double)ticks * bench->clock.ns_per_tick / 2;
 	}
-	*p99 = bench_percentile(bench->ns, ROUNDS, 99);
-	*p50 = bench->ns[ROUNDS / 2];
+	*p99 = bench_percentile(bench->ns, n, 99);
+	*p50 = bench->ns[n / 2];
+}
+
+/* Those in bench->ticks. */
+static void evaluate(struct bench *bench, double *p50, double *p99)
+{
+	evaluate_ticks(bench, bench->ticks, ROUNDS, p50, p99);
 }
 
 static int block(struct bench *bench, uint32_t b)
 {
+	struct bench_figures *figures = &bench->figures;
 	double unused;
 	uint64_t ns;
 	int r;
@@ -90,7 +105,7 @@ static int block(struct bench *bench, uint32_t b)
 	if (r < 0)
 		return r;
 	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &bench->raw_p50[b], &bench->raw_p99[b]);
+		evaluate(bench, &figures->raw_p50[b], &figures->raw_p99[b]);
 	r = meet(bench);
 	if (r == 0)
 		r = bench_ping(bench->table, &bench->ends, bench->side, BENCH_SMALL, ROUNDS,
@@ -98,7 +113,7 @@ static int block(struct bench *bench, uint32_t b)
 	if (r < 0)
 		return r;
 	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &bench->zcp_p50[b], &bench->zcp_p99[b]);
+		evaluate(bench, &figures->zcp_p50[b], &figures->zcp_p99[b]);
 	r = meet(bench);
 	if (r == 0)
 		r = bench_ping(bench->table, &bench->ends, bench->side, BENCH_LARGE, ROUNDS,
@@ -106,17 +121,49 @@ static int block(struct bench *bench, uint32_t b)
 	if (r < 0)
 		return r;
 	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &bench->large_p50[b], &unused);
+		evaluate(bench, &figures->large_p50[b], &unused);
 	r = meet(bench);
 	if (r == 0)
 		r = bench_stream(bench->table, &bench->ends, bench->side, STREAM_MESSAGES, &ns);
 	if (r < 0)
 		return r;
-	bench->rate[b] = (double)STREAM_MESSAGES * 1e9 / (double)ns;
-	bench->ratio_p50[b] = bench->zcp_p50[b] / bench->raw_p50[b];
-	bench->ratio_p99[b] = bench->zcp_p99[b] / bench->raw_p99[b];
-	bench->ratio_large[b] = bench->large_p50[b] / bench->zcp_p50[b];
+	figures->rate[b] = (double)STREAM_MESSAGES * 1e9 / (double)ns;
+	figures->ratio_p50[b] = figures->zcp_p50[b] / figures->raw_p50[b];
+	figures->ratio_p99[b] = figures->zcp_p99[b] / figures->raw_p99[b];
+	figures->ratio_large[b] = figures->large_p50[b] / figures->zcp_p50[b];
 	return 0;
+}
+
+static void rate_sleeps(struct bench *bench, uint32_t b)
+{
+	struct bench_figures *figures = &bench->figures;
+	double **p50 = figures->sleep_p50, **p99 = figures->sleep_p99;
+
+	for (int way = 0; way < BENCH_WAYS; way++)
+		evaluate_ticks(bench, bench->sleep_ticks[way], SLEEPS, &p50[way][b], &p99[way][b]);
+	figures->ratio_futex_p50[b] = p50[BENCH_ZCP_FUTEX][b] / p50[BENCH_FUTEX][b];
+	figures->ratio_futex_p99[b] = p99[BENCH_ZCP_FUTEX][b] / p99[BENCH_FUTEX][b];
+	figures->ratio_fd_p50[b] = p50[BENCH_ZCP_FD][b] / p50[BENCH_EVENTFD][b];
+	figures->ratio_fd_p99[b] = p99[BENCH_ZCP_FD][b] / p99[BENCH_EVENTFD][b];
+}
+
+static int sleep_block(struct bench *bench, uint32_t b)
+{
+	uint64_t *ticks[BENCH_WAYS];
+	int r = meet(bench);
+
+	for (int way = 0; way < BENCH_WAYS; way++)
+		ticks[way] = bench->sleep_ticks[way];
+	if (r == 0)
+		r = bench_sleep(&bench->sleepers, bench->side, SLEEPS, ticks);
+	if (r == 0 && bench->side == BENCH_SERVER)
+		rate_sleeps(bench, b);
+	return r;
+}
+
+static uint32_t n_sleep_blocks(const struct bench *bench)
+{
+	return bench->n_blocks < BLOCKS_PER_SLEEP ? 1 : bench->n_blocks / BLOCKS_PER_SLEEP;
 }
 
 /* The two processors that we may use. */
@@ -144,55 +191,20 @@ static int play(struct bench *bench)
 	int r = bench_ends_open(&bench->ends, bench->side);
 
 	if (r == 0)
+		r = bench_sleepers_open(&bench->sleepers, bench->side);
+	if (r == 0)
 		r = pin(bench->side);
-	/* The first block warms up and is overwritten. */
-	for (uint32_t b = 0; r == 0 && b <= bench->n_blocks; b++)
+	/* The first block of each kind warms up and is overwritten. */
+	for (uint32_t b = 0; r == 0 && b <= bench->n_blocks; b++) {
 		r = block(bench, b == 0 ? 0 : b - 1);
+		if (r == 0 && b % BLOCKS_PER_SLEEP == 0)
+			r = sleep_block(bench, b == 0 ? 0 : b / BLOCKS_PER_SLEEP - 1);
+	}
 	if (r < 0)
 		atomic_store_explicit(&bench->table->failed, 1, memory_order_relaxed);
+	bench_sleepers_close(&bench->sleepers);
 	bench_ends_close(&bench->ends);
 	return r;
-}
-
-static double median(const struct bench *bench, double *values)
-{
-	return bench_percentile(values, bench->n_blocks, 50);
-}
-
-/* The best quarter: what a stream does while the processors are near. */
-static double near_rate(const struct bench *bench)
-{
-	return bench_percentile(bench->rate, bench->n_blocks, 75);
-}
-
-static void report(struct bench *bench)
-{
-	if (bench->json) {
-		(void)printf("{\"raw_p50_ns\": %.1f, \"raw_p99_ns\": %.1f, \"zcp_p50_ns\": %.1f, "
-			     "\"zcp_p99_ns\": %.1f, \"ratio_p50\": %.3f, \"ratio_p99\": %.3f, "
-			     "\"ratio_4mib_to_64b\": %.3f, \"stream_msgs_per_s\": %.0f, "
-			     "\"stream_msgs_per_s_near\": %.0f, \"blocks\": %u, "
-			     "\"timestamps\": %s}\n",
-			     median(bench, bench->raw_p50), median(bench, bench->raw_p99),
-			     median(bench, bench->zcp_p50), median(bench, bench->zcp_p99),
-			     median(bench, bench->ratio_p50), median(bench, bench->ratio_p99),
-			     median(bench, bench->ratio_large), median(bench, bench->rate),
-			     near_rate(bench), bench->n_blocks,
-			     bench->timestamps ? "true" : "false");
-		return;
-	}
-	(void)printf("one way, ns                     p50      p99\n"
-		     "cache line, raw            %8.1f %8.1f\n"
-		     "zcp, 64 bytes              %8.1f %8.1f\n"
-		     "ratio zcp to raw           %8.2f %8.2f   block by block, median of %u\n"
-		     "ratio 4 MiB to 64 bytes    %8.2f\n"
-		     "stream of 64 bytes, 1 to 1 %8.1f million messages a second, none lost\n"
-		     "  with the processors near %8.1f (upper quartile of the blocks)\n",
-		     median(bench, bench->raw_p50), median(bench, bench->raw_p99),
-		     median(bench, bench->zcp_p50), median(bench, bench->zcp_p99),
-		     median(bench, bench->ratio_p50), median(bench, bench->ratio_p99),
-		     bench->n_blocks, median(bench, bench->ratio_large),
-		     median(bench, bench->rate) / 1e6, near_rate(bench) / 1e6);
 }
 
 /* A domain of our own, so that nobody else's is measured or disturbed. */
@@ -254,18 +266,13 @@ static void remove_domain(const char *directory)
 
 static bool allocate(struct bench *bench)
 {
-	double **lists[] = { &bench->raw_p50,   &bench->raw_p99,   &bench->zcp_p50,
-			     &bench->zcp_p99,   &bench->large_p50, &bench->rate,
-			     &bench->ratio_p50, &bench->ratio_p99, &bench->ratio_large };
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		*lists[i] = calloc(bench->n_blocks, sizeof(double));
-		if (!*lists[i])
-			return false;
-	}
+	if (bench_figures_init(&bench->figures, bench->n_blocks, n_sleep_blocks(bench),
+			       bench->timestamps) < 0)
+		return false;
 	bench->table = mmap(NULL, sizeof(*bench->table), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return bench->table != MAP_FAILED;
+	return bench->table != MAP_FAILED &&
+	       bench_sleepers_init(&bench->sleepers, bench->table) == 0;
 }
 
 static int run(struct bench *bench)
@@ -283,7 +290,10 @@ static int run(struct bench *bench)
 		_exit(r < 0 ? 1 : 0);
 	if (waitpid(child, &status, 0) < 0 || status != 0 || r < 0)
 		return 1;
-	report(bench);
+	if (bench->json)
+		bench_figures_print_json(&bench->figures);
+	else
+		bench_figures_print(&bench->figures);
 	return 0;
 }
 
@@ -322,7 +332,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!allocate(&bench)) {
-		(void)fprintf(stderr, "zcp-bench: out of memory\n");
+		(void)fprintf(stderr, "zcp-bench: out of memory, or of descriptors\n");
 		return 1;
 	}
 	bench_clock_init(&bench.clock);

@@ -155,9 +155,11 @@ ZCP_API ZCP_MUST_USE int zcp_node_dispatch(struct zcp_node *node, int64_t timeou
 ZCP_API void zcp_node_interrupt(struct zcp_node *node);
 
 /**
- * A descriptor for your own poll(2), epoll(7), select(2) or event loop: readable while
- * something can be taken, or a match callback is to be made. Only ever poll it; do not read
- * from it.
+ * A descriptor for your own poll(2), epoll(7) or event loop: readable while something can be
+ * taken, or a match callback is to be made. Only ever poll it; do not read from it. select(2)
+ * cannot take one that is FD_SETSIZE (1024) or above, and FD_SET() with such a one writes out
+ * of bounds: a program with that many descriptors uses poll(2) or epoll(7), or calls this
+ * before it opens the others.
  *
  * When it is readable, call zcp_node_dispatch(node, 0), or take until -EAGAIN from all
  * subscribers and then call zcp_node_wait(node, 0). Either call makes the descriptor ready

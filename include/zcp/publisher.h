@@ -144,7 +144,8 @@ ZCP_API struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publishe
  * @param size  bytes; 0 is allowed
  * @param loan  receives the chunk; publish it or discard it
  *
- * Wait-free: one bounded look round the pool, no system call.
+ * Wait-free: a bounded number of looks round the pool, more than two only while other publishers
+ * claim chunks; no system call.
  *
  * @return 0, or
  *   -EMSGSIZE    larger than the largest chunk: raise max_payload

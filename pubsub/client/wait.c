@@ -127,6 +127,7 @@ static int sleep_once(struct zcp_node *node, enum waiting which, int64_t timeout
 	r = arm(node, which);
 	if (r < 0)
 		return r;
+	zcp_signal_use(node->signal, ZCP_SIGNAL_FUTEX);
 	announced = zcp_signal_announce(node->signal);
 	if (was_interrupted(node))
 		r = -EINTR;
@@ -194,6 +195,7 @@ static int end(struct zcp_node *node, enum waiting which, int r)
 	if (armed < 0)
 		return armed;
 	(void)eventfd_read(node->event_fd, &count);
+	zcp_signal_use(node->signal, ZCP_SIGNAL_FD);
 	(void)zcp_signal_announce(node->signal);
 	if (atomic_load_explicit(&node->interrupted, memory_order_relaxed) || is_ready(node, which))
 		(void)eventfd_write(node->event_fd, 1);
@@ -252,7 +254,6 @@ int zcp_node_fd(struct zcp_node *node)
 	r = register_fd(node, fd);
 	if (r < 0)
 		return r;
-	zcp_signal_use_fd(node->signal);
 	node->event_fd = zcp_steal_fd(&fd);
 	return node->event_fd;
 }

@@ -134,15 +134,11 @@ static bool from_published(struct zcp_claim_class *mine, const struct zcp_class 
 }
 
 static bool from_round(struct zcp_claim_class *mine, const struct zcp_class *class, uint32_t owner,
-		       uint32_t *index)
+		       uint32_t *index, uint64_t *generations)
 {
 	uint32_t i = mine->cursor;
 
-	/*
-	 * Twice round: where several publishers are about, a chunk may become free behind a
-	 * look that was held up, while the one ahead that was free is claimed.
-	 */
-	for (uint64_t n = 0; n < 2 * (uint64_t) class->n_chunks; n++) {
+	for (uint32_t n = 0; n < class->n_chunks; n++) {
 		if (i >= class->n_chunks)
 			i = 0;
 		if (try_claim(&class->chunks[i], owner)) {
@@ -150,19 +146,26 @@ static bool from_round(struct zcp_claim_class *mine, const struct zcp_class *cla
 			*index = i;
 			return true;
 		}
+		/*
+		 * Relaxed: CHUNK-A1 or CHUNK-A2 has it stay after the look that found the chunk in
+		 * use. If it is the same in the round before, the look was in this generation, in
+		 * which what is free once stays free: the chunk was in use all the time between.
+		 */
+		*generations += zcp_state_generation(
+			atomic_load_explicit(&class->chunks[i].state, memory_order_relaxed));
 		i++;
 	}
 	return false;
 }
 
 int zcp_claim_take(struct zcp_claim *claim, const struct zcp_class *class, uint32_t class_index,
-		   uint32_t *index)
+		   uint32_t *index, uint64_t *generations)
 {
 	struct zcp_claim_class *mine = &claim->classes[class_index];
 
 	if (from_hints(mine, class, claim->owner, index) ||
 	    from_published(mine, class, claim->owner, index) ||
-	    from_round(mine, class, claim->owner, index))
+	    from_round(mine, class, claim->owner, index, generations))
 		return 0;
 	return ZCP_CLAIM_E_EXHAUSTED;
 }

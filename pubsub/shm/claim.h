@@ -51,11 +51,15 @@ zcp_claim_add_class(struct zcp_claim *claim, const struct zcp_pool *pool, uint32
 
 /*
  * Claims a chunk of one size class; it is LOANED and ours. Returns 0 with *index, or
- * ZCP_CLAIM_E_EXHAUSTED. Wait-free: a few looks and two rounds at most.
+ * ZCP_CLAIM_E_EXHAUSTED after a round in which each chunk was in use when it was looked at;
+ * their generations are added to *generations. A chunk may have become free behind the look
+ * while the one ahead was claimed, by somebody else: only two rounds of the same sum say that
+ * all were in use at one moment, the one between them. Wait-free: a few looks and one round.
  */
 __attribute__((warn_unused_result)) int zcp_claim_take(struct zcp_claim *claim,
 						       const struct zcp_class *class,
-						       uint32_t class_index, uint32_t *index);
+						       uint32_t class_index, uint32_t *index,
+						       uint64_t *generations);
 
 /* Remembers a chunk that was just published in this generation. */
 void zcp_claim_published(struct zcp_claim *claim, uint32_t class_index, uint32_t index,

@@ -96,16 +96,10 @@ void zcp_signal_reset(struct zcp_signal_shm *signal, uint64_t node)
 	atomic_store_explicit(&signal->node, node, memory_order_relaxed);
 }
 
-void zcp_signal_use_fd(struct zcp_signal_shm *signal)
+void zcp_signal_use(struct zcp_signal_shm *signal, enum zcp_signal_mode mode)
 {
-	/* Relaxed: the fence of zcp_signal_announce() has it seen with the sleep. */
-	atomic_store_explicit(&signal->mode, ZCP_SIGNAL_FD, memory_order_relaxed);
-}
-
-bool zcp_signal_uses_fd(const struct zcp_signal_shm *signal)
-{
-	/* Relaxed: read after the epoch, which was announced after it. */
-	return atomic_load_explicit(&signal->mode, memory_order_relaxed) == ZCP_SIGNAL_FD;
+	/* Relaxed: SIGNAL-R1 has it seen with the sleep that is announced next. */
+	atomic_store_explicit(&signal->mode, mode, memory_order_relaxed);
 }
 
 uint32_t zcp_signal_announce(struct zcp_signal_shm *signal)
@@ -155,7 +149,13 @@ bool zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken)
 
 	if (!(epoch & 1) || epoch == *woken)
 		return false;
-	zcp_signal_wake(signal);
 	*woken = epoch;
-	return zcp_signal_uses_fd(signal);
+	/*
+	 * Relaxed: that of this sleep, or of a later one; then the sleeper has looked again
+	 * since, after a fence, and has seen what was published.
+	 */
+	if (atomic_load_explicit(&signal->mode, memory_order_relaxed) == ZCP_SIGNAL_FD)
+		return true;
+	zcp_signal_wake(signal);
+	return false;
 }

@@ -34,8 +34,8 @@ void zcp_signals_deinit(struct zcp_signals *signals);
 /* Sleeper: makes a signal ready for its new node; the last one may have died asleep. */
 void zcp_signal_reset(struct zcp_signal_shm *signal, uint64_t node);
 
-/* Sleeper: from now on its eventfd is to be written to as well. */
-void zcp_signal_use_fd(struct zcp_signal_shm *signal);
+/* Sleeper: where it will sleep, before it announces that. */
+void zcp_signal_use(struct zcp_signal_shm *signal, enum zcp_signal_mode mode);
 
 /*
  * Sleeper: announces the sleep. Look again at all that may have come, then call
@@ -57,15 +57,12 @@ void zcp_signal_awake(struct zcp_signal_shm *signal);
 /*
  * Waker: wakes the sleeper if it is asleep, and was not woken from this sleep by us;
  * *woken is the waker's private memory of that, 0 at first. After a full fence.
- * At most one system call; async-signal-safe. True where the sleeper's eventfd is to be
- * written to besides.
+ * At most one system call; async-signal-safe. True where the caller is to do it, by a write
+ * to the sleeper's eventfd.
  */
 bool zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken);
 
-/* Waker: whether the sleeper's eventfd is to be written to. */
-bool zcp_signal_uses_fd(const struct zcp_signal_shm *signal);
-
-/* Waker: bumps the word and wakes, whether or not anybody is asleep. */
+/* Waker: bumps the word and wakes, whether or not anybody is asleep on it. */
 void zcp_signal_wake(struct zcp_signal_shm *signal);
 
 /* A futex word in shared memory. As futex(2); timeout_ns < 0: without a limit. */

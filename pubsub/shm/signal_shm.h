@@ -9,7 +9,7 @@
  *
  * A signal:
  *   0    epoch   8   odd: asleep or about to; the next number for each sleep
- *   8    mode    4   how to wake: enum zcp_signal_mode
+ *   8    mode    4   how to wake from this sleep: enum zcp_signal_mode
  *   16   node    8   whose it is
  *   64   events  4   grows with each wake; the futex word
  *
@@ -26,7 +26,7 @@
 
 enum zcp_signal_mode {
 	ZCP_SIGNAL_FUTEX = 0, /* the futex word */
-	ZCP_SIGNAL_FD = 1,    /* and the node's eventfd, which the runtime hands out */
+	ZCP_SIGNAL_FD = 1,    /* the node's eventfd, which the runtime hands out */
 };
 
 struct zcp_signal_shm {

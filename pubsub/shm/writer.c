@@ -15,6 +15,11 @@
 
 /* Looks at a full lane before sleeping: a reader that runs makes room within these. */
 #define ROOM_SPINS 2000
+/*
+ * Rounds over the pool, as long as others claim chunks meanwhile: each makes it less likely by
+ * much that the free ones are missed again. Whoever only pretends to does not hold us for ever.
+ */
+#define ROUNDS_MAX 1000
 /* Lanes whose next slot is fetched ahead; more would only push each other out. */
 #define PREFETCH_LANES 8
 
@@ -95,10 +100,8 @@ int zcp_writer_add_class(struct zcp_writer *writer, uint32_t class_index)
 	return 0;
 }
 
-static int refuse_loan(struct zcp_writer *writer, bool fits)
+static int exhausted(struct zcp_writer *writer)
 {
-	if (!fits)
-		return ZCP_WRITER_E_TOO_LARGE;
 	/* Relaxed: a count, and ours alone. */
 	atomic_store_explicit(
 		&writer->slot->n_exhausted,
@@ -107,28 +110,48 @@ static int refuse_loan(struct zcp_writer *writer, bool fits)
 	return ZCP_WRITER_E_EXHAUSTED;
 }
 
+/* One round over the classes from by_size[first] on; adds up the generations. */
+static bool claim_any(struct zcp_writer *writer, uint32_t first, uint32_t *ref,
+		      uint64_t *generations)
+{
+	for (uint32_t i = first; i < writer->n_classes; i++) {
+		uint32_t class_index = writer->by_size[i], index;
+
+		if (zcp_claim_take(&writer->claim, &writer->pool->classes[class_index], class_index,
+				   &index, generations) == 0) {
+			writer->n_loaned++;
+			*ref = zcp_ref(class_index, index);
+			return true;
+		}
+	}
+	return false;
+}
+
 int zcp_writer_loan(struct zcp_writer *writer, uint64_t size, uint32_t *ref)
 {
-	bool fits = false;
+	uint64_t before = 0;
+	uint32_t first = 0;
 
 	if (writer->options.max_payload && size > writer->options.max_payload)
 		return ZCP_WRITER_E_TOO_LARGE;
-	for (uint32_t i = 0; i < writer->n_classes; i++) {
-		uint32_t class_index = writer->by_size[i], index;
-		const struct zcp_class *class = &writer->pool->classes[class_index];
+	while (first < writer->n_classes &&
+	       writer->pool->classes[writer->by_size[first]].payload_size < size)
+		first++;
+	if (first == writer->n_classes)
+		return ZCP_WRITER_E_TOO_LARGE;
+	if (writer->n_loaned >= writer->options.max_loans)
+		return ZCP_WRITER_E_LOANS;
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		uint64_t generations = 0;
 
-		if (class->payload_size < size)
-			continue;
-		fits = true;
-		if (writer->n_loaned >= writer->options.max_loans)
-			return ZCP_WRITER_E_LOANS;
-		if (zcp_claim_take(&writer->claim, class, class_index, &index) == 0) {
-			writer->n_loaned++;
-			*ref = zcp_ref(class_index, index);
+		if (claim_any(writer, first, ref, &generations))
 			return 0;
-		}
+		/* The same as before: nothing was claimed, so nothing was free in between. */
+		if (round > 0 && generations == before)
+			break;
+		before = generations;
 	}
-	return refuse_loan(writer, fits);
+	return exhausted(writer);
 }
 
 bool zcp_writer_owns(const struct zcp_writer *writer, uint32_t ref)

@@ -122,7 +122,9 @@ __attribute__((warn_unused_result)) int zcp_writer_add_class(struct zcp_writer *
 
 /*
  * Claims a chunk for `size` bytes: the smallest class that fits, then the larger ones.
- * Returns 0 with *ref, or ZCP_WRITER_E_EXHAUSTED, _TOO_LARGE, _LOANS. Wait-free.
+ * Returns 0 with *ref, or ZCP_WRITER_E_TOO_LARGE, _LOANS, or _EXHAUSTED: there was a moment
+ * at which all were in use. Wait-free; more than two rounds only where others claim chunks
+ * meanwhile.
  */
 __attribute__((warn_unused_result)) int zcp_writer_loan(struct zcp_writer *writer, uint64_t size,
 							uint32_t *ref);

@@ -7,10 +7,8 @@
  * leaves somebody asleep for ever; the watchdog sees that nothing moves on.
  */
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "pubsub/shm/fence.h"
 #include "tests/support/check.h"
@@ -19,24 +17,8 @@
 
 #define WATCH_SECONDS 20
 
+/* Grows; between two looks at it something must have happened. */
 static _Atomic uint64_t progress;
-
-/* Comes again and again; between two of them something must have happened. */
-static void on_alarm(int number)
-{
-	static const char message[] = "failed: a wake-up was lost, nothing moves on\n";
-	static uint64_t last = UINT64_MAX;
-	/* Relaxed: a count. */
-	uint64_t now = atomic_load_explicit(&progress, memory_order_relaxed);
-
-	(void)number;
-	if (now == last) {
-		(void)!write(STDERR_FILENO, message, sizeof(message) - 1);
-		_exit(1);
-	}
-	last = now;
-	(void)alarm(WATCH_SECONDS);
-}
 
 /* Two sides that begin each round together, so that they meet at its critical moment. */
 struct moment {
@@ -315,8 +297,7 @@ int main(void)
 	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 2, 0, 64, 1);
 	struct zcp_testbed bed;
 
-	ZCP_CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
-	(void)alarm(WATCH_SECONDS);
+	zcp_test_watch_progress(&progress, zcp_test_seconds(WATCH_SECONDS));
 	moments();
 	zcp_testbed_init(&bed, &options);
 	handovers(&bed);

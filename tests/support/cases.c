@@ -205,7 +205,7 @@ static void be_the_case(const struct zcp_test_case *test)
 	(void)signal(SIGINT, SIG_DFL);
 	(void)signal(SIGHUP, SIG_DFL);
 	ZCP_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
-	(void)alarm(CASE_SECONDS);
+	(void)alarm(zcp_test_seconds(CASE_SECONDS));
 	test->run();
 	exit(0);
 }

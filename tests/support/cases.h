@@ -27,7 +27,7 @@ struct zcp_test_case {
 
 /*
  * Runs the cases, or the one that argv[1] names. Returns what main() returns: 1 if one has
- * failed, 77 if all were skipped. Each case has 60 s.
+ * failed, 77 if all were skipped. Each case has 60 s, times ZCP_STRESS_ROUNDS where that is above 1.
  */
 int zcp_test_cases(int argc, char **argv, const struct zcp_test_case *cases, size_t n_cases);
 

@@ -4,10 +4,13 @@
  */
 #include "tests/support/check.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pubsub/shm/fence.h"
@@ -43,12 +46,59 @@ static void on_alarm(int number)
 	_exit(1);
 }
 
-void zcp_test_watchdog(unsigned int seconds)
+unsigned int zcp_test_seconds(unsigned int n)
 {
 	double f = factor();
 
+	return f > 1 ? (unsigned int)(n * f) : n;
+}
+
+void zcp_test_watchdog(unsigned int seconds)
+{
 	ZCP_CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
-	(void)alarm(f > 1 ? (unsigned int)(seconds * f) : seconds);
+	(void)alarm(zcp_test_seconds(seconds));
+}
+
+struct watch {
+	const _Atomic uint64_t *progress;
+	unsigned int seconds;
+};
+
+static void *watch(void *arg)
+{
+	static const char message[] = "failed: nothing moves on, a wake-up was lost\n";
+	const struct watch *w = arg;
+	uint64_t last = UINT64_MAX;
+
+	for (;;) {
+		struct timespec left = { .tv_sec = w->seconds };
+		/* Relaxed: a count. */
+		uint64_t now = atomic_load_explicit(w->progress, memory_order_relaxed);
+
+		if (now == last) {
+			(void)!write(STDERR_FILENO, message, sizeof(message) - 1);
+			_exit(1);
+		}
+		last = now;
+		while (nanosleep(&left, &left) < 0 && errno == EINTR)
+			continue;
+	}
+	return NULL;
+}
+
+void zcp_test_watch_progress(const _Atomic uint64_t *progress, unsigned int seconds)
+{
+	static struct watch watched;
+	sigset_t all, before;
+	pthread_t thread;
+
+	watched = (struct watch){ .progress = progress, .seconds = seconds };
+	/* Signals are for the others: it must not take an interrupt that a test sends itself. */
+	ZCP_CHECK(sigfillset(&all) == 0);
+	ZCP_CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+	ZCP_CHECK(pthread_create(&thread, NULL, watch, &watched) == 0);
+	ZCP_CHECK(pthread_detach(thread) == 0);
+	ZCP_CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 }
 
 uint32_t zcp_test_random(uint32_t *state)
@@ -70,12 +120,10 @@ void zcp_test_pause(uint32_t *state, uint32_t limit)
 
 void zcp_test_await_round(const _Atomic uint64_t *word, uint64_t round)
 {
-	for (uint32_t n = 0; zcp_test_load(word) < round; n++) {
-		if (n % 1024 == 1023)
+	/* No pause instruction: a virtual machine leaves a loop of them, and comes late. */
+	for (uint32_t n = 0; zcp_test_load(word) < round; n++)
+		if (n % 16384 == 16383)
 			sched_yield();
-		else
-			zcp_cpu_relax();
-	}
 }
 
 static uint64_t pattern(uint64_t publisher, uint64_t seq, size_t i)

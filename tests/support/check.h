@@ -45,8 +45,17 @@ __attribute__((noreturn)) void zcp_test_fail(const char *file, int line, const c
 /* `n`, times the number in ZCP_STRESS_ROUNDS ("10", "0.1") where that is set; at least 1. */
 uint64_t zcp_test_rounds(uint64_t n);
 
+/* `n` seconds, times ZCP_STRESS_ROUNDS where that is above 1. */
+unsigned int zcp_test_seconds(unsigned int n);
+
 /* Ends the process with 1 after so many seconds, times ZCP_STRESS_ROUNDS where that is above 1. */
 void zcp_test_watchdog(unsigned int seconds);
+
+/*
+ * Ends the process with 1 once *progress has not moved for so many seconds. A thread of its own
+ * looks: a signal would end the very sleep that nobody has woken. After the last fork.
+ */
+void zcp_test_watch_progress(const _Atomic uint64_t *progress, unsigned int seconds);
 
 /* The next of a sequence of random numbers; *state is not 0. */
 uint32_t zcp_test_random(uint32_t *state);

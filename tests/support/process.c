@@ -143,7 +143,7 @@ void zcp_test_continue(struct zcp_test_child *child)
 	ZCP_CHECK(zcp_test_pidfd_kill(child->pidfd, SIGCONT) == 0);
 }
 
-/* The first line of a file in /proc; "" if it cannot be read. */
+/* A file in /proc, as far as it fits; "" if it cannot be read. */
 static void read_proc(pid_t pid, const char *name, char *text, size_t size)
 {
 	char path[64];
@@ -159,7 +159,7 @@ static void read_proc(pid_t pid, const char *name, char *text, size_t size)
 	text[n > 0 ? n : 0] = 0;
 }
 
-static bool is_asleep(pid_t pid)
+static bool is_asleep(pid_t pid, const char *name)
 {
 	char stat[512], where[64];
 	const char *state;
@@ -170,13 +170,58 @@ static bool is_asleep(pid_t pid)
 		return false;
 	read_proc(pid, "wchan", where, sizeof(where));
 	/* Where the kernel does not tell, any sleep will do. */
-	return where[0] == 0 || strcmp(where, "0") == 0 || strstr(where, "futex") != NULL;
+	return where[0] == 0 || strcmp(where, "0") == 0 || strstr(where, name) != NULL;
+}
+
+void zcp_test_wait_until_asleep_in(pid_t pid, const char *where)
+{
+	while (!is_asleep(pid, where))
+		(void)sched_yield();
 }
 
 void zcp_test_wait_until_asleep(pid_t pid)
 {
-	while (!is_asleep(pid))
-		(void)sched_yield();
+	zcp_test_wait_until_asleep_in(pid, "futex");
+}
+
+static uint64_t n_switches_of_thread(pid_t pid, const char *thread)
+{
+	static const char *const names[] = { "voluntary_ctxt_switches:",
+					     "nonvoluntary_ctxt_switches:" };
+	char name[64], text[4096];
+	uint64_t sum = 0;
+
+	(void)snprintf(name, sizeof(name), "task/%.20s/status", thread);
+	read_proc(pid, name, text, sizeof(text));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *line = text;
+
+		/* At the begin of a line: one name is the end of the other. */
+		while (line && strncmp(line, names[i], strlen(names[i])) != 0) {
+			line = strchr(line, '\n');
+			line += line != NULL;
+		}
+		ZCP_CHECK(line != NULL);
+		sum += strtoull(line + strlen(names[i]), NULL, 10);
+	}
+	return sum;
+}
+
+uint64_t zcp_test_n_switches(pid_t pid)
+{
+	struct dirent *entry;
+	uint64_t sum = 0;
+	char path[64];
+	DIR *threads;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	threads = opendir(path);
+	ZCP_CHECK(threads != NULL);
+	while ((entry = readdir(threads)))
+		if (entry->d_name[0] != '.')
+			sum += n_switches_of_thread(pid, entry->d_name);
+	(void)closedir(threads);
+	return sum;
 }
 
 pid_t zcp_test_read_pid(const char *path)

@@ -48,8 +48,12 @@ void zcp_test_kill(struct zcp_test_child *child);
 void zcp_test_stop(struct zcp_test_child *child);
 void zcp_test_continue(struct zcp_test_child *child);
 
-/* Until the process sleeps in a futex. Looks, and yields. */
+/* Until the process sleeps in a futex, or in something of that name. Looks, and yields. */
 void zcp_test_wait_until_asleep(pid_t pid);
+void zcp_test_wait_until_asleep_in(pid_t pid, const char *where);
+
+/* How often its threads have been put on a processor, as far as they have been put off it. */
+uint64_t zcp_test_n_switches(pid_t pid);
 
 /* The pid in a file; 0 if there is none. */
 pid_t zcp_test_read_pid(const char *path);

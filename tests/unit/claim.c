@@ -16,6 +16,9 @@ static struct zcp_testbed bed;
 static struct zcp_class *class;
 static struct zcp_claim claim;
 
+/* Of the rounds in which nothing was free. */
+static uint64_t generations;
+
 static void setup(void)
 {
 	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 1, 0, 64, N_CHUNKS);
@@ -38,7 +41,7 @@ static uint32_t take(void)
 {
 	uint32_t index = UINT32_MAX;
 
-	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index), 0);
+	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index, &generations), 0);
 	return index;
 }
 
@@ -87,7 +90,7 @@ Test(claim, each_chunk_is_claimed_once_and_then_none)
 	for (uint32_t i = 0; i < N_CHUNKS; i++)
 		seen |= 1U << take();
 	cr_assert_eq(seen, (1U << N_CHUNKS) - 1);
-	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index), ZCP_CLAIM_E_EXHAUSTED);
+	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index, &generations), ZCP_CLAIM_E_EXHAUSTED);
 	cr_assert_eq(index, 77);
 }
 
@@ -99,9 +102,30 @@ Test(claim, chunk_with_any_flag_is_left_alone)
 
 	for (uint32_t i = 0; i < N_CHUNKS; i++)
 		zcp_test_store(&class->chunks[i].state, zcp_state(9, 7, flags[i % 4]));
-	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index), ZCP_CLAIM_E_EXHAUSTED);
+	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index, &generations), ZCP_CLAIM_E_EXHAUSTED);
 	for (uint32_t i = 0; i < N_CHUNKS; i++)
 		cr_assert_eq(zcp_test_load(&class->chunks[i].state), zcp_state(9, 7, flags[i % 4]));
+}
+
+Test(claim, round_without_a_chunk_tells_whether_one_was_claimed_meanwhile)
+{
+	uint64_t sums[3] = { 0, 0, 0 };
+	uint32_t index;
+
+	for (uint32_t i = 0; i < N_CHUNKS; i++)
+		zcp_test_store(&class->chunks[i].state,
+			       zcp_state(UINT32_MAX - i, 7, ZCP_CHUNK_LOANED));
+	for (int round = 0; round < 3; round++) {
+		/* Before the last one somebody gives one back and claims it again. */
+		if (round == 2)
+			zcp_test_store(&class->chunks[3].state,
+				       zcp_state(UINT32_MAX - 2, 7, ZCP_CHUNK_LOANED));
+		cr_assert_eq(zcp_claim_take(&claim, class, 0, &index, &sums[round]),
+			     ZCP_CLAIM_E_EXHAUSTED);
+	}
+	cr_assert_eq(sums[0], N_CHUNKS * (uint64_t)UINT32_MAX - N_CHUNKS * (N_CHUNKS - 1) / 2);
+	cr_assert_eq(sums[1], sums[0]);
+	cr_assert_eq(sums[2], sums[0] + 1);
 }
 
 Test(claim, chunk_with_any_holder_is_left_alone)
@@ -110,7 +134,7 @@ Test(claim, chunk_with_any_holder_is_left_alone)
 
 	for (uint32_t i = 0; i < N_CHUNKS; i++)
 		zcp_test_store(&class->chunks[i].holders[i % 4], UINT64_C(1) << (i * 9));
-	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index), ZCP_CLAIM_E_EXHAUSTED);
+	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index, &generations), ZCP_CLAIM_E_EXHAUSTED);
 	zcp_test_store(&class->chunks[6].holders[2], 0);
 	cr_assert_eq(take(), 6);
 }
@@ -262,7 +286,7 @@ Test(claim, round_goes_on_where_it_stopped_and_wraps)
 	cr_assert_eq(take(), N_CHUNKS - 1);
 	for (uint32_t i = 0; i < N_CHUNKS - 2; i++)
 		cr_assert_eq(take(), i);
-	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index), ZCP_CLAIM_E_EXHAUSTED);
+	cr_assert_eq(zcp_claim_take(&claim, class, 0, &index, &generations), ZCP_CLAIM_E_EXHAUSTED);
 }
 
 Test(claim, round_finds_the_only_free_chunk_from_anywhere)
@@ -334,10 +358,10 @@ Test(claim, class_that_was_not_added_can_be_claimed_from)
 	uint32_t index;
 
 	zcp_claim_init(&other, OWNER);
-	cr_assert_eq(zcp_claim_take(&other, class, 0, &index), 0);
+	cr_assert_eq(zcp_claim_take(&other, class, 0, &index, &generations), 0);
 	zcp_claim_published(&other, 0, index, 1);
 	zcp_claim_prefetch(&other, class, 0, 0);
-	cr_assert_eq(zcp_claim_take(&other, class, 0, &index), 0);
+	cr_assert_eq(zcp_claim_take(&other, class, 0, &index, &generations), 0);
 	zcp_claim_deinit(&other);
 }
 
@@ -354,8 +378,9 @@ Test(claim, class_of_one_chunk_works)
 	for (int i = 0; i < 10; i++) {
 		struct zcp_class *only = &small.view.pool.classes[0];
 
-		cr_assert_eq(zcp_claim_take(&mine, only, 0, &index), 0);
-		cr_assert_eq(zcp_claim_take(&mine, only, 0, &index), ZCP_CLAIM_E_EXHAUSTED);
+		cr_assert_eq(zcp_claim_take(&mine, only, 0, &index, &generations), 0);
+		cr_assert_eq(zcp_claim_take(&mine, only, 0, &index, &generations),
+			     ZCP_CLAIM_E_EXHAUSTED);
 		zcp_test_store(&only->chunks[0].state, zcp_state((uint32_t)i + 1, 1, 0));
 		zcp_claim_published(&mine, 0, 0, (uint32_t)i + 1);
 	}

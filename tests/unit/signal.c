@@ -104,8 +104,8 @@ Test(signal, reset_makes_one_ready_whose_node_died_asleep)
 	struct zcp_signal_shm signal = { .epoch = 0 };
 	uint64_t woken = 0;
 
+	zcp_signal_use(&signal, ZCP_SIGNAL_FD);
 	(void)zcp_signal_announce(&signal);
-	zcp_test_store(&signal.mode, ZCP_SIGNAL_FD);
 	zcp_signal_reset(&signal, 1);
 	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
 	cr_assert_eq(zcp_test_load(&signal.mode), ZCP_SIGNAL_FUTEX);
@@ -149,6 +149,26 @@ Test(signal, each_waker_wakes_each_sleep_once)
 		cr_assert_eq(zcp_test_load(&signal.epoch), 2 * sleep + 1);
 		zcp_signal_awake(&signal);
 	}
+}
+
+Test(signal, sleeper_in_a_poll_is_woken_by_the_caller)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+	uint64_t woken = 0;
+
+	zcp_signal_use(&signal, ZCP_SIGNAL_FD);
+	cr_assert(!zcp_signal_wake_sleeper(&signal, &woken));
+	(void)zcp_signal_announce(&signal);
+	cr_assert(zcp_signal_wake_sleeper(&signal, &woken));
+	cr_assert(!zcp_signal_wake_sleeper(&signal, &woken));
+	/* Nobody sleeps on the futex. */
+	cr_assert_eq(events_of(&signal), 0);
+	zcp_signal_awake(&signal);
+	/* The next sleep may be another one. */
+	zcp_signal_use(&signal, ZCP_SIGNAL_FUTEX);
+	(void)zcp_signal_announce(&signal);
+	cr_assert(!zcp_signal_wake_sleeper(&signal, &woken));
+	cr_assert_eq(events_of(&signal), 1);
 }
 
 Test(signal, sleep_ends_at_once_after_a_wake_since_the_announcement, .timeout = 10)
