@@ -3,7 +3,10 @@
  * Looking for retained messages while their publishers go on.
  *
  * A publisher lets go of its oldest message first. So where one is found to be gone, those
- * before it are gone too, and what was taken from the newest on is without a gap.
+ * before it are gone too, and what is given from the newest on is without a gap as far as it
+ * was there when the look began. What is published during the look is sent to the subscriber
+ * as well; where that is pushed out of its lane at once, some of it may be found here and some
+ * not: the subscriber counts what is missing as lost.
  */
 #include "runtime/history.h"
 

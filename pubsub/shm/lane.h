@@ -38,6 +38,8 @@ struct zcp_lane_cursor {
 	uint64_t seq;
 	/* messages lost since the last one that was taken */
 	uint64_t n_lost;
+	/* number of the last one that was taken from the backlog; 0: none */
+	uint64_t backlog_seq;
 	/* bytes of the last one: the next is probably as large, and fetched so far ahead */
 	uint64_t last_size;
 };

@@ -346,6 +346,17 @@ static int take_lane(struct zcp_reader *reader, uint32_t publisher,
 	return open_message(reader, message);
 }
 
+/*
+ * A message that was sent to us, and pushed out of the lane again, while the runtime looked for
+ * what is retained may have been missed by it, and the ones before and after it found.
+ */
+static void count_hole(struct zcp_lane_cursor *cursor, uint64_t seq)
+{
+	if (cursor->backlog_seq && seq > cursor->backlog_seq + 1)
+		cursor->n_lost += seq - cursor->backlog_seq - 1;
+	cursor->backlog_seq = seq;
+}
+
 /* History comes first. What is not as it was given to us is lost. */
 static int take_backlog(struct zcp_reader *reader, struct zcp_reader_message *message)
 {
@@ -356,6 +367,7 @@ static int take_backlog(struct zcp_reader *reader, struct zcp_reader_message *me
 
 		if (entry->publisher >= reader->topic->geometry.max_publishers)
 			continue;
+		count_hole(&reader->cursors[entry->publisher], entry->seq);
 		message->publisher = entry->publisher;
 		message->ref = entry->ref;
 		message->seq = entry->seq;
