@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -94,8 +95,13 @@ static inline int example_failed(const struct zcp_node *node, const char *what, 
 
 struct example_options {
 	const char *topic;
+	/* of a program that reads one topic and publishes another */
+	const char *output;
+	/* pixels */
+	uint32_t width, height;
 	double rate;
 	uint64_t count;
+	uint64_t every;
 	uint64_t duration_ns;
 	unsigned int wait_subscribers;
 	/* one line for a program at the end, instead of one a second for a person */
@@ -118,14 +124,33 @@ static inline double example_number(const char *option, const char *text, double
 	return number;
 }
 
+/* "1920x1080" from the command line. What is none ends the program. */
+static inline void example_size(const char *text, uint32_t *width, uint32_t *height)
+{
+	char *end;
+	unsigned long columns = strtoul(text, &end, 10);
+	unsigned long rows = *end == 'x' ? strtoul(end + 1, &end, 10) : 0;
+
+	if (*end || columns < 1 || columns > 65535 || rows < 1 || rows > 65535) {
+		fprintf(stderr, EXAMPLE ": --size '%s' is not WIDTHxHEIGHT, each 1 to 65535\n",
+			text);
+		exit(EXAMPLE_USAGE);
+	}
+	*width = (uint32_t)columns;
+	*height = (uint32_t)rows;
+}
+
 /* Reads the options; what is wrong, and --help, end the program. Returns the other arguments. */
 static inline char **example_parse(int argc, char **argv, struct example_options *options,
 				   const char *usage)
 {
 	static const struct option known[] = {
 		{ "topic", required_argument, NULL, 't' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "size", required_argument, NULL, 'x' },
 		{ "rate", required_argument, NULL, 'r' },
 		{ "count", required_argument, NULL, 'c' },
+		{ "every", required_argument, NULL, 'e' },
 		{ "duration", required_argument, NULL, 'd' },
 		{ "wait-subscribers", required_argument, NULL, 'w' },
 		{ "summary", no_argument, NULL, 's' },
@@ -138,7 +163,7 @@ static inline char **example_parse(int argc, char **argv, struct example_options
 	while ((c = getopt_long(argc, argv, "", known, &at)) != -1) {
 		if (c == 'r')
 			number = example_number(known[at].name, optarg, 0.001, 1e6);
-		else if (c == 'c')
+		else if (c == 'c' || c == 'e')
 			number = example_number(known[at].name, optarg, 1, 1e15);
 		else if (c == 'd')
 			number = example_number(known[at].name, optarg, 0.001, 1e9);
@@ -149,11 +174,20 @@ static inline char **example_parse(int argc, char **argv, struct example_options
 		case 't':
 			options->topic = optarg;
 			break;
+		case 'o':
+			options->output = optarg;
+			break;
+		case 'x':
+			example_size(optarg, &options->width, &options->height);
+			break;
 		case 'r':
 			options->rate = number;
 			break;
 		case 'c':
 			options->count = (uint64_t)number;
+			break;
+		case 'e':
+			options->every = (uint64_t)number;
 			break;
 		case 'd':
 			options->duration_ns = (uint64_t)(number * (double)example_second);

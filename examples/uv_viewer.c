@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A subscriber in a libuv loop: messages, a timer and a signal are served by one thread
+ * A subscriber in a libuv loop: messages, a timer and signals are served by one thread
  * that sleeps when there is nothing to do.
  *
  *   uv_viewer --topic camera/front
@@ -17,7 +17,7 @@ struct viewer {
 	struct zcp_node *node;
 	struct zcp_uv watch;
 	uv_timer_t timer;
-	uv_signal_t interrupt;
+	uv_signal_t interrupt, terminate;
 	uint64_t n_messages;
 	uint64_t n_bytes;
 	uint64_t n_lost;
@@ -70,10 +70,12 @@ static int run(struct viewer *viewer, const char *topic)
 	zcp_subscriber_on_sample(subscriber, on_message, viewer);
 	(void)uv_timer_init(loop, &viewer->timer);
 	(void)uv_signal_init(loop, &viewer->interrupt);
+	(void)uv_signal_init(loop, &viewer->terminate);
 	viewer->timer.data = viewer;
 	if (zcp_uv_start(&viewer->watch, loop, viewer->node) < 0 ||
 	    uv_timer_start(&viewer->timer, on_second, 1000, 1000) < 0 ||
-	    uv_signal_start(&viewer->interrupt, on_signal, SIGINT) < 0) {
+	    uv_signal_start(&viewer->interrupt, on_signal, SIGINT) < 0 ||
+	    uv_signal_start(&viewer->terminate, on_signal, SIGTERM) < 0) {
 		(void)fprintf(stderr, "uv_viewer: the loop could not be set up\n");
 		return 1;
 	}

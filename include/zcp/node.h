@@ -122,7 +122,8 @@ ZCP_API const char *zcp_node_error(const struct zcp_node *node);
  *
  * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
  *
- * The thread sleeps on a futex; the first sleep of a subscriber costs one membarrier(2).
+ * The thread sleeps on a futex; the first sleep of a subscriber costs one membarrier(2). With a
+ * limit, a node that only publishes may wait here as well, for zcp_node_interrupt().
  *
  * @return 0: take from your subscribers and, where there is a match callback, call
  *   zcp_node_dispatch(node, 0); -ETIMEDOUT; -EINTR: a signal handler ran or

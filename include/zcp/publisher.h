@@ -166,7 +166,9 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, siz
  * @param loan  from zcp_publisher_loan() of this publisher; `size` says how many bytes
  *
  * Wait-free over the number of subscribers as long as none of them blocks; a system call
- * only for those that sleep.
+ * only for those that sleep. Where one blocks, a signal that came right before the wait does
+ * not end it, nor does zcp_node_interrupt(): who must be able to end meanwhile uses
+ * zcp_publisher_publish_timed() in a loop.
  *
  * @return 0, or
  *   -EINVAL      not a loan of this publisher, or already published
@@ -209,7 +211,8 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_send(struct zcp_publisher *publisher, con
 ZCP_API unsigned int zcp_publisher_n_subscribers(const struct zcp_publisher *publisher);
 
 /**
- * Waits until the topic has at least `n` subscribers.
+ * Waits until the topic has at least `n` subscribers. zcp_node_interrupt() does not end it, nor
+ * does a signal that came right before: who must be able to end meanwhile gives a limit.
  *
  * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
  *

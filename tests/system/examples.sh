@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The examples as a user runs them: the demo, a camera with a viewer that is stopped by a
-# signal, an inertial sensor, and what they say when they are used wrongly.
+# signal, an inertial sensor, a map for those who come late, a loop of libuv, and what they say
+# when they are used wrongly. pipeline.sh and recorder.sh have the others.
 set -u
 . "$(dirname "$0")/../support/domain.sh"
 
@@ -72,6 +73,61 @@ is "exit code of the reader" 0 $?
 has "reader" "$dir/reader.out" "received=200 bytes=12800"
 has "reader" "$dir/reader.out" "lost=0 damaged=0 copied=0"
 
+mkfifo "$dir/pipe"
+
+echo "a map that was published before"
+# shellcheck disable=SC2016
+start publisher sh -c 'exec "$@" >"$0"' "$dir/pipe" "$ZCP_BIN_DIR/map_history" publish
+exec 4<"$dir/pipe"
+read -r line <&4
+is "map_history publish" "map/hall: published" "$line"
+# 636 cells of walls, 30 columns
+map="200x120 cells of 0.25 m, 666 of them occupied, published "
+for reader in first second; do
+	"$ZCP_BIN_DIR/map_history" read --duration 60 >"$dir/out" 2>"$dir/err"
+	is "exit code of the $reader reader" 0 $?
+	has "$reader reader" "$dir/out" "map/hall: map 1, $map"
+	is "lines of the $reader reader" 1 "$(wc -l <"$dir/out")"
+done
+echo "and another, while somebody reads"
+start reader "$ZCP_BIN_DIR/map_history" read --count 2
+start other "$ZCP_BIN_DIR/map_history" publish
+join reader
+is "exit code of the reader" 0 $?
+is "maps" 2 "$(grep -cF "map/hall: map 1, $map" "$dir/reader.out")"
+kill -TERM "$(pid publisher)"
+kill -INT "$(pid other)"
+for name in publisher other; do
+	join $name
+	is "exit code of $name" 0 $?
+done
+exec 4<&-
+echo "and none after its publisher"
+"$ZCP_BIN_DIR/map_history" read --duration 0.1 >"$dir/out" 2>"$dir/err"
+is "exit code of the reader" 1 $?
+has "reader" "$dir/err" "map_history: cannot wait for a map of map/hall: timed out"
+
+for signal in INT TERM; do
+	echo "libuv: messages and timers, until SIG$signal"
+	# shellcheck disable=SC2016
+	start viewer sh -c 'exec "$@" >"$0"' "$dir/pipe" "$ZCP_BIN_DIR/uv_viewer"
+	exec 4<"$dir/pipe"
+	"$ZCP_BIN_DIR/camera_publisher" --wait-subscribers 1 --count 16 >"$dir/out" 2>"$dir/err"
+	is "exit code of the camera" 0 $?
+	# A line a second; the last of them by the timer alone.
+	messages=0 n=
+	while [ "$n" != 0 ] || [ $messages -eq 0 ]; do
+		read -r n rest <&4 || break
+		messages=$((messages + n))
+	done
+	is "uv_viewer's messages" 16 $messages
+	is "uv_viewer's last line" "messages, 0.0 MB, 0 lost" "$rest"
+	kill -$signal "$(pid viewer)"
+	join viewer
+	is "exit code of uv_viewer" 0 $?
+	exec 4<&-
+done
+
 # wrong CODE TEXT COMMAND...
 wrong() {
 	code=$1 text=$2
@@ -92,6 +148,7 @@ wrong 2 "--count '3x' is not a number" camera_viewer --count 3x
 wrong 2 "usage: camera_viewer" camera_viewer camera/front
 wrong 2 "usage: imu publish" imu
 wrong 2 "usage: imu publish" imu read write
+wrong 2 "usage: map_history publish" map_history
 wrong 1 "cannot publish on a*b: " camera_publisher --topic 'a*b'
 export ZCP_AUTO_START=0 ZCP_DOMAIN=nobody
 wrong 1 "camera_viewer: cannot open a node: " camera_viewer
