@@ -112,6 +112,17 @@ static inline void *zcp_chunk_user_header(const struct zcp_chunk *chunk, uint32_
 	return size ? (char *)chunk->header - zcp_user_header_room(size) : NULL;
 }
 
+/* When a chunk's message was published; 0 where there is no such chunk here. */
+static inline uint64_t zcp_pool_publish_time(const struct zcp_pool *pool, uint32_t ref)
+{
+	struct zcp_chunk chunk;
+
+	if (!zcp_pool_chunk(pool, ref, &chunk))
+		return 0;
+	/* Relaxed: whoever asks has the ref by an acquire; a take finds out if it changes. */
+	return atomic_load_explicit(&chunk.header->publish_time_ns, memory_order_relaxed);
+}
+
 /* Whether the size class that `ref` names is mapped here. */
 static inline bool zcp_pool_has_class(const struct zcp_pool *pool, uint32_t ref)
 {
