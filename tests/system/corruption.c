@@ -5,11 +5,10 @@
  * chunk's: what they notice is an error or a loss. That they read and write nothing else is
  * what AddressSanitizer, under which this runs too, would tell.
  *
- * Lasts ZCP_CORRUPTION_SECONDS for each of the aims, 3 where that is not set.
+ * Lasts AIM_SECONDS for each of the aims.
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,6 +26,8 @@
 #define TOPIC "t"
 #define PAYLOAD 4096
 #define HELD 4
+/* ZCP_STRESS_ROUNDS multiplies it. */
+#define AIM_SECONDS 3
 #define WRITES_PER_LOOK 10000
 #define PAUSE_NS 1000000
 #define STALL_NS UINT64_C(20000000000)
@@ -233,9 +234,7 @@ static void lie(struct zcp_test_child *self, void *arg)
 
 static uint64_t seconds(void)
 {
-	const char *text = getenv("ZCP_CORRUPTION_SECONDS");
-
-	return text ? (uint64_t)atoi(text) : 3;
+	return zcp_test_rounds(AIM_SECONDS);
 }
 
 /* Nobody has ended, and everybody's calls come back. */

@@ -7,12 +7,11 @@
  *
  * And the same with processes that are stopped wherever they are, and go on a while later.
  *
- * The kills last ZCP_STORM_SECONDS, 60 where that is not set, and the stops a quarter of it.
+ * The kills last STORM_SECONDS, and the stops a quarter of it.
  */
 #include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -30,9 +29,10 @@
 #define N_SUBSCRIBERS 10
 #define N_ACTORS (N_PUBLISHERS + N_SUBSCRIBERS)
 #define N_TOPICS 4
-#define PAYLOAD_MAX 65536
 #define HELD 4
 #define STREAMS_MAX 4096
+/* ZCP_STRESS_ROUNDS multiplies it. */
+#define STORM_SECONDS 60
 #define KILL_PERIOD_NS 20000000
 /* Messages of a publisher between two rests, and how long it rests. */
 #define BURST 20
@@ -252,9 +252,7 @@ static uint64_t memory_of(pid_t pid)
 
 static uint64_t seconds(void)
 {
-	const char *text = getenv("ZCP_STORM_SECONDS");
-
-	return text ? (uint64_t)atoi(text) : 60;
+	return zcp_test_rounds(STORM_SECONDS);
 }
 
 static void sleep_until(uint64_t ns)
