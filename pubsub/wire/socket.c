@@ -90,11 +90,11 @@ static void collect(struct msghdr *header, struct zcp_fds *fds)
 	}
 }
 
-int zcp_socket_receive(int socket, struct zcp_message *message, struct zcp_fds *fds)
+int zcp_socket_receive_packet(int socket, int flags, char *buffer, size_t buffer_size, size_t *size,
+			      struct zcp_fds *fds)
 {
-	ZCP_CLEANUP(zcp_free_memory) char *buffer = malloc(ZCP_PACKET_SIZE_MAX);
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds received = { .n_fds = 0 };
-	struct iovec iov = { .iov_base = buffer, .iov_len = ZCP_PACKET_SIZE_MAX };
+	struct iovec iov = { .iov_base = buffer, .iov_len = buffer_size };
 	union control control;
 	struct msghdr header = {
 		.msg_iov = &iov,
@@ -103,13 +103,10 @@ int zcp_socket_receive(int socket, struct zcp_message *message, struct zcp_fds *
 		.msg_controllen = sizeof(control.buffer),
 	};
 	ssize_t n;
-	int r;
 
 	fds->n_fds = 0;
-	if (!buffer)
-		return -ENOMEM;
 	do {
-		n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+		n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return zcp_errno();
@@ -118,12 +115,48 @@ int zcp_socket_receive(int socket, struct zcp_message *message, struct zcp_fds *
 		return -EMSGSIZE;
 	if (n == 0)
 		return -EPIPE;
-	r = zcp_codec_unpack(message, buffer, (size_t)n);
-	if (r < 0)
-		return r;
+	*size = (size_t)n;
 	if (header.msg_flags & MSG_CTRUNC)
 		return -EMFILE;
 	*fds = received;
 	received.n_fds = 0;
 	return 0;
+}
+
+static int receive(int socket, int flags, struct zcp_message *message, struct zcp_fds *fds)
+{
+	ZCP_CLEANUP(zcp_free_memory) char *buffer = malloc(ZCP_PACKET_SIZE_MAX);
+	size_t size;
+	int r, unpacked;
+
+	fds->n_fds = 0;
+	if (!buffer)
+		return -ENOMEM;
+	r = zcp_socket_receive_packet(socket, flags, buffer, ZCP_PACKET_SIZE_MAX, &size, fds);
+	if (r < 0 && r != -EMFILE)
+		return r;
+	unpacked = zcp_codec_unpack(message, buffer, size);
+	if (unpacked < 0) {
+		zcp_fds_deinit(fds);
+		return unpacked;
+	}
+	return r;
+}
+
+int zcp_socket_receive(int socket, struct zcp_message *message, struct zcp_fds *fds)
+{
+	return receive(socket, 0, message, fds);
+}
+
+int zcp_socket_peek(int socket, struct zcp_message *message, struct zcp_fds *fds)
+{
+	return receive(socket, MSG_PEEK, message, fds);
+}
+
+void zcp_socket_consume(int socket)
+{
+	char byte;
+
+	/* The rest of the packet, and its descriptors, are dropped by the kernel. */
+	ZCP_IGNORE(recv(socket, &byte, 1, MSG_DONTWAIT) < 0);
 }
