@@ -286,6 +286,101 @@ static const struct zcp_field zcp_audit_report_fields[] = {
 	LIST(zcp_audit_report, findings, ZCP_FINDINGS_MAX, zcp_finding),
 	END,
 };
+
+static const struct zcp_field zcp_record_server_fields[] = {
+	BOOL(zcp_record_server, listening),
+	END,
+};
+
+static const struct zcp_field zcp_record_registry_fields[] = {
+	U64(zcp_record_registry, domain_id),
+	U64(zcp_record_registry, last_id),
+	BOOL(zcp_record_registry, symmetric),
+	END,
+};
+
+static const struct zcp_field zcp_record_session_fields[] = {
+	U64(zcp_record_session, number),
+	U32(zcp_record_session, pid),
+	U32(zcp_record_session, uid),
+	U32(zcp_record_session, signal),
+	BOOL(zcp_record_session, connected),
+	BOOL(zcp_record_session, greeted),
+	BOOL(zcp_record_session, has_eventfd),
+	STRING(zcp_record_session, node),
+	END,
+};
+
+static const struct zcp_field zcp_record_pool_fields[] = {
+	U64(zcp_record_pool, number),
+	STRING(zcp_record_pool, name),
+	BOOL(zcp_record_pool, automatic),
+	U32(zcp_record_pool, alignment),
+	U32(zcp_record_pool, user_header_size),
+	END,
+};
+
+static const struct zcp_field zcp_record_class_fields[] = {
+	U64(zcp_record_class, pool),
+	U32(zcp_record_class, index),
+	U32(zcp_record_class, n_chunks),
+	U64(zcp_record_class, payload_size),
+	END,
+};
+
+static const struct zcp_field zcp_record_slot_fields[] = {
+	U32(zcp_record_slot, owner),
+	U32(zcp_record_slot, former),
+	U32(zcp_record_slot, kept),
+	END,
+};
+
+static const struct zcp_field zcp_record_topic_fields[] = {
+	U64(zcp_record_topic, number),
+	U64(zcp_record_topic, pool),
+	STRING(zcp_record_topic, name),
+	STRING(zcp_record_topic, type),
+	U64(zcp_record_topic, type_size),
+	U64(zcp_record_topic, type_alignment),
+	U64(zcp_record_topic, former_payload),
+	U64(zcp_record_topic, n_messages_before),
+	U64(zcp_record_topic, n_lost_before),
+	U32(zcp_record_topic, user_header_size),
+	BOOL(zcp_record_topic, has_user_header_size),
+	LIST(zcp_record_topic, slots, 64, zcp_record_slot),
+	END,
+};
+
+static const struct zcp_field zcp_record_endpoint_fields[] = {
+	U64(zcp_record_endpoint, number),
+	U64(zcp_record_endpoint, topic),
+	U64(zcp_record_endpoint, session),
+	BOOL(zcp_record_endpoint, is_publisher),
+	U32(zcp_record_endpoint, state),
+	STRING(zcp_record_endpoint, node),
+	U32(zcp_record_endpoint, pid),
+	U32(zcp_record_endpoint, signal),
+	U32(zcp_record_endpoint, slot),
+	U32(zcp_record_endpoint, owner),
+	U32(zcp_record_endpoint, former),
+	U32(zcp_record_endpoint, loans),
+	U32(zcp_record_endpoint, alignment),
+	U32(zcp_record_endpoint, user_header_size),
+	U64(zcp_record_endpoint, max_payload),
+	U64(zcp_record_endpoint, first_seq),
+	U32(zcp_record_endpoint, history),
+	U32(zcp_record_endpoint, backlog),
+	U32(zcp_record_endpoint, order),
+	U32(zcp_record_endpoint, holder),
+	U32(zcp_record_endpoint, depth_log2),
+	U32(zcp_record_endpoint, held),
+	U32(zcp_record_endpoint, on_full),
+	U64(zcp_record_endpoint, request),
+	U64(zcp_record_endpoint, opened_by),
+	BOOL(zcp_record_endpoint, unsure),
+	LIST(zcp_record_endpoint, starts, 64, zcp_start),
+	END,
+};
 /* clang-format on */
 
 const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
@@ -312,6 +407,13 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_ENDPOINT_PAGE] = { "endpoint_page", zcp_endpoint_page_fields },
 		[ZCP_MESSAGE_AUDIT] = { "audit", zcp_audit_fields },
 		[ZCP_MESSAGE_AUDIT_REPORT] = { "audit_report", zcp_audit_report_fields },
+		[ZCP_MESSAGE_RECORD_SERVER] = { "record_server", zcp_record_server_fields },
+		[ZCP_MESSAGE_RECORD_REGISTRY] = { "record_registry", zcp_record_registry_fields },
+		[ZCP_MESSAGE_RECORD_SESSION] = { "record_session", zcp_record_session_fields },
+		[ZCP_MESSAGE_RECORD_POOL] = { "record_pool", zcp_record_pool_fields },
+		[ZCP_MESSAGE_RECORD_CLASS] = { "record_class", zcp_record_class_fields },
+		[ZCP_MESSAGE_RECORD_TOPIC] = { "record_topic", zcp_record_topic_fields },
+		[ZCP_MESSAGE_RECORD_ENDPOINT] = { "record_endpoint", zcp_record_endpoint_fields },
 	};
 
 	return &tables[type];

@@ -58,6 +58,13 @@ enum zcp_message_type {
 	ZCP_MESSAGE_ENDPOINT_PAGE,
 	ZCP_MESSAGE_AUDIT,
 	ZCP_MESSAGE_AUDIT_REPORT,
+	ZCP_MESSAGE_RECORD_SERVER,
+	ZCP_MESSAGE_RECORD_REGISTRY,
+	ZCP_MESSAGE_RECORD_SESSION,
+	ZCP_MESSAGE_RECORD_POOL,
+	ZCP_MESSAGE_RECORD_CLASS,
+	ZCP_MESSAGE_RECORD_TOPIC,
+	ZCP_MESSAGE_RECORD_ENDPOINT,
 	ZCP_MESSAGE_N_TYPES,
 };
 
@@ -328,6 +335,107 @@ struct zcp_audit_report {
 	uint32_t n_findings;
 };
 
+/*
+ * Records: what the runtime's worker keeps with its keeper, so that the next worker finds
+ * everything as it was. They never travel between nodes and the runtime.
+ */
+
+/* Descriptors: the domain's lock file, and the listening socket once there is one. */
+struct zcp_record_server {
+	bool listening;
+};
+
+/* Descriptors: the signal region. */
+struct zcp_record_registry {
+	uint64_t domain_id;
+	uint64_t last_id; /* no higher one has been given to anybody */
+	bool symmetric;
+};
+
+/* Descriptors: the process, then the socket if it is connected, then its eventfd if it has one. */
+struct zcp_record_session {
+	uint64_t number; /* its id; that name is the message's */
+	uint32_t pid;
+	uint32_t uid;
+	uint32_t signal;
+	bool connected;
+	bool greeted;
+	bool has_eventfd;
+	char node[ZCP_NAME_SIZE];
+};
+
+struct zcp_record_pool {
+	uint64_t number;
+	char name[ZCP_TOPIC_SIZE];
+	bool automatic;
+	uint32_t alignment;
+	uint32_t user_header_size;
+};
+
+/* Descriptors: the class's descriptors, its chunks, and these for reading. */
+struct zcp_record_class {
+	uint64_t pool;
+	uint32_t index;
+	uint32_t n_chunks;
+	uint64_t payload_size;
+};
+
+/* What stays with a publisher slot: see struct zcpd_topic. */
+struct zcp_record_slot {
+	uint32_t owner;
+	uint32_t former;
+	uint32_t kept;
+};
+
+/* Descriptors: the topic region. */
+struct zcp_record_topic {
+	uint64_t number;
+	uint64_t pool;
+	char name[ZCP_TOPIC_SIZE];
+	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
+	uint64_t former_payload;
+	uint64_t n_messages_before;
+	uint64_t n_lost_before;
+	uint32_t user_header_size;
+	bool has_user_header_size;
+	struct zcp_record_slot *slots;
+	uint32_t n_slots;
+};
+
+/* Descriptors: the backlog if there is one. See struct zcpd_endpoint. */
+struct zcp_record_endpoint {
+	uint64_t number;
+	uint64_t topic;
+	uint64_t session; /* 0: its connection and its process are gone */
+	bool is_publisher;
+	uint32_t state;
+	char node[ZCP_NAME_SIZE];
+	uint32_t pid;
+	uint32_t signal;
+	uint32_t slot;
+	uint32_t owner;
+	uint32_t former;
+	uint32_t loans;
+	uint32_t alignment;
+	uint32_t user_header_size;
+	uint64_t max_payload;
+	uint64_t first_seq;
+	uint32_t history;
+	uint32_t backlog;
+	uint32_t order;
+	uint32_t holder;
+	uint32_t depth_log2;
+	uint32_t held;
+	uint32_t on_full;
+	uint64_t request;
+	uint64_t opened_by;
+	bool unsure;
+	struct zcp_start *starts;
+	uint32_t n_starts;
+};
+
 struct zcp_message {
 	uint32_t version;
 	enum zcp_message_type type;
@@ -351,6 +459,13 @@ struct zcp_message {
 		struct zcp_endpoints endpoints;
 		struct zcp_endpoint_page endpoint_page;
 		struct zcp_audit_report audit_report;
+		struct zcp_record_server record_server;
+		struct zcp_record_registry record_registry;
+		struct zcp_record_session record_session;
+		struct zcp_record_pool record_pool;
+		struct zcp_record_class record_class;
+		struct zcp_record_topic record_topic;
+		struct zcp_record_endpoint record_endpoint;
 	} u;
 };
 
