@@ -90,6 +90,9 @@ static void refuse(struct zcp_node *node, const struct zcp_message *message)
 
 	if (message->type != ZCP_MESSAGE_OPENED)
 		return;
+	/* A runtime that was restarted does not know that we have it. */
+	if (message->id == node->opened_by)
+		return;
 	request.id = ++node->request_id;
 	request.u.close.endpoint = message->u.opened.endpoint;
 	/* If it cannot be sent, the node's end closes the endpoint. */
@@ -183,6 +186,8 @@ int zcp_control_request_with(struct zcp_node *node, const struct zcp_message *re
 		zcp_message_deinit(&answer);
 		return failed(node, -EPROTO);
 	}
+	if (expected == ZCP_MESSAGE_OPENED)
+		node->opened_by = message.id;
 	*reply = answer;
 	if (fds) {
 		*fds = received;

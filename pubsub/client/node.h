@@ -28,6 +28,8 @@ struct zcp_node {
 	int socket;
 	/* of the last request */
 	uint64_t request_id;
+	/* the last one that has opened an endpoint: its answer may come twice */
+	uint64_t opened_by;
 	uint64_t timeout_ns;
 	/* looked for messages before each sleep */
 	uint64_t spin_ns;
