@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "runtime/pool.h"
 
 /* A message that was RETAINED when it was looked at. */
@@ -132,6 +133,7 @@ static enum gift give(const struct retained *item, const struct zcpd_endpoint *s
 
 	if (!pin(item))
 		return GONE;
+	ZCP_CRASHPOINT("history.after_pin");
 	/*
 	 * Acquire: where the publisher has cleared the bit, having pushed the message out of the
 	 * lane, it has also cleared those of the messages that it pushed out before.
@@ -141,7 +143,9 @@ static enum gift give(const struct retained *item, const struct zcpd_endpoint *s
 		(void)atomic_fetch_or_explicit(holders, bit, memory_order_relaxed);
 		gift = GIVEN;
 	}
+	ZCP_CRASHPOINT("history.after_bit");
 	unpin(item);
+	ZCP_CRASHPOINT("history.after_unpin");
 	return gift;
 }
 
@@ -219,6 +223,7 @@ int zcpd_history_hand_on(struct zcpd_topic *topic, const struct zcpd_endpoint *p
 			add_entry(backlog, &list.items[i]);
 		else
 			let_go(&list.items[i]);
+		ZCP_CRASHPOINT("hand_on.after_chunk");
 	}
 	if (r == 0)
 		reverse(backlog->entries, backlog->n_entries);

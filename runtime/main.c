@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * zcpd: the discovery runtime. Options, configuration, and going into the background.
+ * zcpd: the discovery runtime. Options, configuration, going into the background, and which of
+ * its two processes this one is: the keeper, or the worker that the keeper has started.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 
 #include "pubsub/util.h"
 #include "runtime/config.h"
+#include "runtime/keeper.h"
 #include "runtime/log.h"
 #include "runtime/server.h"
 
@@ -32,6 +34,9 @@ struct arguments {
 	const char *log_level;
 	bool foreground;
 };
+
+/* As many as the worker is given, and one behind them. */
+#define WORKER_ARGUMENTS_MAX 12
 
 static const char usage[] =
 	"usage: zcpd [OPTION]...\n"
@@ -74,6 +79,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "runtime-dir", required_argument, NULL, 'r' },
 		{ "log-level", required_argument, NULL, 'l' },
 		{ "until-idle", no_argument, NULL, 'u' },
+		{ ZCPD_KEEPER_OPTION + 2, required_argument, NULL, 'w' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -102,6 +108,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'u':
 			arguments->server.until_idle = true;
+			break;
+		case 'w':
+			arguments->server.journal.socket = (int)strtol(optarg, NULL, 10);
 			break;
 		case 'v':
 			(void)puts("zcpd " ZCP_VERSION_STRING);
@@ -134,16 +143,23 @@ static int check_config(const char *path)
 	return 0;
 }
 
-static int load_config(struct zcpd_config **config, const char *path)
+/* Which configuration to read; NULL: the defaults. */
+static const char *config_path(const char *path)
 {
-	struct zcpd_config_error error;
 	const char *environment = getenv("ZCP_CONFIG");
-	int r;
 
 	if (!path && environment && environment[0])
 		path = environment;
 	if (!path && access(CONFIG_SYSTEM, F_OK) == 0)
 		path = CONFIG_SYSTEM;
+	return path;
+}
+
+static int load_config(struct zcpd_config **config, const char *path)
+{
+	struct zcpd_config_error error;
+	int r;
+
 	if (!path) {
 		r = zcpd_config_new_default(config);
 		if (r < 0)
@@ -204,8 +220,11 @@ static int go_into_background(int *ready)
 	_exit(byte ? 0 : EXIT_FAILED);
 }
 
-/* From here on nobody reads our terminal: the log goes to a file in the domain's directory. */
-static void detach(const struct zcpd_server *server, int *ready)
+/*
+ * From here on nobody reads our terminal: the log goes to a file in the domain's directory.
+ * Returns that, for the keeper.
+ */
+static int detach(const struct zcpd_server *server)
 {
 	char path[PATH_MAX];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), log = -1;
@@ -223,8 +242,7 @@ static void detach(const struct zcpd_server *server, int *ready)
 	/* With a relative runtime directory we must stay where it is. */
 	if (server->paths.directory[0] == '/')
 		ZCP_IGNORE(chdir("/") < 0);
-	ZCP_IGNORE(write(*ready, "r", 1) < 0);
-	zcp_close_fd(ready);
+	return STDERR_FILENO;
 }
 
 /* A node that is pinned to a processor starts us there; we serve others too. */
@@ -236,12 +254,30 @@ static void unpin(void)
 	ZCP_IGNORE(sched_setaffinity(0, sizeof(all), &all) < 0);
 }
 
-static int serve(const struct arguments *arguments, const struct zcpd_config *config)
+/* What everybody takes for the runtime. */
+static int keep(const struct arguments *arguments)
 {
-	static struct zcpd_server server;
-	char text[1024];
-	int ready = -1, r;
+	const char *list[WORKER_ARGUMENTS_MAX] = { "--domain", arguments->server.domain };
+	char config[PATH_MAX];
+	int ready = -1, n = 2, r;
 
+	if (arguments->foreground)
+		list[n++] = "--foreground";
+	if (arguments->server.until_idle)
+		list[n++] = "--until-idle";
+	if (arguments->config) {
+		list[n++] = "--config";
+		/* A worker that begins later begins elsewhere. */
+		list[n++] = realpath(arguments->config, config) ? config : arguments->config;
+	}
+	if (arguments->server.directory) {
+		list[n++] = "--runtime-dir";
+		list[n++] = arguments->server.directory;
+	}
+	if (arguments->log_level) {
+		list[n++] = "--log-level";
+		list[n++] = arguments->log_level;
+	}
 	if (arguments->server.until_idle)
 		unpin();
 	if (!arguments->foreground) {
@@ -249,13 +285,21 @@ static int serve(const struct arguments *arguments, const struct zcpd_config *co
 		if (r != 0)
 			return r;
 	}
+	return zcpd_keeper_run(list, ready);
+}
+
+static int work(struct arguments *arguments, const struct zcpd_config *config)
+{
+	static struct zcpd_server server;
+	char text[1024];
+	int log = -1, r;
+
+	(void)fcntl(arguments->server.journal.socket, F_SETFD, FD_CLOEXEC);
+	arguments->server.pid = getppid();
 	r = zcpd_server_init(&server, config, &arguments->server, text, sizeof(text));
-	if (r == ZCPD_SERVER_E_TAKEN && arguments->server.until_idle) {
-		/* Two nodes may start one at the same time: then the other serves them both. */
-		if (ready >= 0)
-			ZCP_IGNORE(write(ready, "r", 1) < 0);
+	/* Two nodes may start one at the same time: then the other serves them both. */
+	if (r == ZCPD_SERVER_E_TAKEN && arguments->server.until_idle)
 		return 0;
-	}
 	if (r == ZCPD_SERVER_E_TAKEN)
 		(void)snprintf(text, sizeof(text),
 			       "domain '%s' has a runtime already: stop it first (its pid is in "
@@ -265,9 +309,9 @@ static int serve(const struct arguments *arguments, const struct zcpd_config *co
 		(void)fprintf(stderr, "zcpd: %s\n", text);
 		return EXIT_FAILED;
 	}
-	if (ready >= 0)
-		detach(&server, &ready);
-	r = zcpd_server_run(&server);
+	if (!arguments->foreground)
+		log = detach(&server);
+	r = zcpd_server_run(&server, log);
 	if (r < 0)
 		zcpd_error("the loop could not be started: %s", strerror(-r));
 	zcpd_server_deinit(&server);
@@ -299,7 +343,8 @@ static void raise_descriptor_limit(void)
 int main(int argc, char **argv)
 {
 	ZCP_CLEANUP(zcpd_config_freep) struct zcpd_config *config = NULL;
-	struct arguments arguments = { .server = { .domain = getenv("ZCP_DOMAIN") } };
+	struct arguments arguments = { .server = { .domain = getenv("ZCP_DOMAIN"),
+						   .journal = ZCPD_JOURNAL_NULL } };
 	int r;
 
 	if (!arguments.server.domain || !arguments.server.domain[0])
@@ -309,6 +354,7 @@ int main(int argc, char **argv)
 		return r;
 	if (arguments.check)
 		return check_config(arguments.check);
+	arguments.config = config_path(arguments.config);
 	if (load_config(&config, arguments.config) < 0)
 		return EXIT_FAILED;
 	if (set_log_level(config, arguments.log_level) < 0)
@@ -318,5 +364,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGXFSZ, SIG_IGN);
 	open_standard_descriptors();
 	raise_descriptor_limit();
-	return serve(&arguments, config);
+	if (arguments.server.journal.socket >= 0)
+		return work(&arguments, config);
+	return keep(&arguments);
 }

@@ -114,6 +114,47 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 	return 0;
 }
 
+int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks,
+			    int fds[3])
+{
+	const struct zcp_class_geometry geometry = geometry_of(pool, pool->view.n_classes,
+							       payload_size, n_chunks);
+	struct zcp_region_expect expect = {
+		.kind = ZCP_REGION_CHUNKS,
+		.domain_id = pool->domain_id,
+		.writable = true,
+	};
+	struct zcp_region chunks = ZCP_REGION_NULL;
+	const char *why;
+	size_t data_size;
+	int r;
+
+	/* Deinit closes them from here on. */
+	pool->classes[geometry.class_index] = (struct zcpd_class){
+		.chunks_fd = fds[0],
+		.data_fd = fds[1],
+		.data_readonly_fd = fds[2],
+	};
+	r = zcp_class_sizes(&geometry, &expect.min_size, &data_size);
+	if (r == 0)
+		r = zcp_region_attach(&chunks, fds[0], &expect, &why);
+	if (r == 0)
+		r = zcp_region_settle(&chunks, true, &why);
+	if (r < 0) {
+		zcp_region_deinit(&chunks);
+		return r;
+	}
+	pool->view.classes[geometry.class_index] = (struct zcp_class){
+		.chunks = ((struct zcp_class_shm *)chunks.base)->chunks,
+		.payload_size = payload_size,
+		.stride = zcp_class_stride(&geometry),
+		.n_chunks = n_chunks,
+		.chunks_region = chunks,
+	};
+	pool->view.n_classes++;
+	return 0;
+}
+
 int zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config,
 			     uint32_t memory)
 {
@@ -178,6 +219,21 @@ uint32_t zcpd_pool_fds(const struct zcpd_pool *pool, uint32_t first, bool writab
 		fds[n++] = writable ? pool->classes[i].data_fd : pool->classes[i].data_readonly_fd;
 	}
 	return n;
+}
+
+static void keep_bit(uint64_t *words, uint32_t bit)
+{
+	words[bit / 64] |= UINT64_C(1) << (bit % 64);
+}
+
+void zcpd_pool_keep_holder(struct zcpd_pool *pool, uint32_t holder)
+{
+	keep_bit(pool->holders, holder);
+}
+
+void zcpd_pool_keep_owner(struct zcpd_pool *pool, uint32_t owner)
+{
+	keep_bit(pool->owners, owner);
 }
 
 /* The lowest bit that is not set, set now. */

@@ -59,6 +59,14 @@ struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool);
 __attribute__((warn_unused_result)) int
 zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks);
 
+/*
+ * The next size class from its regions (consumed), and what its memory had got. Returns 0, or
+ * what attaching gives.
+ */
+__attribute__((warn_unused_result)) int zcpd_pool_restore_class(struct zcpd_pool *pool,
+								uint64_t payload_size,
+								uint32_t n_chunks, int fds[3]);
+
 /* Adds all classes of a configured pool, with memory of a kind (ZCP_MEMORY_*); or none. */
 __attribute__((warn_unused_result)) int
 zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config,
@@ -93,6 +101,10 @@ __attribute__((warn_unused_result)) int zcpd_pool_take_holder(struct zcpd_pool *
 void zcpd_pool_give_holder(struct zcpd_pool *pool, uint32_t holder);
 __attribute__((warn_unused_result)) int zcpd_pool_take_owner(struct zcpd_pool *pool);
 void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner);
+
+/* One that a worker before us has given. */
+void zcpd_pool_keep_holder(struct zcpd_pool *pool, uint32_t holder);
+void zcpd_pool_keep_owner(struct zcpd_pool *pool, uint32_t owner);
 
 /* The descriptor a ref names; NULL where there is none. */
 struct zcp_chunk_shm *zcpd_pool_descriptor(const struct zcpd_pool *pool, uint32_t ref);

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 #include "runtime/admission.h"
 #include "runtime/available.h"
 #include "runtime/log.h"
+#include "runtime/record.h"
 
 /* Address space that one size class of an automatic pool may span; memory is taken by use. */
 #define AUTOMATIC_SPAN_MAX (UINT64_C(64) << 30)
@@ -133,7 +135,8 @@ static int make_named(struct zcpd_registry *registry, const struct zcpd_pool_con
 	char pages[ZCP_NAME_SIZE];
 	int r;
 
-	r = zcpd_pool_new(&pool, ++registry->last_id, registry->domain_id, config->name, false);
+	r = zcpd_pool_new(&pool, zcpd_record_next_id(registry), registry->domain_id, config->name,
+			  false);
 	if (r < 0)
 		return zcpd_provision_failed(r, "cannot make pool", config->name, text, text_size);
 	pool->alignment = (uint32_t)config->alignment;
@@ -146,6 +149,9 @@ static int make_named(struct zcpd_registry *registry, const struct zcpd_pool_con
 	zcpd_pool_pages(pool, pages, sizeof(pages));
 	zcpd_debug("pool '%s' begins, in %s", pool->name, pages);
 	LIST_INSERT_HEAD(&registry->pools, pool, link);
+	zcpd_record_pool(registry, pool);
+	for (uint32_t i = 0; i < pool->view.n_classes; i++)
+		zcpd_record_class(registry, pool, i);
 	*poolp = pool;
 	return 0;
 }
@@ -159,8 +165,10 @@ int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 	int r;
 
 	if (!config->pool) {
-		r = zcpd_pool_new(poolp, ++registry->last_id, registry->domain_id, topic_name,
-				  true);
+		r = zcpd_pool_new(poolp, zcpd_record_next_id(registry), registry->domain_id,
+				  topic_name, true);
+		if (r == 0)
+			zcpd_record_pool(registry, *poolp);
 		return r < 0 ? zcpd_provision_failed(r, "cannot make the pool of topic", topic_name,
 						     text, text_size) :
 			       0;
@@ -213,8 +221,13 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	if (r < 0)
 		return r;
 	/* The next classes are like the first, whatever becomes of this publisher. */
-	if (first == 0)
+	if (first == 0) {
 		zcpd_topic_set_user_header(topic, pool->user_header_size);
+		zcpd_record_topic(registry, topic);
+		zcpd_record_pool(registry, pool);
+	}
+	zcpd_record_class(registry, pool, first);
+	ZCP_CRASHPOINT("open.after_class");
 	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->name,
 		   pool->view.classes[first].n_chunks, payload);
 	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/lane.h"
 #include "pubsub/shm/members.h"
@@ -76,8 +77,8 @@ void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *s
 			wake_node(signals, signal_fds, topic->publishers[p]->signal);
 }
 
-static void announce_publishers(struct zcpd_topic *topic, const struct zcp_signals *signals,
-				const int *signal_fds)
+void zcpd_publishers_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
+			      const int *signal_fds)
 {
 	bump_changes(topic);
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
@@ -155,6 +156,13 @@ static void write_member(struct zcpd_topic *topic, const struct zcpd_endpoint *e
 			 endpoint->slot, &member);
 }
 
+void zcpd_publisher_settle_start(const struct zcpd_topic *topic, struct zcpd_endpoint *publisher)
+{
+	/* Relaxed: nobody is in the slot. */
+	publisher->first_seq = atomic_load_explicit(
+		&topic->view.publishers[publisher->slot].next_seq, memory_order_relaxed);
+}
+
 void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
 			  const struct zcp_signals *signals, const int *signal_fds)
 {
@@ -162,7 +170,6 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 
 	write_member(topic, publisher);
 	/* Relaxed, all of it: the publisher learns of its slot through the socket. */
-	publisher->first_seq = atomic_load_explicit(&slot->next_seq, memory_order_relaxed);
 	atomic_store_explicit(&slot->owner, publisher->owner, memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, publisher->signal, memory_order_relaxed);
 	atomic_store_explicit(&slot->history, publisher->history, memory_order_relaxed);
@@ -170,7 +177,7 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
 	set_publisher(topic, publisher->slot, true);
-	announce_publishers(topic, signals, signal_fds);
+	zcpd_publishers_announce(topic, signals, signal_fds);
 }
 
 static void clear_dropped(struct zcpd_topic *topic, uint32_t ref, uint32_t holder)
@@ -251,6 +258,7 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 	if (topic->config.keep_history && publisher->history > 0 &&
 	    (published || (state & ZCP_CHUNK_RETAINED)))
 		kept = ZCP_CHUNK_RETAINED;
+	ZCP_CRASHPOINT("recover.before_chunk");
 	/*
 	 * CHUNK-R1, in its name. Fails only where somebody claims the chunk, which is his then;
 	 * nobody claims one that is LOANED.
@@ -290,13 +298,17 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 				recover_chunk(topic, publisher, zcp_ref(c, i), state, op & 1);
 		}
 	}
+	ZCP_CRASHPOINT("recover.after_chunks");
 	topic->kept[publisher->slot] = zcpd_history_trim(topic, publisher->slot,
 							 publisher->history);
+	ZCP_CRASHPOINT("recover.after_trim");
 	/* OP-R1, in its name. */
 	atomic_store_explicit(&slot->op, op + (op & 1), memory_order_release);
+	ZCP_CRASHPOINT("recover.after_op");
 	set_publisher(topic, publisher->slot, false);
+	ZCP_CRASHPOINT("recover.after_member");
 	wake_subscribers(topic, signals, signal_fds);
-	announce_publishers(topic, signals, signal_fds);
+	zcpd_publishers_announce(topic, signals, signal_fds);
 }
 
 static void reset_lanes(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber)
@@ -321,10 +333,12 @@ void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscr
 {
 	struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
 
+	ZCP_CRASHPOINT("join.after_record");
 	/* Numbers may have gone on since the last one left: reset them against today's. */
 	reset_lanes(topic, subscriber);
 	clear_sleeper(topic, subscriber->slot);
 	write_member(topic, subscriber);
+	ZCP_CRASHPOINT("join.after_lanes");
 	/* Relaxed, all of it: TOPIC-R1 publishes it. */
 	atomic_store_explicit(&slot->depth_log2, subscriber->depth_log2, memory_order_relaxed);
 	atomic_store_explicit(&slot->on_full, subscriber->on_full, memory_order_relaxed);
@@ -354,9 +368,17 @@ void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subsc
 			   const struct zcp_signals *signals, const int *signal_fds)
 {
 	set_active(topic, subscriber->slot, false);
+	ZCP_CRASHPOINT("leave.after_inactive");
 	zcpd_members_announce(topic, signals, signal_fds);
 	zcp_fence_full();
 	wake_blocked(topic);
+	ZCP_CRASHPOINT("leave.after_wake");
+}
+
+static void release_in_sweep(struct zcp_chunk_shm *chunk, uint32_t holder)
+{
+	ZCP_CRASHPOINT("sweep.before_bit");
+	zcp_chunk_release(chunk, holder);
 }
 
 void zcpd_subscriber_sweep(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
@@ -367,7 +389,9 @@ void zcpd_subscriber_sweep(struct zcpd_topic *topic, struct zcpd_endpoint *subsc
 
 		for (uint32_t i = 0; i < n_touched; i++)
 			if (zcp_chunk_has_holder(&class->chunks[i], subscriber->holder))
-				zcp_chunk_release(&class->chunks[i], subscriber->holder);
+				release_in_sweep(&class->chunks[i], subscriber->holder);
 	}
+	ZCP_CRASHPOINT("sweep.after_bits");
 	reset_lanes(topic, subscriber);
+	ZCP_CRASHPOINT("sweep.after_lanes");
 }

@@ -24,6 +24,9 @@ void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, 
 /* Whether all of those have left the publish they were in. */
 bool zcpd_grace_is_over(struct zcpd_grace *grace, const struct zcpd_topic *topic);
 
+/* Its first number: that of the slot's next message. */
+void zcpd_publisher_settle_start(const struct zcpd_topic *topic, struct zcpd_endpoint *publisher);
+
 /* A publisher's slot is given away: before the runtime answers. */
 void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
 			  const struct zcp_signals *signals, const int *signal_fds);
@@ -42,6 +45,10 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
  */
 void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
 			   const int *signal_fds);
+
+/* Tells those who watch them, or wait for them, who publishes now. */
+void zcpd_publishers_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
+			      const int *signal_fds);
 
 /* A subscriber joins: its lanes are reset, publishers see it; the grace period follows. */
 void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);

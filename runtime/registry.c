@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <zcp/subscriber.h>
 
+#include "pubsub/shm/crashpoint.h"
+#include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
 #include "runtime/admission.h"
@@ -18,6 +20,7 @@
 #include "runtime/log.h"
 #include "runtime/provision.h"
 #include "runtime/reclaim.h"
+#include "runtime/record.h"
 #include "runtime/shape.h"
 
 /* How long a join waits for a publisher that is stopped in the middle of a publish. */
@@ -27,14 +30,9 @@
 #define HELD_MAX 4096
 #define LOANS_MAX 1024
 
-int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *config,
+static void init_empty(struct zcpd_registry *registry, const struct zcpd_config *config,
 		       bool symmetric, const struct zcpd_registry_events *events)
 {
-	uint32_t n = config->runtime.max_nodes;
-	struct zcp_region region = ZCP_REGION_NULL;
-	const char *why;
-	int r;
-
 	*registry = (struct zcpd_registry){
 		.config = config,
 		.events = *events,
@@ -44,24 +42,62 @@ int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config 
 	LIST_INIT(&registry->topics);
 	LIST_INIT(&registry->pools);
 	TAILQ_INIT(&registry->pending);
+}
+
+static int make_signal_tables(struct zcpd_registry *registry, uint32_t n)
+{
+	registry->signals_used = calloc((n + 63) / 64, sizeof(registry->signals_used[0]));
+	registry->signal_fds = calloc(n, sizeof(registry->signal_fds[0]));
+	if (!registry->signals_used || !registry->signal_fds)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		registry->signal_fds[i] = -1;
+	return 0;
+}
+
+int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *config,
+		       bool symmetric, const struct zcpd_registry_events *events)
+{
+	uint32_t n = config->runtime.max_nodes;
+	struct zcp_region region = ZCP_REGION_NULL;
+	const char *why;
+	int r;
+
+	init_empty(registry, config, symmetric, events);
 	if (getrandom(&registry->domain_id, sizeof(registry->domain_id), 0) !=
 	    (ssize_t)sizeof(registry->domain_id))
 		return zcp_errno();
-	registry->signals_used = calloc((n + 63) / 64, sizeof(registry->signals_used[0]));
-	registry->signal_fds = calloc(n, sizeof(registry->signal_fds[0]));
-	if (!registry->signals_used || !registry->signal_fds) {
-		zcpd_registry_deinit(registry);
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		registry->signal_fds[i] = -1;
-	r = zcp_region_create(&region, &registry->signals_fd, "zcp-signals", zcp_signals_size(n));
+	r = make_signal_tables(registry, n);
+	if (r == 0)
+		r = zcp_region_create(&region, &registry->signals_fd, "zcp-signals",
+				      zcp_signals_size(n));
 	if (r == 0) {
 		zcp_signals_construct(&region, n, registry->domain_id);
 		r = zcp_signals_attach(&registry->signals, registry->signals_fd,
 				       registry->domain_id, &why);
 	}
 	zcp_region_deinit(&region);
+	if (r < 0)
+		zcpd_registry_deinit(registry);
+	return r;
+}
+
+int zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_config *config,
+			  const struct zcp_record_registry *record, int signals_fd,
+			  const struct zcpd_registry_events *events)
+{
+	const char *why;
+	int r;
+
+	init_empty(registry, config, record->symmetric, events);
+	registry->domain_id = record->domain_id;
+	registry->last_id = registry->reserved_id = record->last_id;
+	registry->signals_fd = signals_fd;
+	r = record->symmetric ? 0 : zcp_fence_register();
+	if (r == 0)
+		r = zcp_signals_attach(&registry->signals, signals_fd, record->domain_id, &why);
+	if (r == 0)
+		r = make_signal_tables(registry, registry->signals.n_signals);
 	if (r < 0)
 		zcpd_registry_deinit(registry);
 	return r;
@@ -75,11 +111,12 @@ static void free_endpoint(struct zcpd_endpoint **endpointp)
 	*endpointp = NULL;
 }
 
-/* What has been taken beforehand stays for the next topic: to take it again takes seconds. */
-static void drop_pool_if_unused(struct zcpd_pool *pool)
+void zcpd_registry_drop_pool_if_unused(struct zcpd_registry *registry, struct zcpd_pool *pool)
 {
+	/* What has been taken beforehand stays for the next topic: to take it again takes seconds. */
 	if (pool->n_topics > 0 || (pool->got & ZCP_MEMORY_PREFAULT))
 		return;
+	zcpd_record_drop_pool(registry, pool);
 	if (!pool->automatic)
 		LIST_REMOVE(pool, link);
 	zcpd_pool_free(pool);
@@ -89,14 +126,16 @@ static void free_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
 	struct zcpd_pool *pool = topic->pool;
 
+	zcpd_record_drop_topic(registry, topic);
 	LIST_REMOVE(topic, link);
 	registry->n_topics--;
 	zcpd_topic_free(topic);
-	drop_pool_if_unused(pool);
+	zcpd_registry_drop_pool_if_unused(registry, pool);
 }
 
 void zcpd_registry_deinit(struct zcpd_registry *registry)
 {
+	registry->journal = NULL;
 	while (!LIST_EMPTY(&registry->topics)) {
 		struct zcpd_topic *topic = LIST_FIRST(&registry->topics);
 
@@ -133,6 +172,12 @@ int zcpd_registry_take_signal(struct zcpd_registry *registry)
 		}
 	}
 	return -EUSERS;
+}
+
+void zcpd_registry_keep_signal(struct zcpd_registry *registry, uint32_t signal, int fd)
+{
+	registry->signals_used[signal / 64] |= UINT64_C(1) << (signal % 64);
+	registry->signal_fds[signal] = fd;
 }
 
 void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
@@ -176,7 +221,7 @@ struct zcpd_topic *zcpd_registry_topic(const struct zcpd_registry *registry, con
 	return NULL;
 }
 
-static void insert_sorted(struct zcpd_registry *registry, struct zcpd_topic *topic)
+void zcpd_registry_insert_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
 	struct zcpd_topic *other, *before = NULL;
 
@@ -216,21 +261,24 @@ static int get_topic(struct zcpd_registry *registry, const char *name, struct zc
 	r = zcpd_provision_pool(registry, name, &config, &pool, text, text_size);
 	if (r < 0)
 		return r;
-	r = zcpd_topic_new(&topic, ++registry->last_id, registry->domain_id, name, &config, pool);
+	r = zcpd_topic_new(&topic, zcpd_record_next_id(registry), registry->domain_id, name,
+			   &config, pool);
 	if (r < 0) {
 		/* What the pool has locked counts. */
 		ZCP_IGNORE(zcpd_provision_not_taken(r, "cannot make topic", name,
 						    zcpd_topic_size(&config), text, text_size));
-		drop_pool_if_unused(pool);
+		zcpd_registry_drop_pool_if_unused(registry, pool);
 		return r;
 	}
-	insert_sorted(registry, topic);
+	zcpd_registry_insert_topic(registry, topic);
+	zcpd_record_topic(registry, topic);
+	ZCP_CRASHPOINT("open.after_topic");
 	zcpd_debug("topic '%s' begins", name);
 	*topicp = topic;
 	return 0;
 }
 
-static void drop_if_unused(struct zcpd_registry *registry, struct zcpd_topic *topic)
+void zcpd_registry_drop_if_unused(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
 	if (topic->n_publishers > 0 || topic->n_subscribers > 0 || zcpd_topic_keeps_history(topic))
 		return;
@@ -262,9 +310,10 @@ static int check_name(const char *name, char *text, size_t text_size)
 static void fill_client(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
 			const struct zcpd_client *client, struct zcpd_topic *topic)
 {
-	endpoint->id = ++registry->last_id;
+	endpoint->id = zcpd_record_next_id(registry);
 	endpoint->topic = topic;
 	endpoint->session = client->session;
+	endpoint->request_id = endpoint->opened_by = client->request_id;
 	endpoint->pid = client->pid;
 	endpoint->signal = client->signal;
 	(void)snprintf(endpoint->node, sizeof(endpoint->node), "%s", client->node);
@@ -392,14 +441,20 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	fill_client(registry, publisher, client, topic);
 	r = open_publisher(registry, publisher, request, text, text_size);
 	if (r < 0) {
-		drop_if_unused(registry, topic);
+		zcpd_registry_drop_if_unused(registry, topic);
 		return r;
 	}
 	publisher->state = ZCPD_ENDPOINT_OPEN;
+	zcpd_publisher_settle_start(topic, publisher);
+	ZCP_CRASHPOINT("open.before_record");
+	zcpd_record_topic(registry, topic);
+	zcpd_record_endpoint(registry, publisher);
+	ZCP_CRASHPOINT("open.after_record");
 	topic->publishers[publisher->slot] = publisher;
 	topic->kept[publisher->slot] = 0;
 	topic->n_publishers++;
 	zcpd_publisher_enter(topic, publisher, &registry->signals, registry->signal_fds);
+	ZCP_CRASHPOINT("open.after_enter");
 	*endpoint = publisher;
 	publisher = NULL;
 	return 0;
@@ -513,6 +568,18 @@ static void begin_grace(struct zcpd_registry *registry, struct zcpd_endpoint *su
 			break;
 }
 
+/* Publishers see it from here on. */
+static void begin_join(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
+{
+	subscriber->deadline_ns = zcp_now_ns() + JOIN_GRACE_MAX_NS;
+	tell_publishers(registry, subscriber);
+	zcpd_subscriber_join(subscriber->topic, subscriber);
+	ZCP_CRASHPOINT("join.after_active");
+	begin_grace(registry, subscriber);
+	zcpd_members_announce(subscriber->topic, &registry->signals, registry->signal_fds);
+	ZCP_CRASHPOINT("join.after_announce");
+}
+
 int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct zcpd_client *client,
 				  const struct zcp_open_subscriber *request, uint64_t request_id,
 				  struct zcpd_endpoint **endpoint, char *text, size_t text_size)
@@ -533,18 +600,17 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	fill_client(registry, subscriber, client, topic);
 	r = open_subscriber(registry, subscriber, request, text, text_size);
 	if (r < 0) {
-		drop_if_unused(registry, topic);
+		zcpd_registry_drop_if_unused(registry, topic);
 		return r;
 	}
 	subscriber->state = ZCPD_ENDPOINT_JOINING;
 	subscriber->request_id = request_id;
-	subscriber->deadline_ns = zcp_now_ns() + JOIN_GRACE_MAX_NS;
 	topic->subscribers[subscriber->slot] = subscriber;
 	topic->n_subscribers++;
-	tell_publishers(registry, subscriber);
-	zcpd_subscriber_join(topic, subscriber);
-	begin_grace(registry, subscriber);
-	zcpd_members_announce(topic, &registry->signals, registry->signal_fds);
+	ZCP_CRASHPOINT("join.before_record");
+	zcpd_record_topic(registry, topic);
+	zcpd_record_endpoint(registry, subscriber);
+	begin_join(registry, subscriber);
 	*endpoint = subscriber;
 	subscriber = NULL;
 	(void)zcpd_registry_poll(registry);
@@ -563,9 +629,13 @@ static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint
 	topic->publishers[publisher->slot] = NULL;
 	topic->n_publishers--;
 	topic->n_messages_before += before - zcpd_topic_n_messages(topic);
+	ZCP_CRASHPOINT("close.after_recover");
+	zcpd_record_topic(registry, topic);
 	registry->events.closed(publisher, registry->events.user);
+	ZCP_CRASHPOINT("close.after_answer");
+	zcpd_record_drop_endpoint(registry, publisher);
 	free_endpoint(&publisher);
-	drop_if_unused(registry, topic);
+	zcpd_registry_drop_if_unused(registry, topic);
 }
 
 static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
@@ -579,9 +649,13 @@ static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *s
 	topic->subscribers[subscriber->slot] = NULL;
 	topic->n_subscribers--;
 	zcpd_pool_give_holder(topic->pool, subscriber->holder);
+	ZCP_CRASHPOINT("leave.after_sweep");
+	zcpd_record_topic(registry, topic);
 	registry->events.closed(subscriber, registry->events.user);
+	ZCP_CRASHPOINT("leave.after_answer");
+	zcpd_record_drop_endpoint(registry, subscriber);
 	free_endpoint(&subscriber);
-	drop_if_unused(registry, topic);
+	zcpd_registry_drop_if_unused(registry, topic);
 }
 
 void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
@@ -592,12 +666,15 @@ void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *e
 		close_publisher(registry, endpoint);
 		return;
 	}
-	if (endpoint->state == ZCPD_ENDPOINT_LEAVING)
+	if (endpoint->state == ZCPD_ENDPOINT_LEAVING && !endpoint->rejoins)
 		return;
-	if (endpoint->state == ZCPD_ENDPOINT_JOINING)
+	if (endpoint->state == ZCPD_ENDPOINT_JOINING || endpoint->rejoins)
 		TAILQ_REMOVE(&registry->pending, endpoint, pending);
 	endpoint->request_id = request_id;
 	endpoint->state = ZCPD_ENDPOINT_LEAVING;
+	endpoint->rejoins = false;
+	zcpd_record_endpoint(registry, endpoint);
+	ZCP_CRASHPOINT("leave.after_record");
 	zcpd_subscriber_leave(endpoint->topic, endpoint, &registry->signals, registry->signal_fds);
 	begin_grace(registry, endpoint);
 	(void)zcpd_registry_poll(registry);
@@ -605,11 +682,19 @@ void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *e
 
 void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
 {
+	/* Nobody waits for it any more, and it has got nothing yet. */
+	if (endpoint->rejoins) {
+		endpoint->rejoins = false;
+		endpoint->request_id = 0;
+		zcpd_record_endpoint(registry, endpoint);
+	}
 	if (endpoint->state == ZCPD_ENDPOINT_JOINING)
 		TAILQ_REMOVE(&registry->pending, endpoint, pending);
 	else if (endpoint->state != ZCPD_ENDPOINT_OPEN)
 		return;
 	endpoint->state = ZCPD_ENDPOINT_INACTIVE;
+	zcpd_record_endpoint(registry, endpoint);
+	ZCP_CRASHPOINT("deactivate.after_record");
 	if (!endpoint->is_publisher)
 		zcpd_subscriber_leave(endpoint->topic, endpoint, &registry->signals,
 				      registry->signal_fds);
@@ -638,6 +723,7 @@ static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *su
 		/* It stays pending, as one that leaves; what it was given is swept then. */
 		subscriber->request_id = 0;
 		subscriber->state = ZCPD_ENDPOINT_LEAVING;
+		zcpd_record_endpoint(registry, subscriber);
 		zcpd_subscriber_leave(subscriber->topic, subscriber, &registry->signals,
 				      registry->signal_fds);
 		zcpd_grace_begin(&subscriber->grace, subscriber->topic, registry->symmetric);
@@ -646,7 +732,28 @@ static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *su
 	TAILQ_REMOVE(&registry->pending, subscriber, pending);
 	subscriber->unsure = !certain;
 	subscriber->state = ZCPD_ENDPOINT_OPEN;
+	ZCP_CRASHPOINT("join.after_history");
+	zcpd_record_endpoint(registry, subscriber);
+	ZCP_CRASHPOINT("join.after_open");
 	registry->events.joined(subscriber, registry->events.user);
+}
+
+/* It has no answer yet, so it has taken nothing: what it was sent is given back. */
+static void join_again(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
+{
+	zcpd_subscriber_sweep(subscriber->topic, subscriber);
+	subscriber->rejoins = false;
+	subscriber->state = ZCPD_ENDPOINT_JOINING;
+	begin_join(registry, subscriber);
+}
+
+void zcpd_registry_resume(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
+{
+	subscriber->rejoins = subscriber->state == ZCPD_ENDPOINT_JOINING;
+	subscriber->state = ZCPD_ENDPOINT_LEAVING;
+	zcpd_subscriber_leave(subscriber->topic, subscriber, &registry->signals,
+			      registry->signal_fds);
+	begin_grace(registry, subscriber);
 }
 
 bool zcpd_registry_poll(struct zcpd_registry *registry)
@@ -666,7 +773,10 @@ bool zcpd_registry_poll(struct zcpd_registry *registry)
 			finish_join(registry, endpoint, over);
 		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && over) {
 			TAILQ_REMOVE(&registry->pending, endpoint, pending);
-			finish_leave(registry, endpoint);
+			if (endpoint->rejoins)
+				join_again(registry, endpoint);
+			else
+				finish_leave(registry, endpoint);
 		}
 	}
 	return !TAILQ_EMPTY(&registry->pending);

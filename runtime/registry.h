@@ -33,13 +33,16 @@ struct zcpd_registry_events {
 	void *user;
 };
 
-/* Who opens an endpoint. */
+/* Who opens an endpoint, and with which request. */
 struct zcpd_client {
 	const char *node;
 	uint32_t pid;
 	uint32_t signal;
 	struct zcpd_session *session;
+	uint64_t request_id;
 };
+
+struct zcpd_journal;
 
 struct zcpd_registry {
 	const struct zcpd_config *config;
@@ -52,6 +55,10 @@ struct zcpd_registry {
 	/* for each signal its node's eventfd, or -1 */
 	int *signal_fds;
 	uint64_t last_id;
+	/* up to where ids have been put down as given */
+	uint64_t reserved_id;
+	/* where everything is put down before it happens; NULL: nowhere */
+	struct zcpd_journal *journal;
 	uint32_t n_topics;
 	LIST_HEAD(zcpd_topics, zcpd_topic) topics; /* sorted by name */
 	LIST_HEAD(zcpd_pools, zcpd_pool) pools;    /* named ones */
@@ -62,6 +69,12 @@ struct zcpd_registry {
 __attribute__((warn_unused_result)) int
 zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *config, bool symmetric,
 		   const struct zcpd_registry_events *events);
+
+/* The same from a record and the signal region (consumed). Or what attaching gives. */
+__attribute__((warn_unused_result)) int
+zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_config *config,
+		      const struct zcp_record_registry *record, int signals_fd,
+		      const struct zcpd_registry_events *events);
 
 /* Unmaps all and tells nobody: what is open goes on without the runtime. */
 void zcpd_registry_deinit(struct zcpd_registry *registry);
@@ -102,6 +115,23 @@ void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoi
 
 /* Goes on with joins and leaves. Returns whether any still waits. Does not block. */
 bool zcpd_registry_poll(struct zcpd_registry *registry);
+
+/* --- for what a worker before us has left --- */
+
+/* A node has this signal, and its eventfd (consumed; -1: it has none). */
+void zcpd_registry_keep_signal(struct zcpd_registry *registry, uint32_t signal, int fd);
+
+/* A topic that was made outside. */
+void zcpd_registry_insert_topic(struct zcpd_registry *registry, struct zcpd_topic *topic);
+
+/* Ends the topic if nothing keeps it, and its pool if that has no other. */
+void zcpd_registry_drop_if_unused(struct zcpd_registry *registry, struct zcpd_topic *topic);
+
+/* Frees a pool that has no topic, unless it is to stay for the next one. */
+void zcpd_registry_drop_pool_if_unused(struct zcpd_registry *registry, struct zcpd_pool *pool);
+
+/* Begins again with a subscriber that is JOINING or LEAVING. */
+void zcpd_registry_resume(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber);
 
 struct zcpd_topic *zcpd_registry_topic(const struct zcpd_registry *registry, const char *name);
 

@@ -9,16 +9,30 @@
 #include <string.h>
 #include <zcp/version.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
 #include "runtime/audit.h"
 #include "runtime/info.h"
 #include "runtime/log.h"
+#include "runtime/record.h"
+
+static void welcome(struct zcpd_session *session, uint64_t id)
+{
+	struct zcp_message reply = { .type = ZCP_MESSAGE_WELCOME, .id = id };
+
+	reply.u.welcome.domain_id = session->registry->domain_id;
+	reply.u.welcome.fingerprint = zcp_layout_fingerprint();
+	reply.u.welcome.node = session->id;
+	reply.u.welcome.signal = session->signal;
+	reply.u.welcome.symmetric = session->registry->symmetric;
+	(void)strcpy(reply.u.welcome.version, ZCP_VERSION_STRING);
+	zcpd_session_send(session, &reply, &session->registry->signals_fd, 1);
+}
 
 static void hello(struct zcpd_session *session, const struct zcp_message *message)
 {
 	const struct zcp_hello *hello = &message->u.hello;
-	struct zcp_message reply = { .type = ZCP_MESSAGE_WELCOME, .id = message->id };
 	char text[ZCP_TEXT_SIZE];
 	int signal;
 
@@ -27,6 +41,10 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 	for (char *c = session->node; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
+	if (session->greeted && session->restored) {
+		welcome(session, message->id);
+		return;
+	}
 	if (session->greeted) {
 		zcpd_session_refuse(session, "introduces itself twice");
 		return;
@@ -50,16 +68,12 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 	}
 	session->signal = (uint32_t)signal;
 	session->greeted = true;
-	session->id = ++session->registry->last_id;
-	reply.u.welcome.domain_id = session->registry->domain_id;
-	reply.u.welcome.fingerprint = zcp_layout_fingerprint();
-	reply.u.welcome.node = session->id;
-	reply.u.welcome.signal = session->signal;
-	reply.u.welcome.symmetric = session->registry->symmetric;
-	(void)strcpy(reply.u.welcome.version, ZCP_VERSION_STRING);
+	ZCP_CRASHPOINT("hello.before_record");
+	zcpd_record_session(session);
+	ZCP_CRASHPOINT("hello.after_record");
 	zcpd_debug("node '%s' (pid %u, user %u) has come", session->node, session->pid,
 		   session->uid);
-	zcpd_session_send(session, &reply, &session->registry->signals_fd, 1);
+	welcome(session, message->id);
 }
 
 static void send_signal(struct zcpd_session *session, uint64_t id, uint32_t signal);
@@ -80,43 +94,45 @@ static void send_opened(struct zcpd_endpoint *endpoint, struct zcp_message *repl
 	reply->u.opened.endpoint = endpoint->id;
 	reply->u.opened.slot = endpoint->slot;
 	reply->u.opened.timestamps = topic->config.timestamps;
-	zcpd_session_send(endpoint->session, reply, fds, n_fds);
-	zcp_close_fd(&endpoint->backlog_fd);
+	zcpd_session_opened(endpoint, reply, fds, n_fds);
 }
 
-static struct zcpd_client client_of(struct zcpd_session *session)
+static struct zcpd_client client_of(struct zcpd_session *session, uint64_t request_id)
 {
 	return (struct zcpd_client){
 		.node = session->node,
 		.pid = session->pid,
 		.signal = session->signal,
 		.session = session,
+		.request_id = request_id,
 	};
 }
 
-static void remember(struct zcpd_session *session, struct zcpd_endpoint *endpoint,
-		     uint64_t request_id)
+/* An endpoint that a request has opened, whether or not its node has got the answer. */
+static struct zcpd_endpoint *find_opened_by(struct zcpd_session *session, uint64_t request_id)
 {
-	endpoint->opened_by = request_id;
-	LIST_INSERT_HEAD(&session->endpoints, endpoint, link);
+	struct zcpd_endpoint *endpoint;
+
+	LIST_FOREACH(endpoint, &session->endpoints, link)
+		if (endpoint->opened_by == request_id)
+			return endpoint;
+	return NULL;
 }
 
-static void open_publisher(struct zcpd_session *session, const struct zcp_message *message)
+/*
+ * A request that a worker before us has read as well. Where that had opened the endpoint, the
+ * answer is sent, or was sent again when we began, or comes when it has joined.
+ */
+static bool is_opened(struct zcpd_session *session, uint64_t request_id)
 {
-	struct zcpd_client client = client_of(session);
-	struct zcp_message reply = { .type = ZCP_MESSAGE_OPENED };
-	struct zcpd_endpoint *publisher;
-	char text[ZCP_TEXT_SIZE];
-	int r;
+	return session->restored && find_opened_by(session, request_id);
+}
 
-	r = zcpd_registry_open_publisher(session->registry, &client, &message->u.open_publisher,
-					 &publisher, text, sizeof(text));
-	if (r < 0) {
-		zcpd_session_send_error(session, message->id, r, text);
-		return;
-	}
-	remember(session, publisher, message->id);
-	publisher->request_id = message->id;
+static void answer_publisher(struct zcpd_endpoint *publisher)
+{
+	struct zcp_message reply = { .type = ZCP_MESSAGE_OPENED };
+	struct zcpd_session *session = publisher->session;
+
 	reply.u.opened.owner = publisher->owner;
 	reply.u.opened.loans = publisher->loans;
 	reply.u.opened.history = publisher->history;
@@ -131,19 +147,48 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 	}
 }
 
+void zcpd_request_answer(struct zcpd_endpoint *endpoint)
+{
+	if (endpoint->is_publisher)
+		answer_publisher(endpoint);
+	else
+		zcpd_session_joined(endpoint);
+}
+
+static void open_publisher(struct zcpd_session *session, const struct zcp_message *message)
+{
+	struct zcpd_client client = client_of(session, message->id);
+	struct zcpd_endpoint *publisher;
+	char text[ZCP_TEXT_SIZE];
+	int r;
+
+	if (is_opened(session, message->id))
+		return;
+	r = zcpd_registry_open_publisher(session->registry, &client, &message->u.open_publisher,
+					 &publisher, text, sizeof(text));
+	if (r < 0) {
+		zcpd_session_send_error(session, message->id, r, text);
+		return;
+	}
+	LIST_INSERT_HEAD(&session->endpoints, publisher, link);
+	answer_publisher(publisher);
+}
+
 static void open_subscriber(struct zcpd_session *session, const struct zcp_message *message)
 {
-	struct zcpd_client client = client_of(session);
+	struct zcpd_client client = client_of(session, message->id);
 	struct zcpd_endpoint *subscriber;
 	char text[ZCP_TEXT_SIZE];
 	int r;
 
+	if (is_opened(session, message->id))
+		return;
 	r = zcpd_registry_open_subscriber(session->registry, &client, &message->u.open_subscriber,
 					  message->id, &subscriber, text, sizeof(text));
 	if (r < 0)
 		zcpd_session_send_error(session, message->id, r, text);
 	else
-		remember(session, subscriber, message->id);
+		LIST_INSERT_HEAD(&session->endpoints, subscriber, link);
 }
 
 void zcpd_session_joined(struct zcpd_endpoint *subscriber)
@@ -180,17 +225,6 @@ void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error)
 	zcpd_session_send_error(subscriber->session, subscriber->request_id, error, text);
 }
 
-/* An endpoint that was opened by a request whose answer the node has given up. */
-static struct zcpd_endpoint *find_opened_by(struct zcpd_session *session, uint64_t request_id)
-{
-	struct zcpd_endpoint *endpoint;
-
-	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->opened_by == request_id)
-			return endpoint;
-	return NULL;
-}
-
 static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)
 {
 	struct zcpd_endpoint *endpoint;
@@ -208,7 +242,11 @@ static void close_endpoint(struct zcpd_session *session, const struct zcp_messag
 						 find_endpoint(session, close->endpoint) :
 						 find_opened_by(session, close->opened_by);
 
-	if (!endpoint || endpoint->state == ZCPD_ENDPOINT_LEAVING)
+	/* Read by a worker before us as well: it is answered when it has left. */
+	if (endpoint && session->restored && endpoint->state == ZCPD_ENDPOINT_LEAVING &&
+	    endpoint->request_id == message->id && !endpoint->rejoins)
+		return;
+	if (!endpoint || (endpoint->state == ZCPD_ENDPOINT_LEAVING && !endpoint->rejoins))
 		zcpd_session_send_ok(session, message->id);
 	else
 		zcpd_registry_close(session->registry, endpoint, message->id);
@@ -256,6 +294,7 @@ static void signal_fd(struct zcpd_session *session, const struct zcp_message *me
 		return;
 	}
 	zcpd_registry_set_signal_fd(session->registry, session->signal, zcp_steal_fd(&fds->fds[0]));
+	zcpd_record_session(session);
 	zcpd_session_send_ok(session, message->id);
 }
 

@@ -11,4 +11,7 @@
 void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message *message,
 			 struct zcp_fds *fds);
 
+/* Sends the answer to the request that has opened an endpoint, once more where need be. */
+void zcpd_request_answer(struct zcpd_endpoint *endpoint);
+
 #endif

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,10 +15,12 @@
 #include <sys/stat.h>
 #include <zcp/version.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
 #include "runtime/log.h"
-#include "runtime/notify.h"
+#include "runtime/record.h"
+#include "runtime/restore.h"
 
 #define LOCK_NAME "zcpd.lock"
 #define PID_NAME "zcpd.pid"
@@ -52,11 +55,11 @@ static int take_lock(struct zcpd_server *server, char *text, size_t text_size)
 	return 0;
 }
 
-static int write_pid(struct zcpd_server *server, char *text, size_t text_size)
+static int write_pid(struct zcpd_server *server, pid_t pid, char *text, size_t text_size)
 {
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
 	char path[PATH_MAX], line[32];
-	int n = snprintf(line, sizeof(line), "%d\n", (int)getpid());
+	int n = snprintf(line, sizeof(line), "%d\n", (int)pid);
 
 	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) < 0)
 		return -ENAMETOOLONG;
@@ -88,7 +91,7 @@ static int listen_on_socket(struct zcpd_server *server, char *text, size_t text_
 static void stop(struct zcpd_server *server, const char *why)
 {
 	zcpd_info("domain '%s' ends: %s", strrchr(server->paths.domain, '/') + 1, why);
-	zcpd_notify("STOPPING=1");
+	zcpd_journal_stopping(&server->journal);
 	uv_stop(&server->loop);
 }
 
@@ -242,7 +245,52 @@ static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
 	zcpd_session_grown(endpoint, first);
 }
 
-static int start_registry(struct zcpd_server *server, char *text, size_t text_size)
+static void record_server(struct zcpd_server *server)
+{
+	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_SERVER };
+	const int fds[] = { server->lock, server->listener };
+
+	record.u.record_server.listening = server->listener >= 0;
+	zcpd_journal_keep(&server->journal, 0, &record, fds, server->listener >= 0 ? 2 : 1);
+}
+
+int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
+			    int pidfd, int socket, struct zcpd_session **sessionp)
+{
+	struct zcpd_session *session;
+	int r = zcpd_session_restore(&session, &server->loop, &server->registry, record, pidfd,
+				     socket, on_session_ended, server);
+
+	if (r < 0)
+		return r;
+	LIST_INSERT_HEAD(&server->sessions, session, link);
+	*sessionp = session;
+	return 0;
+}
+
+static int start_registry(struct zcpd_server *server, const struct zcpd_registry_events *events,
+			  char *text, size_t text_size)
+{
+	bool symmetric = server->config->runtime.fences == ZCPD_CONFIG_FENCES_SYMMETRIC;
+	int r;
+
+	if (!symmetric && zcp_fence_register() < 0) {
+		zcpd_info("membarrier is not to be had: fences are symmetric");
+		symmetric = true;
+	}
+	r = zcpd_registry_init(&server->registry, server->config, symmetric, events);
+	if (r < 0) {
+		(void)snprintf(text, text_size, "cannot make the domain's regions: %s",
+			       strerror(-r));
+		return r;
+	}
+	server->registry.journal = &server->journal;
+	zcpd_record_registry(&server->registry);
+	return 0;
+}
+
+static int take_domain(struct zcpd_server *server, const struct zcpd_server_options *options,
+		       char *text, size_t text_size)
 {
 	const struct zcpd_registry_events events = {
 		.joined = on_joined,
@@ -252,36 +300,30 @@ static int start_registry(struct zcpd_server *server, char *text, size_t text_si
 		.wakes = on_wakes,
 		.user = server,
 	};
-	bool symmetric = server->config->runtime.fences == ZCPD_CONFIG_FENCES_SYMMETRIC;
-	int r;
-
-	if (!symmetric && zcp_fence_register() < 0) {
-		zcpd_info("membarrier is not to be had: fences are symmetric");
-		symmetric = true;
-	}
-	r = zcpd_registry_init(&server->registry, server->config, symmetric, &events);
-	if (r < 0)
-		(void)snprintf(text, text_size, "cannot make the domain's regions: %s",
-			       strerror(-r));
-	return r;
-}
-
-static int take_domain(struct zcpd_server *server, const struct zcpd_server_options *options,
-		       char *text, size_t text_size)
-{
 	int r;
 
 	r = zcp_paths_init(&server->paths, options->directory, options->domain, text, text_size);
 	if (r == 0)
 		r = zcp_paths_check(&server->paths, true, text, text_size);
 	if (r == 0)
+		r = zcpd_restore(server, &events, text, text_size);
+	if (r == 0 && server->lock < 0) {
 		r = take_lock(server, text, text_size);
-	if (r == 0)
-		r = start_registry(server, text, text_size);
-	if (r == 0)
-		r = write_pid(server, text, text_size);
-	if (r == 0)
-		r = listen_on_socket(server, text, text_size);
+		if (r == 0)
+			record_server(server);
+	}
+	ZCP_CRASHPOINT("start.after_lock");
+	if (r == 0 && server->registry.signals_fd < 0)
+		r = start_registry(server, &events, text, text_size);
+	ZCP_CRASHPOINT("start.after_registry");
+	if (r == 0 && server->listener < 0) {
+		r = write_pid(server, options->pid, text, text_size);
+		if (r == 0)
+			r = listen_on_socket(server, text, text_size);
+		ZCP_CRASHPOINT("start.after_listen");
+		if (r == 0)
+			record_server(server);
+	}
 	return r;
 }
 
@@ -293,6 +335,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 	*server = (struct zcpd_server){
 		.config = config,
 		.until_idle = options->until_idle,
+		.journal = options->journal,
 		.lock = -1,
 		.listener = -1,
 		.spare = -1,
@@ -300,9 +343,15 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 	};
 	LIST_INIT(&server->sessions);
 	server->registry.signals_fd = -1;
+	r = uv_loop_init(&server->loop);
+	if (r < 0) {
+		(void)snprintf(text, text_size, "the loop could not be started: %s", strerror(-r));
+		return r;
+	}
 	r = take_domain(server, options, text, text_size);
 	if (r != 0) {
 		zcpd_registry_deinit(&server->registry);
+		(void)uv_loop_close(&server->loop);
 		zcp_close_fd(&server->listener);
 		zcp_close_fd(&server->lock);
 		return r;
@@ -311,13 +360,21 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 	return 0;
 }
 
-int zcpd_server_run(struct zcpd_server *server)
+/* The keeper has them blocked for us, so that none is lost before we can act on it. */
+static void unblock_signals(void)
+{
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+int zcpd_server_run(struct zcpd_server *server, int log)
 {
 	int r;
 
-	r = uv_loop_init(&server->loop);
-	if (r < 0)
-		return r;
 	(void)uv_signal_init(&server->loop, &server->terminate);
 	(void)uv_signal_init(&server->loop, &server->interrupt);
 	(void)uv_timer_init(&server->loop, &server->grace_timer);
@@ -346,7 +403,8 @@ int zcpd_server_run(struct zcpd_server *server)
 	zcpd_info("zcpd " ZCP_VERSION_STRING " serves domain '%s' at %s, fences %s",
 		  strrchr(server->paths.domain, '/') + 1, server->paths.socket.sun_path,
 		  server->registry.symmetric ? "symmetric" : "by membarrier");
-	zcpd_notify("READY=1");
+	zcpd_journal_ready(&server->journal, log);
+	unblock_signals();
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	return 0;
 }

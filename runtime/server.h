@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "pubsub/wire/paths.h"
+#include "runtime/journal.h"
 #include "runtime/registry.h"
 #include "runtime/session.h"
 
@@ -31,6 +32,7 @@ struct zcpd_server {
 	/* given up for a moment when descriptors run out */
 	int spare;
 	uint64_t grace_ms;
+	struct zcpd_journal journal;
 	struct zcpd_registry registry;
 	LIST_HEAD(, zcpd_session) sessions;
 };
@@ -40,6 +42,10 @@ struct zcpd_server_options {
 	const char *domain;
 	/* ends when it had no node for [runtime] idle_timeout */
 	bool until_idle;
+	/* to the keeper */
+	struct zcpd_journal journal;
+	/* the keeper, which everybody takes for the runtime */
+	pid_t pid;
 };
 
 /* Expected outcome: another runtime has the domain. */
@@ -48,7 +54,8 @@ enum {
 };
 
 /*
- * Takes the domain: directory, lock file, regions, listening socket. `config` is borrowed.
+ * Takes the domain: directory, lock file, regions, listening socket; as much of it as a worker
+ * before us has left is there already. `config` is borrowed.
  * Returns 0, ZCPD_SERVER_E_TAKEN, or a negative errno with a sentence in `text`.
  */
 __attribute__((warn_unused_result)) int zcpd_server_init(struct zcpd_server *server,
@@ -56,8 +63,16 @@ __attribute__((warn_unused_result)) int zcpd_server_init(struct zcpd_server *ser
 							 const struct zcpd_server_options *options,
 							 char *text, size_t text_size);
 
-/* Serves until SIGTERM, SIGINT, or idleness. Returns 0 or a negative errno. */
-__attribute__((warn_unused_result)) int zcpd_server_run(struct zcpd_server *server);
+/*
+ * Serves until SIGTERM, SIGINT, or idleness. The keeper is told that it does, and where the log
+ * goes from then on (-1: where it went before). Returns 0 or a negative errno.
+ */
+__attribute__((warn_unused_result)) int zcpd_server_run(struct zcpd_server *server, int log);
+
+/* A session that a worker before us has left. Consumes the descriptors. */
+__attribute__((warn_unused_result)) int
+zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
+			int pidfd, int socket, struct zcpd_session **session);
 
 void zcpd_server_deinit(struct zcpd_server *server);
 

@@ -12,10 +12,12 @@
 #include <sys/syscall.h>
 #include <zcp/version.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
 #include "runtime/log.h"
+#include "runtime/record.h"
 #include "runtime/request.h"
 
 #ifndef SO_PEERPIDFD
@@ -56,7 +58,7 @@ static void free_session(uv_handle_t *handle)
 
 static void close_handles(struct zcpd_session *session)
 {
-	if (!uv_is_closing((uv_handle_t *)&session->socket_poll))
+	if (session->socket >= 0 && !uv_is_closing((uv_handle_t *)&session->socket_poll))
 		uv_close((uv_handle_t *)&session->socket_poll, free_session);
 	uv_close((uv_handle_t *)&session->pidfd_poll, free_session);
 }
@@ -69,6 +71,7 @@ static void end_session(struct zcpd_session *session)
 	if (session->greeted)
 		zcpd_registry_give_signal(session->registry, session->signal);
 	session->ended(session, session->user);
+	zcpd_record_drop_session(session);
 	close_handles(session);
 }
 
@@ -119,6 +122,8 @@ static void disconnect(struct zcpd_session *session)
 	zcp_close_fd(&session->socket);
 	LIST_FOREACH(endpoint, &session->endpoints, link)
 		zcpd_registry_deactivate(session->registry, endpoint);
+	zcpd_record_session(session);
+	ZCP_CRASHPOINT("deactivate.after_session");
 }
 
 /* What the peer sent is not what a node sends: it loses its connection and nothing else. */
@@ -212,6 +217,50 @@ void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 		end_session(session);
 }
 
+/* It has its answer, or need not have it: nothing of it is kept any longer. */
+static void settle_opened(struct zcpd_endpoint *endpoint)
+{
+	ZCP_CRASHPOINT("open.after_answer");
+	endpoint->request_id = 0;
+	zcp_close_fd(&endpoint->backlog_fd);
+	zcpd_record_endpoint(endpoint->session->registry, endpoint);
+}
+
+void zcpd_session_opened(struct zcpd_endpoint *endpoint, const struct zcp_message *reply,
+			 const int *fds, uint32_t n_fds)
+{
+	struct zcpd_session *session = endpoint->session;
+
+	zcpd_session_send(session, reply, fds, n_fds);
+	if (STAILQ_EMPTY(&session->packets))
+		settle_opened(endpoint);
+}
+
+/* The answer is gone: what was asked need not be kept. */
+static void consume(struct zcpd_session *session)
+{
+	if (session->socket < 0 || session->ending)
+		return;
+	session->unconsumed = !STAILQ_EMPTY(&session->packets);
+	if (session->unconsumed)
+		return;
+	ZCP_CRASHPOINT("request.before_consume");
+	zcp_socket_consume(session->socket);
+	ZCP_CRASHPOINT("request.after_consume");
+	session->restored = false;
+}
+
+static void after_flush(struct zcpd_session *session)
+{
+	struct zcpd_endpoint *endpoint;
+
+	LIST_FOREACH(endpoint, &session->endpoints, link)
+		if (endpoint->state == ZCPD_ENDPOINT_OPEN && endpoint->request_id)
+			settle_opened(endpoint);
+	if (session->unconsumed)
+		consume(session);
+}
+
 static void flush_packets(struct zcpd_session *session)
 {
 	while (!STAILQ_EMPTY(&session->packets)) {
@@ -227,6 +276,7 @@ static void flush_packets(struct zcpd_session *session)
 		if (r < 0)
 			(void)shutdown(session->socket, SHUT_RDWR);
 	}
+	after_flush(session);
 	watch_socket(session);
 }
 
@@ -235,8 +285,12 @@ static void receive(struct zcpd_session *session)
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
 	struct zcp_message message = { .type = ZCP_MESSAGE_NONE };
 	char text[ZCP_TEXT_SIZE];
-	int r = zcp_socket_receive(session->socket, &message, &fds);
+	int r;
 
+	if (session->unconsumed)
+		return;
+	r = zcp_socket_peek(session->socket, &message, &fds);
+	ZCP_CRASHPOINT("request.after_peek");
 	switch (r) {
 	case 0:
 		zcpd_request_handle(session, &message, &fds);
@@ -263,6 +317,8 @@ static void receive(struct zcpd_session *session)
 		zcpd_session_refuse(session, "sent a malformed message");
 	}
 	zcp_message_deinit(&message);
+	if (r != -EAGAIN)
+		consume(session);
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
@@ -281,10 +337,9 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 
 static void watch_socket(struct zcpd_session *session)
 {
-	int events = UV_READABLE;
+	/* One who does not take its answers is not asked for more. */
+	int events = STAILQ_EMPTY(&session->packets) ? UV_READABLE : UV_WRITABLE;
 
-	if (!STAILQ_EMPTY(&session->packets))
-		events |= UV_WRITABLE;
 	(void)uv_poll_start(&session->socket_poll, events, on_socket);
 }
 
@@ -308,49 +363,121 @@ static int identify(struct zcpd_session *session)
 	return session->pidfd < 0 ? zcp_errno() : 0;
 }
 
-int zcpd_session_new(struct zcpd_session **sessionp, uv_loop_t *loop,
-		     struct zcpd_registry *registry, int socket,
-		     void (*ended)(struct zcpd_session *session, void *user), void *user)
+static struct zcpd_session *new_session(struct zcpd_registry *registry,
+					void (*ended)(struct zcpd_session *session, void *user),
+					void *user)
 {
 	struct zcpd_session *session = calloc(1, sizeof(*session));
-	int r;
 
-	if (!session) {
-		zcp_close_fd(&socket);
-		return -ENOMEM;
-	}
+	if (!session)
+		return NULL;
 	session->registry = registry;
-	session->socket = socket;
+	session->socket = -1;
 	session->pidfd = -1;
 	session->ended = ended;
 	session->user = user;
 	LIST_INIT(&session->endpoints);
 	STAILQ_INIT(&session->packets);
 	(void)strcpy(session->node, "?");
-	r = identify(session);
-	if (r < 0)
-		goto fail;
-	r = uv_poll_init(loop, &session->socket_poll, session->socket);
-	if (r < 0)
-		goto fail;
-	session->n_handles++;
-	session->socket_poll.data = session;
-	session->pidfd_poll.data = session;
-	r = uv_poll_init(loop, &session->pidfd_poll, session->pidfd);
-	if (r < 0) {
-		uv_close((uv_handle_t *)&session->socket_poll, free_session);
-		return r;
-	}
-	session->n_handles++;
-	watch_socket(session);
-	(void)uv_poll_start(&session->pidfd_poll, UV_READABLE, on_process_end);
-	*sessionp = session;
-	return 0;
-fail:
+	return session;
+}
+
+static int fail_session(struct zcpd_session *session, int r)
+{
 	zcp_close_fd(&session->socket);
 	zcp_close_fd(&session->pidfd);
 	free(session);
 	return r;
+}
+
+/* From here on the loop owns it. Consumes the session on failure. */
+static int watch_session(struct zcpd_session *session, uv_loop_t *loop)
+{
+	int r;
+
+	session->socket_poll.data = session;
+	session->pidfd_poll.data = session;
+	r = uv_poll_init(loop, &session->pidfd_poll, session->pidfd);
+	if (r < 0)
+		return fail_session(session, r);
+	session->n_handles++;
+	if (session->socket >= 0) {
+		r = uv_poll_init(loop, &session->socket_poll, session->socket);
+		if (r < 0) {
+			uv_close((uv_handle_t *)&session->pidfd_poll, free_session);
+			return r;
+		}
+		session->n_handles++;
+		watch_socket(session);
+	}
+	(void)uv_poll_start(&session->pidfd_poll, UV_READABLE, on_process_end);
+	return 0;
+}
+
+int zcpd_session_new(struct zcpd_session **sessionp, uv_loop_t *loop,
+		     struct zcpd_registry *registry, int socket,
+		     void (*ended)(struct zcpd_session *session, void *user), void *user)
+{
+	struct zcpd_session *session = new_session(registry, ended, user);
+	int r;
+
+	if (!session) {
+		zcp_close_fd(&socket);
+		return -ENOMEM;
+	}
+	session->socket = socket;
+	r = identify(session);
+	if (r < 0)
+		return fail_session(session, r);
+	r = watch_session(session, loop);
+	if (r < 0)
+		return r;
+	session->id = zcpd_record_next_id(registry);
+	ZCP_CRASHPOINT("accept.before_record");
+	zcpd_record_session(session);
+	*sessionp = session;
+	return 0;
+}
+
+int zcpd_session_restore(struct zcpd_session **sessionp, uv_loop_t *loop,
+			 struct zcpd_registry *registry, const struct zcp_record_session *record,
+			 int pidfd, int socket,
+			 void (*ended)(struct zcpd_session *session, void *user), void *user)
+{
+	struct zcpd_session *session = new_session(registry, ended, user);
+	int r;
+
+	if (!session) {
+		zcp_close_fd(&pidfd);
+		zcp_close_fd(&socket);
+		return -ENOMEM;
+	}
+	session->socket = socket;
+	session->pidfd = pidfd;
+	session->id = record->number;
+	session->pid = record->pid;
+	session->uid = record->uid;
+	session->signal = record->signal;
+	session->greeted = record->greeted;
+	session->restored = true;
+	(void)strcpy(session->node, record->node);
+	r = watch_session(session, loop);
+	if (r == 0)
+		*sessionp = session;
+	return r;
+}
+
+void zcpd_session_resume(struct zcpd_session *session)
+{
+	struct zcpd_endpoint *endpoint;
+
+	LIST_FOREACH(endpoint, &session->endpoints, link)
+		if (endpoint->state == ZCPD_ENDPOINT_OPEN && endpoint->request_id &&
+		    session->socket >= 0)
+			zcpd_request_answer(endpoint);
+	/* Its connection was over, and nothing was left but to forget it. */
+	if (session->socket < 0 && LIST_EMPTY(&session->endpoints))
+		end_session(session);
 }
 
 void zcpd_session_abandon(struct zcpd_session *session)

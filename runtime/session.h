@@ -36,6 +36,10 @@ struct zcpd_session {
 	uint64_t id;
 	/* its handles are being closed */
 	bool ending;
+	/* a worker before us may have answered its next request already */
+	bool restored;
+	/* the request that was handled waits in the socket until its answer is gone */
+	bool unconsumed;
 	uint32_t signal;
 	char node[ZCP_NAME_SIZE];
 	LIST_HEAD(, zcpd_endpoint) endpoints;
@@ -58,6 +62,18 @@ __attribute__((warn_unused_result)) int
 zcpd_session_new(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_registry *registry,
 		 int socket, void (*ended)(struct zcpd_session *session, void *user), void *user);
 
+/*
+ * The same with what a worker before us has left; both descriptors are consumed, and the socket
+ * is -1 where the connection is over.
+ */
+__attribute__((warn_unused_result)) int
+zcpd_session_restore(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_registry *registry,
+		     const struct zcp_record_session *record, int pidfd, int socket,
+		     void (*ended)(struct zcpd_session *session, void *user), void *user);
+
+/* Once its endpoints are there: answers again what may not have been answered. */
+void zcpd_session_resume(struct zcpd_session *session);
+
 /* The runtime ends: the connection is closed, what it owns is left as it is. */
 void zcpd_session_abandon(struct zcpd_session *session);
 
@@ -72,6 +88,10 @@ void zcpd_session_send_ok(struct zcpd_session *session, uint64_t id);
 
 /* What the client sent is not what a node sends: it loses its connection. */
 void zcpd_session_refuse(struct zcpd_session *session, const char *why);
+
+/* Sends the answer by which an endpoint is opened; until it is gone it may be sent again. */
+void zcpd_session_opened(struct zcpd_endpoint *endpoint, const struct zcp_message *reply,
+			 const int *fds, uint32_t n_fds);
 
 /* What the registry tells: see struct zcpd_registry_events. */
 void zcpd_session_joined(struct zcpd_endpoint *subscriber);

@@ -72,6 +72,56 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 	return 0;
 }
 
+static void restore_slots(struct zcpd_topic *topic, const struct zcp_record_topic *record)
+{
+	for (uint32_t p = 0; p < record->n_slots; p++) {
+		topic->owners[p] = record->slots[p].owner;
+		topic->formers[p] = record->slots[p].former;
+		topic->kept[p] = record->slots[p].kept;
+		if (topic->owners[p])
+			zcpd_pool_keep_owner(topic->pool, topic->owners[p]);
+		if (topic->formers[p])
+			zcpd_pool_keep_owner(topic->pool, topic->formers[p]);
+	}
+}
+
+int zcpd_topic_restore(struct zcpd_topic **topicp, uint64_t domain_id,
+		       const struct zcpd_topic_config *config, struct zcpd_pool *pool,
+		       const struct zcp_record_topic *record, int fd)
+{
+	struct zcpd_topic *topic = calloc(1, sizeof(*topic));
+	const char *why;
+	int r;
+
+	if (!topic) {
+		zcp_close_fd(&fd);
+		return -ENOMEM;
+	}
+	r = zcp_topic_attach(&topic->view, fd, domain_id, &why);
+	if (r < 0) {
+		zcp_close_fd(&fd);
+		free(topic);
+		return r;
+	}
+	topic->fd = fd;
+	topic->id = record->number;
+	topic->config = *config;
+	topic->pool = pool;
+	topic->former_payload = record->former_payload;
+	topic->n_messages_before = record->n_messages_before;
+	topic->n_lost_before = record->n_lost_before;
+	topic->type_size = record->type_size;
+	topic->type_alignment = record->type_alignment;
+	topic->user_header_size = record->user_header_size;
+	topic->has_user_header_size = record->has_user_header_size;
+	(void)strcpy(topic->name, record->name);
+	(void)strcpy(topic->type, record->type);
+	restore_slots(topic, record);
+	pool->n_topics++;
+	*topicp = topic;
+	return 0;
+}
+
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic)
 {
 	if (!topic)

@@ -71,6 +71,8 @@ struct zcpd_endpoint {
 	uint64_t request_id;
 	uint64_t opened_by;
 	uint64_t deadline_ns;
+	/* LEAVING only to join once more: how far it had come is not known */
+	bool rejoins;
 	/* joined although a publisher was stopped in the middle of a publish */
 	bool unsure;
 	TAILQ_ENTRY(zcpd_endpoint) pending;
@@ -126,6 +128,11 @@ __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic
 						       uint64_t domain_id, const char *name,
 						       const struct zcpd_topic_config *config,
 						       struct zcpd_pool *pool);
+/* The same from a record and its region (consumed). Returns 0, or what attaching gives. */
+__attribute__((warn_unused_result)) int
+zcpd_topic_restore(struct zcpd_topic **topic, uint64_t domain_id,
+		   const struct zcpd_topic_config *config, struct zcpd_pool *pool,
+		   const struct zcp_record_topic *record, int fd);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 
 /* The first endpoint with a type gives it to the topic; the same for its size and alignment. */

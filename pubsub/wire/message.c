@@ -317,6 +317,8 @@ static const struct zcp_field zcp_record_pool_fields[] = {
 	BOOL(zcp_record_pool, automatic),
 	U32(zcp_record_pool, alignment),
 	U32(zcp_record_pool, user_header_size),
+	U32(zcp_record_pool, memory),
+	U32(zcp_record_pool, got),
 	END,
 };
 

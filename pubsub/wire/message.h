@@ -370,6 +370,8 @@ struct zcp_record_pool {
 	bool automatic;
 	uint32_t alignment;
 	uint32_t user_header_size;
+	uint32_t memory; /* ZCP_MEMORY_*: asked for, and got */
+	uint32_t got;
 };
 
 /* Descriptors: the class's descriptors, its chunks, and these for reading. */

@@ -130,6 +130,34 @@ void zcp_test_runtime_kill(struct zcp_test_runtime *runtime)
 	ZCP_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+pid_t zcp_test_worker(pid_t runtime)
+{
+	pid_t pid = 0;
+
+	while (pid <= 0) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)runtime,
+			       (int)runtime);
+		pid = zcp_test_read_pid(path);
+	}
+	return pid;
+}
+
+pid_t zcp_test_kill_worker(pid_t runtime)
+{
+	pid_t pid = zcp_test_worker(runtime);
+	int pidfd = zcp_test_pidfd(pid);
+
+	/* It may have died by itself. */
+	if (pidfd >= 0) {
+		(void)zcp_test_pidfd_kill(pidfd, SIGKILL);
+		ZCP_CHECK(zcp_test_ends(pidfd, -1));
+		(void)close(pidfd);
+	}
+	return pid;
+}
+
 static void read_all(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

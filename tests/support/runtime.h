@@ -33,6 +33,12 @@ void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config
 void zcp_test_runtime_stop(struct zcp_test_runtime *runtime);
 void zcp_test_runtime_kill(struct zcp_test_runtime *runtime);
 
+/* The process that works for the runtime with this pid, at the moment; waits until there is one. */
+pid_t zcp_test_worker(pid_t runtime);
+
+/* Kills that, and waits until it is gone. Returns its pid. */
+pid_t zcp_test_kill_worker(pid_t runtime);
+
 /* Waits for the next thing that it tells the service manager, which must be that. */
 void zcp_test_runtime_notifies(const struct zcp_test_runtime *runtime, const char *state);
 

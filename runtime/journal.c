@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packets to and from the keeper.
+ */
+#include "runtime/journal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "pubsub/shm/crashpoint.h"
+#include "pubsub/util.h"
+#include "pubsub/wire/codec.h"
+#include "runtime/keep.h"
+#include "runtime/log.h"
+
+#define EXIT_LOST 3
+/* Between two tries where the kernel has no room for descriptors under way. */
+#define RETRY_NS 1000000
+
+static char buffer[ZCPD_KEEP_SIZE_MAX];
+
+static __attribute__((noreturn)) void give_up(int r)
+{
+	zcpd_error("the keeper cannot be told: %s: the worker ends", strerror(-r));
+	_exit(EXIT_LOST);
+}
+
+/* What is in the buffer behind the header. */
+static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation operation,
+			uint32_t kind, uint64_t id, size_t size, const int *fds, uint32_t n_fds)
+{
+	const struct zcpd_keep_header header = {
+		.operation = operation,
+		.kind = kind,
+		.id = id,
+	};
+	int r;
+
+	if (!journal || journal->socket < 0)
+		return;
+	memcpy(buffer, &header, sizeof(header));
+	for (;;) {
+		r = zcp_socket_send_packet(journal->socket, buffer, sizeof(header) + size, fds,
+					   n_fds);
+		if (r != -EAGAIN && r != -ETOOMANYREFS)
+			break;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
+	}
+	if (r < 0)
+		give_up(r);
+}
+
+void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct zcp_message *record,
+		       const int *fds, uint32_t n_fds)
+{
+	const size_t at = sizeof(struct zcpd_keep_header);
+	size_t size;
+	int r;
+
+	if (!journal || journal->socket < 0)
+		return;
+	ZCP_CRASHPOINT("journal.before_keep");
+	r = zcp_codec_pack(record, buffer + at, sizeof(buffer) - at, &size);
+	if (r < 0)
+		give_up(r);
+	send_packet(journal, ZCPD_KEEP_RECORD, record->type, id, size, fds, n_fds);
+	ZCP_CRASHPOINT("journal.after_keep");
+}
+
+void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_message_type kind, uint64_t id)
+{
+	ZCP_CRASHPOINT("journal.before_drop");
+	send_packet(journal, ZCPD_KEEP_DROP, kind, id, 0, NULL, 0);
+	ZCP_CRASHPOINT("journal.after_drop");
+}
+
+void zcpd_journal_ready(struct zcpd_journal *journal, int log)
+{
+	send_packet(journal, ZCPD_KEEP_READY, 0, 0, 0, &log, log >= 0);
+}
+
+void zcpd_journal_stopping(struct zcpd_journal *journal)
+{
+	send_packet(journal, ZCPD_KEEP_STOPPING, 0, 0, 0, NULL, 0);
+}
+
+int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, struct zcp_fds *fds)
+{
+	struct zcpd_keep_header header;
+	size_t size;
+	int r;
+
+	if (!journal || journal->socket < 0)
+		return ZCPD_JOURNAL_E_END;
+	r = zcp_socket_receive_packet(journal->socket, 0, buffer, sizeof(buffer), &size, fds);
+	if (r < 0)
+		return r;
+	if (size < sizeof(header))
+		return -EPROTO;
+	memcpy(&header, buffer, sizeof(header));
+	if (header.operation == ZCPD_KEEP_END)
+		return ZCPD_JOURNAL_E_END;
+	r = zcp_codec_unpack(record, buffer + sizeof(header), size - sizeof(header));
+	if (r < 0)
+		zcp_fds_deinit(fds);
+	return r;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the keeper and the worker say to each other: packets over a SOCK_SEQPACKET pair, each
+ * with this header, a record's bytes behind it, and its descriptors beside it. Only the worker
+ * knows what a record means.
+ *
+ * A worker begins with all records, in the order in which they were kept first, and END.
+ */
+#ifndef ZCPD_KEEP_H
+#define ZCPD_KEEP_H
+
+#include <stdint.h>
+
+#include "pubsub/wire/message.h"
+
+enum zcpd_keep_operation {
+	ZCPD_KEEP_RECORD, /* both ways; replaces the one that has its key */
+	ZCPD_KEEP_DROP,
+	ZCPD_KEEP_END,      /* keeper: these were all records */
+	ZCPD_KEEP_READY,    /* worker: it serves; with where the log goes from now on, or nothing */
+	ZCPD_KEEP_STOPPING, /* worker: it has begun to end */
+};
+
+/* Kind and id together are a record's key. */
+struct zcpd_keep_header {
+	uint32_t operation;
+	uint32_t kind;
+	uint64_t id;
+};
+
+/* Descriptors of one record. */
+#define ZCPD_KEEP_FDS_MAX 4
+/* Bytes of one packet. */
+#define ZCPD_KEEP_SIZE_MAX (sizeof(struct zcpd_keep_header) + ZCP_PACKET_SIZE_MAX / 4)
+
+#endif

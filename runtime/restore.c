@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From records to objects. They come in the order in which they were kept first: what one names
+ * has come before it.
+ */
+#include "runtime/restore.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pubsub/util.h"
+#include "runtime/history.h"
+#include "runtime/log.h"
+#include "runtime/reclaim.h"
+#include "runtime/record.h"
+
+struct restore {
+	struct zcpd_server *server;
+	struct zcpd_registry *registry;
+	const struct zcpd_registry_events *events;
+	struct zcpd_pool **pools;
+	size_t n_pools;
+	uint64_t n_records;
+};
+
+static struct zcpd_pool *find_pool(const struct restore *restore, uint64_t id)
+{
+	for (size_t i = 0; i < restore->n_pools; i++)
+		if (restore->pools[i]->id == id)
+			return restore->pools[i];
+	return NULL;
+}
+
+static struct zcpd_topic *find_topic(const struct restore *restore, uint64_t id)
+{
+	struct zcpd_topic *topic;
+
+	LIST_FOREACH(topic, &restore->registry->topics, link)
+		if (topic->id == id)
+			return topic;
+	return NULL;
+}
+
+static struct zcpd_session *find_session(const struct restore *restore, uint64_t id)
+{
+	struct zcpd_session *session;
+
+	LIST_FOREACH(session, &restore->server->sessions, link)
+		if (session->id == id)
+			return session;
+	return NULL;
+}
+
+static int restore_server(struct restore *restore, const struct zcp_record_server *record,
+			  struct zcp_fds *fds)
+{
+	struct zcpd_server *server = restore->server;
+
+	if (fds->n_fds != 1 + (uint32_t)record->listening)
+		return -EPROTO;
+	server->lock = zcp_steal_fd(&fds->fds[0]);
+	if (record->listening)
+		server->listener = zcp_steal_fd(&fds->fds[1]);
+	return 0;
+}
+
+static int restore_session(struct restore *restore, const struct zcp_record_session *record,
+			   struct zcp_fds *fds)
+{
+	struct zcpd_session *session;
+	uint32_t n = 1;
+	int r;
+
+	if (fds->n_fds != 1 + (uint32_t)record->connected + record->has_eventfd)
+		return -EPROTO;
+	if (record->greeted && record->signal >= restore->registry->signals.n_signals)
+		return -EPROTO;
+	r = zcpd_server_add_session(restore->server, record, zcp_steal_fd(&fds->fds[0]),
+				    record->connected ? zcp_steal_fd(&fds->fds[n++]) : -1,
+				    &session);
+	if (r < 0 || !record->greeted)
+		return r;
+	zcpd_registry_keep_signal(restore->registry, record->signal,
+				  record->has_eventfd ? zcp_steal_fd(&fds->fds[n]) : -1);
+	return 0;
+}
+
+static int restore_pool(struct restore *restore, const struct zcp_record_pool *record)
+{
+	struct zcpd_pool **pools, *pool;
+	int r;
+
+	pools = realloc(restore->pools, (restore->n_pools + 1) * sizeof(pools[0]));
+	if (!pools)
+		return -ENOMEM;
+	restore->pools = pools;
+	r = zcpd_pool_new(&pool, record->number, restore->registry->domain_id, record->name,
+			  record->automatic);
+	if (r < 0)
+		return r;
+	pool->alignment = record->alignment;
+	pool->user_header_size = record->user_header_size;
+	pool->memory = record->memory;
+	pool->got = record->got;
+	if (!pool->automatic)
+		LIST_INSERT_HEAD(&restore->registry->pools, pool, link);
+	pools[restore->n_pools++] = pool;
+	return 0;
+}
+
+static int restore_class(struct restore *restore, const struct zcp_record_class *record,
+			 struct zcp_fds *fds)
+{
+	struct zcpd_pool *pool = find_pool(restore, record->pool);
+
+	if (!pool || fds->n_fds != 3 || record->index != pool->view.n_classes)
+		return -EPROTO;
+	fds->n_fds = 0;
+	return zcpd_pool_restore_class(pool, record->payload_size, record->n_chunks, fds->fds);
+}
+
+static int restore_topic(struct restore *restore, const struct zcp_record_topic *record,
+			 struct zcp_fds *fds)
+{
+	struct zcpd_pool *pool = find_pool(restore, record->pool);
+	struct zcpd_topic_config config;
+	struct zcpd_topic *topic;
+	int r;
+
+	if (!pool || fds->n_fds != 1)
+		return -EPROTO;
+	zcpd_config_topic(restore->registry->config, record->name, &config);
+	r = zcpd_topic_restore(&topic, restore->registry->domain_id, &config, pool, record,
+			       zcp_steal_fd(&fds->fds[0]));
+	if (r == 0)
+		zcpd_registry_insert_topic(restore->registry, topic);
+	return r;
+}
+
+static void fill_endpoint(struct zcpd_endpoint *endpoint, const struct zcp_record_endpoint *record)
+{
+	endpoint->id = record->number;
+	endpoint->is_publisher = record->is_publisher;
+	endpoint->state = (enum zcpd_endpoint_state)record->state;
+	(void)strcpy(endpoint->node, record->node);
+	endpoint->pid = record->pid;
+	endpoint->signal = record->signal;
+	endpoint->slot = record->slot;
+	endpoint->owner = record->owner;
+	endpoint->former = record->former;
+	endpoint->loans = record->loans;
+	endpoint->alignment = record->alignment;
+	endpoint->user_header_size = record->user_header_size;
+	endpoint->max_payload = record->max_payload;
+	endpoint->first_seq = record->first_seq;
+	endpoint->history = record->history;
+	endpoint->backlog = record->backlog;
+	endpoint->order = record->order;
+	endpoint->holder = record->holder;
+	endpoint->depth_log2 = record->depth_log2;
+	endpoint->held = record->held;
+	endpoint->on_full = record->on_full;
+	endpoint->request_id = record->request;
+	endpoint->opened_by = record->opened_by;
+	endpoint->unsure = record->unsure;
+	for (uint32_t i = 0; i < record->n_starts; i++)
+		endpoint->grace.starts[i] = record->starts[i].seq;
+}
+
+static int restore_endpoint(struct restore *restore, const struct zcp_record_endpoint *record,
+			    struct zcp_fds *fds)
+{
+	struct zcpd_topic *topic = find_topic(restore, record->topic);
+	struct zcpd_endpoint *endpoint;
+
+	if (!topic || fds->n_fds > 1 || record->n_starts > ZCP_TOPIC_PUBLISHERS_MAX ||
+	    record->slot >= (record->is_publisher ? topic->view.geometry.max_publishers :
+						    topic->view.geometry.max_subscribers))
+		return -EPROTO;
+	endpoint = calloc(1, sizeof(*endpoint));
+	if (!endpoint)
+		return -ENOMEM;
+	fill_endpoint(endpoint, record);
+	endpoint->topic = topic;
+	endpoint->backlog_fd = fds->n_fds > 0 ? zcp_steal_fd(&fds->fds[0]) : -1;
+	endpoint->session = find_session(restore, record->session);
+	if (endpoint->session)
+		LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
+	if (endpoint->is_publisher) {
+		topic->publishers[endpoint->slot] = endpoint;
+		topic->n_publishers++;
+	} else {
+		topic->subscribers[endpoint->slot] = endpoint;
+		topic->n_subscribers++;
+		zcpd_pool_keep_holder(topic->pool, endpoint->holder);
+	}
+	return 0;
+}
+
+static int restore_record(struct restore *restore, const struct zcp_message *record,
+			  struct zcp_fds *fds)
+{
+	switch (record->type) {
+	case ZCP_MESSAGE_RECORD_SERVER:
+		return restore_server(restore, &record->u.record_server, fds);
+	case ZCP_MESSAGE_RECORD_REGISTRY:
+		if (fds->n_fds != 1)
+			return -EPROTO;
+		return zcpd_registry_restore(restore->registry, restore->server->config,
+					     &record->u.record_registry, zcp_steal_fd(&fds->fds[0]),
+					     restore->events);
+	case ZCP_MESSAGE_RECORD_SESSION:
+		return restore_session(restore, &record->u.record_session, fds);
+	case ZCP_MESSAGE_RECORD_POOL:
+		return restore_pool(restore, &record->u.record_pool);
+	case ZCP_MESSAGE_RECORD_CLASS:
+		return restore_class(restore, &record->u.record_class, fds);
+	case ZCP_MESSAGE_RECORD_TOPIC:
+		return restore_topic(restore, &record->u.record_topic, fds);
+	case ZCP_MESSAGE_RECORD_ENDPOINT:
+		return restore_endpoint(restore, &record->u.record_endpoint, fds);
+	default:
+		return -EPROTO;
+	}
+}
+
+static int read_records(struct restore *restore)
+{
+	for (;;) {
+		ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+		struct zcp_message record = { .type = ZCP_MESSAGE_NONE };
+		int r = zcpd_journal_next(&restore->server->journal, &record, &fds);
+
+		if (r == ZCPD_JOURNAL_E_END)
+			return 0;
+		if (r == 0)
+			r = restore_record(restore, &record, &fds);
+		zcp_message_deinit(&record);
+		if (r < 0)
+			return r;
+		restore->n_records++;
+	}
+}
+
+/* Nobody but a worker pins, and the one who did is dead. */
+static void unpin(const struct zcpd_pool *pool)
+{
+	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
+		uint32_t n_touched = zcpd_pool_n_touched(pool, c);
+
+		for (uint32_t i = 0; i < n_touched; i++) {
+			_Atomic uint64_t *state = &pool->view.classes[c].chunks[i].state;
+
+			/* Release, as in unpin() of history.c. */
+			if (atomic_load_explicit(state, memory_order_relaxed) & ZCP_CHUNK_PINNED)
+				(void)atomic_fetch_and_explicit(state, ~ZCP_CHUNK_PINNED,
+								memory_order_release);
+		}
+	}
+}
+
+/* A publisher whose worker died before it was shown to the others; its answer was not sent. */
+static void show_publisher(struct restore *restore, struct zcpd_topic *topic,
+			   struct zcpd_endpoint *publisher)
+{
+	/* Relaxed: the runtime's word. */
+	if (!(atomic_load_explicit(&topic->view.shm->publishers, memory_order_relaxed) >>
+		      publisher->slot &
+	      1))
+		zcpd_publisher_enter(topic, publisher, &restore->registry->signals,
+				     restore->registry->signal_fds);
+}
+
+static void resume_publishers(struct restore *restore, struct zcpd_topic *topic)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		struct zcpd_endpoint *publisher = topic->publishers[p];
+
+		if (publisher) {
+			topic->kept[p] = 0;
+			show_publisher(restore, topic, publisher);
+		} else if (topic->kept[p] > 0) {
+			topic->kept[p] = zcpd_history_trim(topic, p, topic->kept[p]);
+		}
+		/* Its process is dead, or its session would be there. */
+		if (publisher && !publisher->session)
+			zcpd_registry_close(restore->registry, publisher, 0);
+	}
+}
+
+static void resume_subscribers(struct restore *restore, struct zcpd_topic *topic)
+{
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
+		struct zcpd_endpoint *subscriber = topic->subscribers[s];
+
+		if (!subscriber)
+			continue;
+		if (!subscriber->session)
+			subscriber->state = ZCPD_ENDPOINT_LEAVING;
+		if (subscriber->state == ZCPD_ENDPOINT_JOINING ||
+		    subscriber->state == ZCPD_ENDPOINT_LEAVING)
+			zcpd_registry_resume(restore->registry, subscriber);
+		else if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
+			zcpd_subscriber_leave(topic, subscriber, &restore->registry->signals,
+					      restore->registry->signal_fds);
+	}
+}
+
+/* Closing the last one of a topic ends the topic. */
+static void resume_topic(struct restore *restore, struct zcpd_topic *topic)
+{
+	/* Held as if by one more, until all is done. */
+	topic->n_subscribers++;
+	resume_subscribers(restore, topic);
+	resume_publishers(restore, topic);
+	zcpd_members_announce(topic, &restore->registry->signals, restore->registry->signal_fds);
+	zcpd_publishers_announce(topic, &restore->registry->signals, restore->registry->signal_fds);
+	topic->n_subscribers--;
+	zcpd_registry_drop_if_unused(restore->registry, topic);
+}
+
+/* A pool without a topic may stay for the next one, but not one that is half recorded. */
+static bool is_complete(const struct restore *restore, const struct zcpd_pool *pool)
+{
+	const struct zcpd_pool_config *config = zcpd_config_pool(restore->registry->config,
+								 pool->name);
+
+	return pool->n_topics > 0 || (config && config->n_classes == pool->view.n_classes);
+}
+
+static void resume(struct restore *restore)
+{
+	struct zcpd_topic *topic, *next;
+	struct zcpd_session *session, *next_session;
+
+	for (size_t i = 0; i < restore->n_pools; i++) {
+		unpin(restore->pools[i]);
+		if (!is_complete(restore, restore->pools[i]))
+			restore->pools[i]->got = 0;
+		zcpd_registry_drop_pool_if_unused(restore->registry, restore->pools[i]);
+	}
+	for (topic = LIST_FIRST(&restore->registry->topics); topic; topic = next) {
+		next = LIST_NEXT(topic, link);
+		resume_topic(restore, topic);
+	}
+	for (session = LIST_FIRST(&restore->server->sessions); session; session = next_session) {
+		next_session = LIST_NEXT(session, link);
+		zcpd_session_resume(session);
+	}
+}
+
+int zcpd_restore(struct zcpd_server *server, const struct zcpd_registry_events *events, char *text,
+		 size_t text_size)
+{
+	struct restore restore = {
+		.server = server,
+		.registry = &server->registry,
+		.events = events,
+	};
+	int r = read_records(&restore);
+
+	if (r < 0)
+		(void)snprintf(
+			text, text_size,
+			"cannot go on from what the worker before has left (record %llu): %s",
+			(unsigned long long)restore.n_records + 1, strerror(-r));
+	server->registry.journal = &server->journal;
+	if (r == 0 && restore.n_records > 0) {
+		resume(&restore);
+		zcpd_info("goes on from %llu records", (unsigned long long)restore.n_records);
+	}
+	free(restore.pools);
+	return r;
+}

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The runtime's worker is killed: whoever publishes and subscribes notices nothing, nothing is
+ * lost, and what nodes ask for is done by the next worker.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pubsub/client/node.h"
+#include "pubsub/client/publisher.h"
+#include "pubsub/client/subscriber.h"
+#include "pubsub/util.h"
+#include "tests/support/cases.h"
+#include "tests/support/process.h"
+#include "tests/support/runtime.h"
+
+#define DEPTH 4
+#define HELD 2
+#define PAYLOAD 64
+/* Between two deaths, and between two new endpoints. */
+#define KILL_NS UINT64_C(500000000)
+#define OPEN_NS 50000000
+
+static uint64_t seconds(void)
+{
+	const char *text = getenv("ZCP_RESTART_SECONDS");
+
+	return text ? (uint64_t)atoi(text) : 3;
+}
+
+/* Sends and takes; `n` is the last number. */
+static void exchange(struct zcp_node *node, struct zcp_publisher *publisher,
+		     struct zcp_subscriber *subscriber, uint64_t *n)
+{
+	for (int i = 0; i < 100; i++) {
+		zcp_test_send(publisher, ++*n);
+		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
+		zcp_test_expect(subscriber, *n);
+	}
+}
+
+static void check_info(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+		       uint32_t n_subscribers, uint64_t n_messages)
+{
+	const struct zcp_topic_info *info;
+	struct zcp_message reply;
+
+	zcp_test_info(node, topic, &reply);
+	info = &reply.u.topic_info;
+	ZCP_CHECK(info->n_publishers == n_publishers && info->n_subscribers == n_subscribers);
+	ZCP_CHECK(info->n_messages == n_messages);
+	zcp_message_deinit(&reply);
+}
+
+static void links_go_on(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_publisher *publisher;
+	struct zcp_subscriber *subscriber;
+	struct zcp_node *node;
+	uint64_t n = 0;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	for (int round = 0; round < 5; round++) {
+		pid_t before;
+
+		exchange(node, publisher, subscriber, &n);
+		/* One is queued while the worker changes. */
+		zcp_test_send(publisher, ++n);
+		before = zcp_test_kill_worker(runtime.pid);
+		check_info(node, "t", 1, 1, n);
+		ZCP_CHECK(zcp_test_worker(runtime.pid) != before);
+		zcp_test_expect(subscriber, n);
+		ZCP_CHECK(zcp_test_audit(node) == 0);
+	}
+	ZCP_CHECK(zcp_publisher_n_subscribers(publisher) == 1);
+	zcp_subscriber_close(subscriber);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	ZCP_CHECK(subscriber->reader.options.slot == 0);
+	exchange(node, publisher, subscriber, &n);
+	zcp_subscriber_close(subscriber);
+	zcp_publisher_close(publisher);
+	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* --- who dies while there is no worker --- */
+
+static void publish_and_subscribe(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, "p", PAYLOAD, 2);
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "s", DEPTH, HELD, 0);
+
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	(void)publisher;
+	(void)subscriber;
+	zcp_test_wait_for_the_end(self);
+}
+
+static void who_dies_without_a_worker_is_cleaned_up(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher;
+	struct zcp_test_child child;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	subscriber = zcp_test_subscriber(node, "p", DEPTH, HELD, 0);
+	publisher = zcp_test_publisher(node, "s", PAYLOAD, 2);
+	for (int round = 0; round < 5; round++) {
+		pid_t worker = zcp_test_worker(runtime.pid);
+
+		zcp_test_fork(&child, publish_and_subscribe, NULL);
+		zcp_test_hear_step(&child, 0);
+		zcp_test_wait_for_members(node, "p", 1, 1);
+		zcp_test_wait_for_members(node, "s", 1, 1);
+		for (uint64_t i = 0; i < 2 * DEPTH; i++)
+			zcp_test_send(publisher, i);
+		ZCP_CHECK(kill(worker, SIGSTOP) == 0);
+		zcp_test_kill(&child);
+		(void)zcp_test_kill_worker(runtime.pid);
+		zcp_test_wait_for_members(node, "p", 0, 1);
+		zcp_test_wait_for_members(node, "s", 1, 0);
+		ZCP_CHECK(zcp_test_audit(node) == 0);
+	}
+	zcp_publisher_close(publisher);
+	zcp_subscriber_close(subscriber);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* --- history, types, and a pool that is shared --- */
+
+static const char config[] = "[pool.shared]\n"
+			     "classes = [ { size = \"256\", count = 64 }, "
+			     "{ size = \"4KiB\", count = 32 } ]\n"
+			     "[topic.\"kept\"]\n"
+			     "history = 3\n"
+			     "keep_history = true\n"
+			     "[topic.\"shared/*\"]\n"
+			     "pool = \"shared\"\n";
+
+static void history_outlives_both(void)
+{
+	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	struct zcp_test_runtime runtime;
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, config);
+	node = zcp_test_node();
+	publisher = zcp_test_publisher(node, "kept", PAYLOAD, 2);
+	for (uint64_t i = 1; i <= 5; i++)
+		zcp_test_send(publisher, i);
+	zcp_publisher_close(publisher);
+	(void)zcp_test_kill_worker(runtime.pid);
+	options.history = 3;
+	for (int i = 0; i < 2; i++) {
+		ZCP_OK(zcp_subscriber_open(&subscriber, node, "kept", &options), node);
+		for (uint64_t n = 3; n <= 5; n++)
+			zcp_test_expect(subscriber, n);
+		zcp_subscriber_close(subscriber);
+		(void)zcp_test_kill_worker(runtime.pid);
+	}
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+static void topics_still_share_their_pool(void)
+{
+	struct zcp_publisher *publishers[2], *other;
+	struct zcp_test_runtime runtime;
+	struct zcp_message reply;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, config);
+	node = zcp_test_node();
+	publishers[0] = zcp_test_publisher(node, "shared/a", 200, 2);
+	publishers[1] = zcp_test_publisher(node, "shared/b", 200, 2);
+	(void)zcp_test_kill_worker(runtime.pid);
+	zcp_test_info(node, "shared/b", &reply);
+	ZCP_CHECK(reply.u.topic_info.n_pool_topics == 2 && !reply.u.topic_info.own_pool);
+	ZCP_CHECK(reply.u.topic_info.n_classes == 2);
+	zcp_message_deinit(&reply);
+	/* Its numbers in the pool are nobody else's. */
+	other = zcp_test_publisher(node, "shared/c", 200, 2);
+	for (int i = 0; i < 2; i++)
+		ZCP_CHECK(other->writer.options.owner != publishers[i]->writer.options.owner);
+	zcp_publisher_close(other);
+	for (int i = 0; i < 2; i++)
+		zcp_publisher_close(publishers[i]);
+	(void)zcp_test_audit(node);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* --- a request that the worker that is killed may have read --- */
+
+static void requests_under_way_are_answered(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_test_child child;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	for (int round = 0; round < 10; round++) {
+		pid_t worker = zcp_test_worker(runtime.pid);
+
+		ZCP_CHECK(kill(worker, SIGSTOP) == 0);
+		/* It has connected, or asks to, before there is another worker. */
+		zcp_test_fork(&child, publish_and_subscribe, NULL);
+		(void)zcp_test_kill_worker(runtime.pid);
+		zcp_test_hear_step(&child, 0);
+		zcp_test_wait_for_members(node, "p", 1, 0);
+		zcp_test_kill(&child);
+		while (zcp_test_ask(node, "p") != -ENOENT || zcp_test_ask(node, "s") != -ENOENT)
+			;
+		ZCP_CHECK(zcp_test_audit(node) == 0);
+	}
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* --- under load --- */
+
+static void subscribe_for_ever(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
+								ZCP_ON_FULL_BLOCK);
+	uint64_t number, lost, next = 0;
+
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	do {
+		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
+		while (zcp_test_take(subscriber, &number, &lost)) {
+			ZCP_CHECK(lost == 0);
+			ZCP_CHECK(number == UINT64_MAX || number == next++);
+			if (number == UINT64_MAX)
+				break;
+		}
+	} while (number != UINT64_MAX);
+	zcp_test_say(self, &next, sizeof(next));
+	zcp_subscriber_close(subscriber);
+	zcp_node_close(node);
+}
+
+static void publish_for_ever(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, "load", PAYLOAD, 2);
+	uint64_t n = 0;
+
+	(void)arg;
+	ZCP_OK(zcp_publisher_wait_subscribers(publisher, 1, ZCP_FOREVER), node);
+	zcp_test_say_step(self, 0);
+	while (!zcp_test_has_said(self))
+		zcp_test_send(publisher, n++);
+	zcp_test_send(publisher, UINT64_MAX);
+	zcp_test_say(self, &n, sizeof(n));
+	zcp_publisher_close(publisher);
+	zcp_node_close(node);
+}
+
+static void open_one_after_the_other(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	uint64_t n = 0;
+
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	for (; !zcp_test_has_said(self); n++) {
+		struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
+									0);
+		struct zcp_publisher *publisher = zcp_test_publisher(node, "other", PAYLOAD, 1);
+
+		zcp_test_send(publisher, n);
+		(void)nanosleep(&(struct timespec){ .tv_nsec = OPEN_NS }, NULL);
+		ZCP_CHECK(zcp_publisher_close(publisher) == NULL);
+		ZCP_CHECK(zcp_subscriber_close(subscriber) == NULL);
+		if (n % 8 == 7) {
+			zcp_node_close(node);
+			node = zcp_test_node();
+		}
+	}
+	zcp_test_say(self, &n, sizeof(n));
+	zcp_node_close(node);
+}
+
+static void nothing_is_lost_under_load(void)
+{
+	static void (*const lives[])(struct zcp_test_child *,
+				     void *) = { subscribe_for_ever, publish_for_ever,
+						 open_one_after_the_other };
+	uint64_t end, counts[3], killed = 0;
+	struct zcp_test_child children[3];
+	struct zcp_test_runtime runtime;
+	struct zcp_node *node;
+
+	(void)alarm((unsigned int)seconds() + 60);
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	for (int i = 0; i < 3; i++) {
+		zcp_test_fork(&children[i], lives[i], NULL);
+		zcp_test_hear_step(&children[i], 0);
+	}
+	end = zcp_now_ns() + seconds() * 1000000000;
+	while (zcp_now_ns() < end) {
+		(void)zcp_test_kill_worker(runtime.pid);
+		killed++;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = (long)KILL_NS }, NULL);
+	}
+	for (int i = 2; i >= 0; i--) {
+		if (i > 0)
+			zcp_test_say_step(&children[i], 1);
+		zcp_test_hear(&children[i], &counts[i], sizeof(counts[i]));
+	}
+	ZCP_CHECK(counts[0] == counts[1]);
+	for (int i = 0; i < 3; i++)
+		zcp_test_join(&children[i]);
+	(void)printf("%llu messages, %llu endpoints, %llu workers\n", (unsigned long long)counts[0],
+		     (unsigned long long)counts[2] * 2, (unsigned long long)killed);
+	while (zcp_test_ask(node, "load") == 0 || zcp_test_ask(node, "other") == 0)
+		;
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+static const struct zcp_test_case cases[] = {
+	ZCP_TEST_CASE(links_go_on),
+	ZCP_TEST_CASE(who_dies_without_a_worker_is_cleaned_up),
+	ZCP_TEST_CASE(history_outlives_both),
+	ZCP_TEST_CASE(topics_still_share_their_pool),
+	ZCP_TEST_CASE(requests_under_way_are_answered),
+	ZCP_TEST_CASE(nothing_is_lost_under_load),
+};
+
+int main(int argc, char **argv)
+{
+	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
