@@ -47,8 +47,8 @@ struct keeper {
 	int ready;
 	bool was_ready;
 	bool worker_is_ready;
-	/* a signal has come that ends us */
-	bool ending;
+	/* the signal that has come to end us, or 0 */
+	int ending;
 	uint32_t n_deaths;
 	uint64_t start_ns;
 	char buffer[ZCPD_KEEP_SIZE_MAX];
@@ -100,6 +100,9 @@ static int start_worker(struct keeper *keeper)
 	keeper->handing_out = true;
 	keeper->worker_is_ready = false;
 	keeper->start_ns = 0;
+	/* It has it blocked until it can end in order, as the one before could not. */
+	if (keeper->ending)
+		(void)kill(keeper->pid, keeper->ending);
 	return 0;
 }
 
@@ -231,9 +234,9 @@ static void pass_signal_on(struct keeper *keeper)
 
 	if (read(keeper->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	keeper->ending = true;
+	keeper->ending = (int)info.ssi_signo;
 	if (keeper->pid > 0)
-		(void)kill(keeper->pid, (int)info.ssi_signo);
+		(void)kill(keeper->pid, keeper->ending);
 }
 
 /* Returns the exit code that the worker's end is for us too, or -1 to start another one. */
@@ -252,8 +255,6 @@ static int on_worker_end(struct keeper *keeper)
 	keeper->handing_out = false;
 	if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || !keeper->was_ready))
 		return WEXITSTATUS(status);
-	if (keeper->ending)
-		return EXIT_FAILED;
 	keeper->n_deaths = keeper->worker_is_ready ? 0 : keeper->n_deaths + 1;
 	if (keeper->n_deaths >= DEATHS_MAX) {
 		zcpd_error("%d workers have died one after another before they served: the runtime "
@@ -287,8 +288,6 @@ static int turn(struct keeper *keeper)
 		return errno == EINTR ? -1 : EXIT_FAILED;
 	if (pollfds[0].revents)
 		pass_signal_on(keeper);
-	if (keeper->pid == 0 && keeper->ending)
-		return EXIT_FAILED;
 	if (pollfds[2].revents & POLLOUT)
 		hand_out(keeper);
 	if (pollfds[2].revents & POLLIN)

@@ -167,8 +167,10 @@ void zcpd_record_session(const struct zcpd_session *session)
 
 void zcpd_record_drop_pool(struct zcpd_registry *registry, const struct zcpd_pool *pool)
 {
-	for (uint32_t i = 0; i < pool->view.n_classes; i++)
-		zcpd_journal_drop(registry->journal, ZCP_MESSAGE_RECORD_CLASS, class_id(pool, i));
+	/* From the last one on: what is left at any moment is a pool with fewer of them. */
+	for (uint32_t i = pool->view.n_classes; i > 0; i--)
+		zcpd_journal_drop(registry->journal, ZCP_MESSAGE_RECORD_CLASS,
+				  class_id(pool, i - 1));
 	zcpd_journal_drop(registry->journal, ZCP_MESSAGE_RECORD_POOL, pool->id);
 }
 

@@ -345,6 +345,9 @@ static void resume(struct restore *restore)
 		next = LIST_NEXT(topic, link);
 		resume_topic(restore, topic);
 	}
+	/* What nobody is in the way of is done before anybody can ask: leave, and join again. */
+	(void)zcpd_registry_poll(restore->registry);
+	(void)zcpd_registry_poll(restore->registry);
 	for (session = LIST_FIRST(&restore->server->sessions); session; session = next_session) {
 		next_session = LIST_NEXT(session, link);
 		zcpd_session_resume(session);
