@@ -544,7 +544,6 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	tell_publishers(registry, subscriber);
 	zcpd_subscriber_join(topic, subscriber);
 	begin_grace(registry, subscriber);
-	zcpd_members_announce(topic, &registry->signals, registry->signal_fds);
 	*endpoint = subscriber;
 	subscriber = NULL;
 	(void)zcpd_registry_poll(registry);
@@ -646,6 +645,7 @@ static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *su
 	TAILQ_REMOVE(&registry->pending, subscriber, pending);
 	subscriber->unsure = !certain;
 	subscriber->state = ZCPD_ENDPOINT_OPEN;
+	zcpd_members_announce(subscriber->topic, &registry->signals, registry->signal_fds);
 	registry->events.joined(subscriber, registry->events.user);
 }
 

@@ -113,6 +113,11 @@ static void finish_to_join(const struct zcpd_endpoint *subscriber)
 	cr_assert_eq(joined, subscriber);
 }
 
+static bool is_announced(const struct zcpd_endpoint *subscriber)
+{
+	return zcp_test_load(&topic->view.shm->announced[0]) >> subscriber->slot & 1;
+}
+
 static void open_reader(const struct zcpd_endpoint *subscriber, struct zcp_backlog *backlog,
 			struct zcp_reader *reader)
 {
@@ -138,6 +143,38 @@ static void expect(struct zcp_reader *reader, uint64_t seq, uint64_t n_lost)
 	cr_assert_eq(message.seq, seq);
 	cr_assert_eq(message.n_lost, n_lost);
 	cr_assert_eq(zcp_reader_release(reader, message.place, message.ticket), 0);
+}
+
+/*
+ * Else a publisher that has just left the publish it was in sends to it before the runtime has
+ * looked where it begins: what overflows is neither taken nor counted.
+ */
+Test(join, subscriber_is_announced_when_every_publisher_has_left_its_publish)
+{
+	struct zcpd_endpoint *subscriber;
+
+	subscriber = begin_to_join(0);
+	cr_assert(!is_announced(subscriber));
+	/* Nor by what else happens. */
+	close_endpoint(publishers[0]);
+	cr_assert(!is_announced(subscriber));
+	finish_to_join(subscriber);
+	cr_assert(is_announced(subscriber));
+	close_endpoint(subscriber);
+	cr_assert_eq(zcp_test_load(&topic->view.shm->announced[0]), 0);
+}
+
+Test(join, another_that_comes_or_goes_does_not_announce_one_that_joins)
+{
+	struct zcpd_endpoint *first = open_subscriber(0), *second;
+
+	cr_assert(is_announced(first));
+	second = begin_to_join(0);
+	close_endpoint(first);
+	cr_assert(!is_announced(first));
+	cr_assert(!is_announced(second));
+	finish_to_join(second);
+	cr_assert(is_announced(second));
 }
 
 /* The bit of such a message is cleared again when its publisher goes. */
