@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "pubsub/shm/crashpoint.h"
+#include "pubsub/shm/lane.h"
 #include "runtime/pool.h"
 
 /* A message that was RETAINED when it was looked at. */
@@ -121,9 +122,25 @@ static void unpin(const struct retained *item)
 
 enum gift {
 	GIVEN,
-	IN_LANE, /* it was sent to the subscriber */
+	IN_LANE, /* it was sent to the subscriber, and is there or has just been pushed out */
 	GONE,
 };
+
+/*
+ * Whether a message whose bit is clear was sent to the subscriber, and pushed out of its lane
+ * by the message a lap later. There the lane says so, and whoever recovers the publisher takes
+ * a bit on the message for one that it has not come to clear.
+ */
+static bool was_pushed_out(const struct retained *item, const struct zcpd_endpoint *subscriber)
+{
+	struct zcp_lane lane = zcpd_topic_lane(subscriber->topic, item->publisher, subscriber);
+	/* Relaxed: the clear bit, acquired, came after it. */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&lane, item->seq)->word,
+					     memory_order_relaxed);
+
+	return zcp_slot_ahead(word, item->seq) == (int32_t)lane.mask + 1 &&
+	       (word & ZCP_SLOT_DROPPED);
+}
 
 static enum gift give(const struct retained *item, const struct zcpd_endpoint *subscriber)
 {
@@ -138,7 +155,8 @@ static enum gift give(const struct retained *item, const struct zcpd_endpoint *s
 	 * Acquire: where the publisher has cleared the bit, having pushed the message out of the
 	 * lane, it has also cleared those of the messages that it pushed out before.
 	 */
-	if (!(atomic_load_explicit(holders, memory_order_acquire) & bit)) {
+	if (!(atomic_load_explicit(holders, memory_order_acquire) & bit) &&
+	    !was_pushed_out(item, subscriber)) {
 		/* Relaxed: unpin() orders it, and the subscriber has it from us. */
 		(void)atomic_fetch_or_explicit(holders, bit, memory_order_relaxed);
 		gift = GIVEN;

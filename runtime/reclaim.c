@@ -59,15 +59,17 @@ static void bump_changes(struct zcpd_topic *topic)
 void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
 			   const int *signal_fds)
 {
-	struct zcp_topic_shm *shm = topic->view.shm;
+	uint64_t words[ZCP_TOPIC_SUBSCRIBER_WORDS] = { 0 };
 
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (topic->subscribers[s] && topic->subscribers[s]->state == ZCPD_ENDPOINT_OPEN)
+			words[s / 64] |= UINT64_C(1) << (s % 64);
 	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
 		/*
-		 * Relaxed: our own word. MEMBERS-R1 pairs with MEMBERS-A1 in members.c: next_seq
-		 * was read before whoever waits can go on.
+		 * MEMBERS-R1 pairs with MEMBERS-A1 in members.c: next_seq was read before whoever
+		 * waits can go on.
 		 */
-		atomic_store_explicit(&shm->announced[w],
-				      atomic_load_explicit(&shm->active[w], memory_order_relaxed),
+		atomic_store_explicit(&topic->view.shm->announced[w], words[w],
 				      memory_order_release);
 	bump_changes(topic);
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)

@@ -40,8 +40,8 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 			    const struct zcp_signals *signals, const int *signal_fds);
 
 /*
- * Tells those who wait for subscribers, or watch them, who is active now: after
- * zcpd_grace_begin(), which settles where they begin.
+ * Tells those who wait for subscribers, or watch them, who is OPEN now. Not before: where a
+ * subscriber begins is settled only when every publisher has left the publish it was in.
  */
 void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
 			   const int *signal_fds);

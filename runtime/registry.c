@@ -383,8 +383,6 @@ static void begin_join(struct zcpd_registry *registry, struct zcpd_endpoint *sub
 	zcpd_subscriber_join(subscriber->topic, subscriber);
 	ZCP_CRASHPOINT("join.after_active");
 	begin_grace(registry, subscriber);
-	zcpd_members_announce(subscriber->topic, &registry->signals, registry->signal_fds);
-	ZCP_CRASHPOINT("join.after_announce");
 }
 
 int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct zcpd_client *client,
@@ -542,6 +540,8 @@ static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *su
 	ZCP_CRASHPOINT("join.after_history");
 	zcpd_record_endpoint(registry, subscriber);
 	ZCP_CRASHPOINT("join.after_open");
+	zcpd_members_announce(subscriber->topic, &registry->signals, registry->signal_fds);
+	ZCP_CRASHPOINT("join.after_announce");
 	registry->events.joined(subscriber, registry->events.user);
 }
 
