@@ -21,8 +21,8 @@
 #define LOANS_MAX N_TOPICS
 #define DEPTH 4
 #define HELD 3
-/* Of each publisher; twelve million in all cases. */
-#define N_LOANS 400000
+/* Of each publisher; ten million in each case. */
+#define N_LOANS 1667000
 #define LOANS_PER_TICK 1000
 /* Nothing for so long is a stall. */
 #define STALL_SECONDS 30
