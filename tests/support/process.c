@@ -297,6 +297,12 @@ unsigned int zcp_test_n_fds(pid_t pid)
 	return n - 2; /* "." and ".." */
 }
 
+void zcp_test_wait_n_fds(pid_t pid, unsigned int n)
+{
+	while (zcp_test_n_fds(pid) != n)
+		(void)sched_yield();
+}
+
 unsigned int zcp_test_n_mappings(pid_t pid)
 {
 	unsigned int n = 0;

@@ -72,4 +72,7 @@ pid_t zcp_test_any_child(void);
 unsigned int zcp_test_n_fds(pid_t pid);
 unsigned int zcp_test_n_mappings(pid_t pid);
 
+/* Until a process has so many descriptors open. Looks, and yields. */
+void zcp_test_wait_n_fds(pid_t pid, unsigned int n);
+
 #endif

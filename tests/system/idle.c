@@ -112,6 +112,9 @@ static const struct sleeper sleepers[] = {
 
 #define N_SLEEPERS (sizeof(sleepers) / sizeof(sleepers[0]))
 
+/* And the two processes of the runtime. */
+#define N_ALL (N_SLEEPERS + 2)
+
 static void let_time_pass(void)
 {
 	struct timespec left = { .tv_sec = SECONDS };
@@ -123,30 +126,32 @@ static void let_time_pass(void)
 static void nobody_wakes(void)
 {
 	struct zcp_test_child children[N_SLEEPERS];
-	uint64_t before[N_SLEEPERS + 1], n_wakes = 0;
-	pid_t runtime;
+	uint64_t before[N_ALL], n_wakes = 0;
+	pid_t pids[N_ALL];
 
 	for (size_t i = 0; i < N_SLEEPERS; i++) {
 		zcp_test_fork(&children[i], sleepers[i].run, NULL);
 		zcp_test_hear_step(&children[i], 0);
 	}
-	runtime = zcp_test_runtime_pid("default");
-	ZCP_CHECK(runtime > 0);
 	for (size_t i = 0; i < N_SLEEPERS; i++)
-		zcp_test_wait_until_asleep_in(children[i].pid, sleepers[i].where);
-	zcp_test_wait_until_asleep_in(runtime, "poll");
-	for (size_t i = 0; i < N_SLEEPERS; i++)
-		before[i] = zcp_test_n_switches(children[i].pid);
-	before[N_SLEEPERS] = zcp_test_n_switches(runtime);
+		pids[i] = children[i].pid;
+	pids[N_SLEEPERS] = zcp_test_runtime_pid("default");
+	ZCP_CHECK(pids[N_SLEEPERS] > 0);
+	pids[N_SLEEPERS + 1] = zcp_test_worker(pids[N_SLEEPERS]);
+	for (size_t i = 0; i < N_ALL; i++)
+		zcp_test_wait_until_asleep_in(pids[i], i < N_SLEEPERS ? sleepers[i].where : "poll");
+	for (size_t i = 0; i < N_ALL; i++)
+		before[i] = zcp_test_n_switches(pids[i]);
 	let_time_pass();
-	for (size_t i = 0; i <= N_SLEEPERS; i++) {
-		uint64_t n = zcp_test_n_switches(i < N_SLEEPERS ? children[i].pid : runtime) -
-			     before[i];
+	for (size_t i = 0; i < N_ALL; i++) {
+		uint64_t n = zcp_test_n_switches(pids[i]) - before[i];
 
 		n_wakes += n;
 		(void)printf("%s: %llu wake-ups in %d s\n",
-			     i < N_SLEEPERS ? sleepers[i].what : "zcpd", (unsigned long long)n,
-			     SECONDS);
+			     i < N_SLEEPERS  ? sleepers[i].what :
+			     i == N_SLEEPERS ? "zcpd" :
+					       "its worker",
+			     (unsigned long long)n, SECONDS);
 	}
 	ZCP_CHECK(n_wakes == 0);
 	for (size_t i = 0; i < N_SLEEPERS; i++)

@@ -29,8 +29,8 @@ static struct count count(const struct zcp_test_runtime *runtime, struct zcp_nod
 	return (struct count){
 		.fds = zcp_test_n_fds(getpid()),
 		.mappings = zcp_test_n_mappings(getpid()),
-		.runtime_fds = zcp_test_n_fds(runtime->pid),
-		.runtime_mappings = zcp_test_n_mappings(runtime->pid),
+		.runtime_fds = zcp_test_n_fds(zcp_test_worker(runtime->pid)),
+		.runtime_mappings = zcp_test_n_mappings(zcp_test_worker(runtime->pid)),
 	};
 }
 

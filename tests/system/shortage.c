@@ -16,6 +16,8 @@
 #define LARGE (UINT64_C(64) << 20)
 
 static struct zcp_test_runtime runtime;
+/* the runtime's process that does the work */
+static pid_t worker;
 static struct zcp_node *node;
 static struct zcp_publisher *publisher;
 static struct zcp_subscriber *subscriber;
@@ -47,6 +49,7 @@ static void check_same(pid_t pid, const struct count *before)
 static void begin(void)
 {
 	zcp_test_runtime_start(&runtime, NULL);
+	worker = zcp_test_worker(runtime.pid);
 	node = zcp_test_node();
 	publisher = zcp_test_publisher(node, "link", 64, 1);
 	subscriber = zcp_test_subscriber(node, "link", 4, 1, 0);
@@ -65,13 +68,13 @@ static void end(void)
 	zcp_test_runtime_stop(&runtime);
 }
 
-static void limit_runtime(int resource, rlim_t n)
+static void limit_runtime(__rlimit_resource_t resource, rlim_t n)
 {
 	struct rlimit limit;
 
-	ZCP_CHECK(prlimit(runtime.pid, resource, NULL, &limit) == 0);
+	ZCP_CHECK(prlimit(worker, resource, NULL, &limit) == 0);
 	limit.rlim_cur = n;
-	ZCP_CHECK(prlimit(runtime.pid, resource, &limit, NULL) == 0);
+	ZCP_CHECK(prlimit(worker, resource, &limit, NULL) == 0);
 }
 
 static int open_large(struct zcp_publisher **large)
@@ -91,28 +94,29 @@ static void need_limits_of_address_space(void)
 }
 
 /* What is refused while there is too little, succeeds when there is enough. */
-static void check_refusal(int resource, rlim_t too_little, int error, const char *words)
+static void check_refusal(__rlimit_resource_t resource, rlim_t too_little, int error,
+			  const char *words)
 {
 	struct count before;
 	struct rlimit enough;
 	struct zcp_publisher *large;
 
 	begin();
-	ZCP_CHECK(prlimit(runtime.pid, resource, NULL, &enough) == 0);
+	ZCP_CHECK(prlimit(worker, resource, NULL, &enough) == 0);
 	/* Once, so that what is made the first time is there. */
 	ZCP_OK(open_large(&large), node);
 	zcp_publisher_close(large);
-	before = count_of(runtime.pid);
+	before = count_of(worker);
 	limit_runtime(resource, too_little);
 	for (int i = 0; i < 50; i++) {
 		ZCP_REFUSED(open_large(&large), node, error, words);
 		check_link();
 	}
-	check_same(runtime.pid, &before);
+	check_same(worker, &before);
 	limit_runtime(resource, enough.rlim_cur);
 	ZCP_OK(open_large(&large), node);
 	zcp_publisher_close(large);
-	check_same(runtime.pid, &before);
+	check_same(worker, &before);
 	(void)zcp_test_audit(node);
 	end();
 }
@@ -147,7 +151,7 @@ static void node_without_address_space(void)
 	ZCP_OK(open_large(&large), node);
 	zcp_publisher_close(large);
 	before = count_of(getpid());
-	runtime_before = count_of(runtime.pid);
+	runtime_before = count_of(worker);
 	ZCP_CHECK(getrlimit(RLIMIT_AS, &enough) == 0);
 	little = enough;
 	little.rlim_cur = LARGE;
@@ -158,7 +162,7 @@ static void node_without_address_space(void)
 	}
 	ZCP_CHECK(setrlimit(RLIMIT_AS, &enough) == 0);
 	check_same(getpid(), &before);
-	check_same(runtime.pid, &runtime_before);
+	check_same(worker, &runtime_before);
 	ZCP_OK(open_large(&large), node);
 	(void)zcp_test_audit(node);
 	end();

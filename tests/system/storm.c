@@ -263,7 +263,7 @@ static void sleep_until(uint64_t ns)
 	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
-static void storm(struct actor *actors, pid_t runtime_pid, struct zcp_node *node)
+static void storm(struct actor *actors, pid_t worker, struct zcp_node *node)
 {
 	uint64_t start = zcp_now_ns(), end = start + seconds() * 1000000000, next = start;
 	uint64_t memory = 0, n_killed = 0, n_messages = 0;
@@ -282,24 +282,24 @@ static void storm(struct actor *actors, pid_t runtime_pid, struct zcp_node *node
 		if (n_killed % 50 == 0)
 			(void)zcp_test_audit(node);
 		if (memory == 0 && zcp_now_ns() - start > (end - start) / 6)
-			memory = memory_of(runtime_pid);
+			memory = memory_of(worker);
 	}
 	(void)printf("%llu killed, after %llu messages sent or taken; %.1f MiB after a sixth of "
 		     "the time, %.1f in the end\n",
 		     (unsigned long long)n_killed, (unsigned long long)n_messages,
-		     (double)memory / (1 << 20), (double)memory_of(runtime_pid) / (1 << 20));
+		     (double)memory / (1 << 20), (double)memory_of(worker) / (1 << 20));
 	/* Which chunks are used at once is a matter of chance; what leaks is lost each time. */
-	ZCP_CHECK(memory_of(runtime_pid) <= memory + memory / 4);
+	ZCP_CHECK(memory_of(worker) <= memory + memory / 4);
 }
 
 /* For up to two seconds each; several at a time. */
-static void stop_and_go(struct actor *actors, pid_t runtime_pid, struct zcp_node *node)
+static void stop_and_go(struct actor *actors, pid_t worker, struct zcp_node *node)
 {
 	uint64_t start = zcp_now_ns(), end = start + seconds() * 1000000000 / 4, next = start;
 	uint64_t n_stopped = 0;
 	uint32_t seed = 815;
 
-	(void)runtime_pid;
+	(void)worker;
 	while (zcp_now_ns() < end) {
 		struct actor *actor = &actors[zcp_test_random(&seed) % N_ACTORS];
 
@@ -331,14 +331,14 @@ static void stop_and_go(struct actor *actors, pid_t runtime_pid, struct zcp_node
 }
 
 static void weather(bool some_block,
-		    void (*run)(struct actor *actors, pid_t runtime_pid, struct zcp_node *node))
+		    void (*run)(struct actor *actors, pid_t worker, struct zcp_node *node))
 {
 	struct zcp_test_runtime runtime;
 	struct actor actors[N_ACTORS];
 	struct progress *progress = mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE,
 					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct zcp_node *node;
-	unsigned int n_fds;
+	unsigned int n_fds, n_worker_fds;
 
 	ZCP_CHECK(progress != MAP_FAILED);
 	/* Instead of the time that a case has. */
@@ -346,13 +346,14 @@ static void weather(bool some_block,
 	zcp_test_runtime_start(&runtime, config);
 	node = zcp_test_node();
 	n_fds = zcp_test_n_fds(runtime.pid);
+	n_worker_fds = zcp_test_n_fds(zcp_test_worker(runtime.pid));
 	for (uint32_t i = 0; i < N_ACTORS; i++) {
 		actors[i] = (struct actor){
 			.number = i, .seed = i + 1, .progress = progress, .some_block = some_block
 		};
 		begin(&actors[i]);
 	}
-	run(actors, runtime.pid, node);
+	run(actors, zcp_test_worker(runtime.pid), node);
 	(void)zcp_test_audit(node);
 	for (int i = 0; i < N_ACTORS; i++)
 		zcp_test_kill(&actors[i].child);
@@ -364,7 +365,8 @@ static void weather(bool some_block,
 			(void)sched_yield();
 	}
 	ZCP_CHECK(zcp_test_audit(node) == 0);
-	ZCP_CHECK(zcp_test_n_fds(runtime.pid) == n_fds);
+	zcp_test_wait_n_fds(runtime.pid, n_fds);
+	ZCP_CHECK(zcp_test_n_fds(zcp_test_worker(runtime.pid)) == n_worker_fds);
 	zcp_node_close(node);
 	zcp_test_runtime_stop(&runtime);
 }
