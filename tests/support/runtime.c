@@ -103,6 +103,7 @@ void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config
 	runtime->pidfd = zcp_test_pidfd(runtime->pid);
 	ZCP_CHECK(runtime->pidfd >= 0);
 	zcp_test_runtime_notifies(runtime, "READY=1");
+	runtime->worker = zcp_test_worker(runtime->pid);
 }
 
 static int end_runtime(struct zcp_test_runtime *runtime, int number)

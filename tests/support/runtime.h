@@ -14,6 +14,8 @@
 struct zcp_test_runtime {
 	pid_t pid;
 	int pidfd;
+	/* the process that worked for it when it was ready */
+	pid_t worker;
 	/* where it says READY=1 and STOPPING=1 */
 	int notify;
 	/* its standard error */

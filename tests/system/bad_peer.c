@@ -247,7 +247,7 @@ static void descriptors_that_nobody_asked_for(void)
 	int socket;
 
 	begin(&honest);
-	n = zcp_test_n_fds(honest.runtime.pid);
+	n = zcp_test_n_fds(honest.runtime.worker);
 	socket = greet();
 	for (int i = 0; i < 100; i++) {
 		send_descriptors(socket, 100);
@@ -262,7 +262,7 @@ static void descriptors_that_nobody_asked_for(void)
 	(void)close(socket);
 	check_undisturbed(&honest);
 	/* Two connections, whose ends it may not have seen yet. */
-	ZCP_CHECK(zcp_test_n_fds(honest.runtime.pid) <= n + 4);
+	ZCP_CHECK(zcp_test_n_fds(honest.runtime.worker) <= n + 4);
 	end(&honest);
 }
 

@@ -342,13 +342,13 @@ static void locked_pool_is_locked_by_whoever_maps_it(void)
 
 	zcp_test_runtime_start(&runtime, locked_pool);
 	node = zcp_test_node();
-	ZCP_CHECK(n_locked(getpid()) == before && n_locked(runtime.pid) == 0);
+	ZCP_CHECK(n_locked(getpid()) == before && n_locked(runtime.worker) == 0);
 	publisher = zcp_test_publisher(node, "t", 4096, 1);
 	once = n_locked(getpid());
 	ZCP_CHECK(once - before > (size_t)64 * 4096);
 	/* Descriptors and queues, not the chunks. */
-	ZCP_CHECK(n_locked(runtime.pid) > (size_t)64 * 64);
-	ZCP_CHECK(n_locked(runtime.pid) < (size_t)64 * 4096);
+	ZCP_CHECK(n_locked(runtime.worker) > (size_t)64 * 64);
+	ZCP_CHECK(n_locked(runtime.worker) < (size_t)64 * 4096);
 	expect_info(node, "t", false, true, "KiB pages");
 	subscriber = zcp_test_subscriber(node, "t", 4, 1, 0);
 	ZCP_CHECK(n_locked(getpid()) > once + (size_t)64 * 4096);
@@ -356,7 +356,7 @@ static void locked_pool_is_locked_by_whoever_maps_it(void)
 	zcp_publisher_close(publisher);
 	zcp_subscriber_close(subscriber);
 	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
-	ZCP_CHECK(n_locked(runtime.pid) == 0);
+	ZCP_CHECK(n_locked(runtime.worker) == 0);
 	zcp_node_close(node);
 	ZCP_CHECK(n_locked(getpid()) == before);
 }
@@ -378,14 +378,14 @@ static void prefaulted_pool_stays_for_the_next_topic(void)
 					 "[topic.prefaulted]\npool = \"b\"\n");
 	node = zcp_test_node();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		unsigned int n_fds = zcp_test_n_fds(runtime.pid);
+		unsigned int n_fds = zcp_test_n_fds(runtime.worker);
 		struct zcp_publisher *publisher = zcp_test_publisher(node, cases[i].topic, 0, 1);
 
 		zcp_test_send(publisher, 1);
 		expect_info(node, cases[i].topic, i > 0, false, "KiB pages");
 		zcp_publisher_close(publisher);
 		ZCP_CHECK(zcp_test_ask(node, cases[i].topic) == -ENOENT);
-		ZCP_CHECK(zcp_test_n_fds(runtime.pid) == n_fds + cases[i].n_fds);
+		ZCP_CHECK(zcp_test_n_fds(runtime.worker) == n_fds + cases[i].n_fds);
 	}
 	zcp_node_close(node);
 	zcp_test_runtime_stop(&runtime);
@@ -471,10 +471,10 @@ static void runtime_that_may_not_lock_so_much_refuses(void)
 	limit_locking(0);
 	zcp_test_runtime_start(&runtime, locked_pool);
 	node = zcp_test_node();
-	n_fds = zcp_test_n_fds(runtime.pid);
+	n_fds = zcp_test_n_fds(runtime.worker);
 	ZCP_REFUSED(try_to_publish(node, "t"), node, -EPERM, "pool 'p'|the runtime may lock 0 KiB");
 	ZCP_REFUSED(try_to_subscribe(node, "t"), node, -EPERM, words_of_lock);
-	ZCP_CHECK(zcp_test_n_fds(runtime.pid) == n_fds);
+	ZCP_CHECK(zcp_test_n_fds(runtime.worker) == n_fds);
 	zcp_node_close(node);
 }
 
@@ -491,10 +491,10 @@ static void more_than_the_machine_has_is_refused(void)
 			       "[pool.huge]\nclasses = [{size = \"16GiB\", count = 1024}]\n"
 			       "prefault = true\n[topic.t]\npool = \"huge\"\n");
 	node = zcp_test_node();
-	n_fds = zcp_test_n_fds(runtime.pid);
+	n_fds = zcp_test_n_fds(runtime.worker);
 	ZCP_REFUSED(try_to_publish(node, "t"), node, -ENOMEM, words);
 	ZCP_REFUSED(try_to_subscribe(node, "t"), node, -ENOMEM, words);
-	ZCP_CHECK(zcp_test_n_fds(runtime.pid) == n_fds);
+	ZCP_CHECK(zcp_test_n_fds(runtime.worker) == n_fds);
 	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
 	(void)zcp_test_publisher(node, "other", 64, 1);
 	zcp_node_close(node);
@@ -553,10 +553,10 @@ static void huge_pages_are_had_or_refused_with_what_is_missing(void)
 		       pages.n_free + 9, 9ULL, pages.n_total + 9);
 	zcp_test_runtime_start(&runtime, config);
 	node = zcp_test_node();
-	n_fds = zcp_test_n_fds(runtime.pid);
+	n_fds = zcp_test_n_fds(runtime.worker);
 	ZCP_REFUSED(try_to_publish(node, "must"), node, -ENOMEM, words);
 	ZCP_REFUSED(try_to_subscribe(node, "must"), node, -ENOMEM, words);
-	ZCP_CHECK(zcp_test_n_fds(runtime.pid) == n_fds);
+	ZCP_CHECK(zcp_test_n_fds(runtime.worker) == n_fds);
 	ZCP_CHECK(zcp_test_ask(node, "must") == -ENOENT);
 
 	publisher = zcp_test_publisher(node, "try", 0, 1);
