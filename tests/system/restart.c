@@ -238,6 +238,54 @@ static void requests_under_way_are_answered(void)
 	zcp_test_runtime_stop(&runtime);
 }
 
+/* --- when no worker can be had --- */
+
+static void runtime_that_cannot_go_on_ends_and_says_so(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher;
+	struct zcp_node *node;
+	uint64_t n = 0;
+	int status;
+
+	zcp_test_runtime_start(&runtime, config);
+	node = zcp_test_node();
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	/* The next worker reads it as well. */
+	(void)zcp_test_config("[runtime");
+	(void)zcp_test_kill_worker(runtime.pid);
+	ZCP_CHECK(waitpid(runtime.pid, &status, 0) == runtime.pid);
+	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	ZCP_CHECK(zcp_test_runtime_said(&runtime, "the worker has died (signal 9)"));
+	ZCP_CHECK(zcp_test_runtime_said(&runtime, "zcp.toml:1:"));
+	ZCP_CHECK(zcp_test_runtime_said(&runtime, "10 workers have died one after another"));
+	/* Without it, as ever. */
+	exchange(node, publisher, subscriber, &n);
+	zcp_subscriber_close(subscriber);
+	zcp_publisher_close(publisher);
+	zcp_node_close(node);
+}
+
+static void worker_that_ends_ends_the_runtime(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_node *node;
+	int status;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	(void)zcp_test_kill_worker(runtime.pid);
+	/* Whoever answers is the next one. */
+	node = zcp_test_node();
+	ZCP_CHECK(kill(zcp_test_worker(runtime.pid), SIGTERM) == 0);
+	zcp_test_runtime_notifies(&runtime, "STOPPING=1");
+	ZCP_CHECK(waitpid(runtime.pid, &status, 0) == runtime.pid);
+	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	ZCP_CHECK(zcp_test_runtime_pid("default") == 0);
+	zcp_node_close(node);
+}
+
 /* --- under load --- */
 
 static void subscribe_for_ever(struct zcp_test_child *self, void *arg)
@@ -351,6 +399,8 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(history_outlives_both),
 	ZCP_TEST_CASE(topics_still_share_their_pool),
 	ZCP_TEST_CASE(requests_under_way_are_answered),
+	ZCP_TEST_CASE(runtime_that_cannot_go_on_ends_and_says_so),
+	ZCP_TEST_CASE(worker_that_ends_ends_the_runtime),
 	ZCP_TEST_CASE(nothing_is_lost_under_load),
 };
 
