@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "pubsub/util.h"
+#include "pubsub/wire/name.h"
 #include "runtime/admission.h"
 
 static int out_of_memory(char *text, size_t text_size)
@@ -52,8 +53,13 @@ static int find_topic(const struct zcpd_registry *registry, const char *name,
 	*topic = zcpd_registry_topic(registry, name);
 	if (*topic)
 		return 0;
-	(void)snprintf(text, text_size,
-		       "there is no topic '%s': see `zcp list` for those there are", name);
+	if (zcp_name_is_text(name))
+		(void)snprintf(text, text_size,
+			       "there is no topic '%s': see `zcp list` for those there are", name);
+	else
+		(void)snprintf(text, text_size,
+			       "there is no topic of that name, which is no text: see `zcp list` "
+			       "for those there are");
 	return -ENOENT;
 }
 

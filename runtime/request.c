@@ -5,6 +5,7 @@
 #include "runtime/request.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <zcp/version.h>
@@ -286,11 +287,28 @@ void zcpd_session_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpo
 		send_signal(publisher->session, 0, subscriber->signal);
 }
 
+/*
+ * We write to it, and so does whoever publishes to that node: that must neither block nor,
+ * as a pipe does whose reader is gone, raise a signal.
+ */
+static bool is_waker(int fd)
+{
+	static const char eventfd[] = "anon_inode:[eventfd]";
+	char path[64], target[sizeof(eventfd)];
+	int flags = fcntl(fd, F_GETFL);
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, target, sizeof(target)) == sizeof(eventfd) - 1 &&
+	       memcmp(target, eventfd, sizeof(eventfd) - 1) == 0 && flags >= 0 &&
+	       (flags & O_NONBLOCK);
+}
+
 static void signal_fd(struct zcpd_session *session, const struct zcp_message *message,
 		      struct zcp_fds *fds)
 {
-	if (fds->n_fds != 1) {
-		zcpd_session_refuse(session, "sent no eventfd where there should be one");
+	if (fds->n_fds != 1 || !is_waker(fds->fds[0])) {
+		zcpd_session_refuse(session,
+				    "sent no non-blocking eventfd where there should be one");
 		return;
 	}
 	zcpd_registry_set_signal_fd(session->registry, session->signal, zcp_steal_fd(&fds->fds[0]));

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pubsub/wire/name.h"
+
 struct zcpd_shape zcpd_shape_of_publisher(const struct zcp_open_publisher *request,
 					  const struct zcpd_topic_config *config)
 {
@@ -60,6 +62,20 @@ static void describe_type(const struct zcpd_shape *shape, char *text, size_t tex
 			       shape->type_alignment);
 	(void)snprintf(text, text_size, "%s%s%s%s%s", named ? "type '" : "a type", shape->type,
 		       named ? "'" : "", size, alignment);
+}
+
+/* Others are told of it, in logs and on terminals. */
+static int check_type_name(const char *type, char *text, size_t text_size)
+{
+	const char *wrong = zcp_name_is_utf8(type) ? NULL : "is not UTF-8: encode it so";
+
+	for (const char *c = type; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			wrong = "has a control character: remove it";
+	if (!wrong)
+		return 0;
+	(void)snprintf(text, text_size, "the type's name %s", wrong);
+	return -EINVAL;
 }
 
 static bool numbers_differ(uint64_t a, uint64_t b)
@@ -165,8 +181,10 @@ static int check_user_header(const struct zcpd_topic *topic, const struct zcpd_s
 int zcpd_shape_check(const struct zcpd_topic *topic, const struct zcpd_shape *shape, char *text,
 		     size_t text_size)
 {
-	int r = check_power("type_alignment", shape->type_alignment, text, text_size);
+	int r = check_type_name(shape->type, text, text_size);
 
+	if (r == 0)
+		r = check_power("type_alignment", shape->type_alignment, text, text_size);
 	if (r == 0)
 		r = check_power("alignment", shape->alignment, text, text_size);
 	if (r == 0)

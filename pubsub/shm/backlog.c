@@ -46,9 +46,11 @@ int zcp_backlog_import(struct zcp_backlog *backlog, int fd, uint64_t domain_id, 
 		return r;
 	shm = region.base;
 	n = shm->n_entries;
-	*why = "the backlog has more messages than fit its region";
+	*why = "the backlog has more messages than fit its region, or than there can be";
 	r = -EPROTO;
-	if (n <= (region.size - sizeof(*shm)) / sizeof(shm->entries[0])) {
+	if (n <= ZCP_BACKLOG_ENTRIES_MAX &&
+	    n <= (region.size - sizeof(*shm)) / sizeof(shm->entries[0])) {
+		/* One more than needed, so that it is not empty. */
 		backlog->entries = calloc(n + 1, sizeof(backlog->entries[0]));
 		*why = "out of memory";
 		r = backlog->entries ? 0 : -ENOMEM;

@@ -9,6 +9,8 @@
  *   64   geometry        64   n_entries
  *   128  entries         16 × n_entries, by publisher slot, the oldest message first
  *
+ * No endpoint is given more than ZCP_BACKLOG_ENTRIES_MAX.
+ *
  * What a crash can leave: nothing here. The entries' holder bits are like any other of the
  * subscriber's.
  */
@@ -16,6 +18,9 @@
 #define ZCP_BACKLOG_SHM_H
 
 #include "pubsub/shm/region_shm.h"
+#include "pubsub/shm/topic_shm.h"
+
+#define ZCP_BACKLOG_ENTRIES_MAX (ZCP_TOPIC_PUBLISHERS_MAX * ZCP_TOPIC_HISTORY_MAX)
 
 struct zcp_backlog_entry_shm {
 	/* the publisher's number of the message */

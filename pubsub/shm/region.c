@@ -80,7 +80,11 @@ static size_t round_to_pages(size_t size, uint32_t memory)
 static int map(struct zcp_region *region, int fd, size_t size, bool writable)
 {
 	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-	void *base = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	/*
+	 * A shared mapping of a memfd takes no memory before it is touched. Without
+	 * MAP_NORESERVE one of huge pages fails here where there are too few, not at a touch.
+	 */
+	void *base = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
 
 	if (base == MAP_FAILED)
 		return zcp_errno();

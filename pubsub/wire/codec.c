@@ -11,6 +11,9 @@
 
 #include "pubsub/util.h"
 
+/* Lists and maps inside each other; msgpack-c has room for 32, our messages have three. */
+#define NESTED_MAX 16
+
 struct sink {
 	char *buffer;
 	size_t size;
@@ -277,24 +280,30 @@ static const struct {
 
 /*
  * Whether the packet can hold as much as its lists and maps say: an entry takes a byte at
- * least. msgpack-c allocates for all that is announced before it has seen any of it.
+ * least. msgpack-c allocates for all that is announced before it has seen any of it. And
+ * whether they are nested no deeper than it can follow, which it would call out of memory.
  */
 static bool holds_what_it_says(const unsigned char *bytes, size_t size)
 {
-	uint64_t n_objects = 1;
+	/* objects that are still to come: in all, and in each list and map that is open */
+	uint64_t n_objects = 1, left[NESTED_MAX + 1] = { 1 };
+	uint32_t depth = 0;
 	size_t at = 0;
 
 	for (; n_objects > 0; n_objects--) {
-		uint64_t length = 0, skip = 0;
+		uint64_t length = 0, skip = 0, n_inside = 0;
 		unsigned char tag;
 
 		if (n_objects > size - at)
 			return false;
+		while (left[depth] == 0)
+			depth--;
+		left[depth]--;
 		tag = bytes[at++];
 		if (tag < 0x80 || tag >= 0xe0)
 			continue;
 		if (tag < 0xa0) {
-			n_objects += (tag & 0xf) * (tag < 0x90 ? 2u : 1u);
+			n_inside = (tag & 0xf) * (tag < 0x90 ? 2u : 1u);
 		} else if (tag < 0xc0) {
 			skip = tag & 0x1f;
 		} else {
@@ -306,11 +315,14 @@ static bool holds_what_it_says(const unsigned char *bytes, size_t size)
 			if (tags[tag - 0xc0].kind == BYTES)
 				skip += length;
 			else
-				n_objects += tags[tag - 0xc0].kind == PAIRS ? 2 * length : length;
+				n_inside = tags[tag - 0xc0].kind == PAIRS ? 2 * length : length;
 		}
-		if (skip > size - at)
+		if (skip > size - at || (n_inside > 0 && depth == NESTED_MAX))
 			return false;
 		at += skip;
+		n_objects += n_inside;
+		if (n_inside > 0)
+			left[++depth] = n_inside;
 	}
 	return true;
 }

@@ -166,7 +166,7 @@ struct zcp_pool_classes {
 
 /*
  * Node: signal_fd, without fields: it has an eventfd that is to be written to when it sleeps.
- * Descriptors: that. Answer: ok.
+ * Descriptors: that, and it does not block. Answer: ok.
  */
 
 /* Node: wants to wake the node that has `signal`. Answer: signal. */

@@ -49,3 +49,11 @@ bool zcp_name_is_utf8(const char *name)
 	}
 	return true;
 }
+
+bool zcp_name_is_text(const char *name)
+{
+	for (const char *c = name; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			return false;
+	return zcp_name_is_utf8(name);
+}

@@ -10,4 +10,7 @@
 /* Whether the text is well-formed UTF-8 (RFC 3629): no surrogates, nothing overlong. */
 bool zcp_name_is_utf8(const char *name);
 
+/* The same, and without control characters: fit for a log and a terminal. */
+bool zcp_name_is_text(const char *name);
+
 #endif

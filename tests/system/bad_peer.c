@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zcp/zcp.h>
@@ -266,6 +267,51 @@ static void descriptors_that_nobody_asked_for(void)
 	end(&honest);
 }
 
+/* Says that its eventfd is what these descriptors are, and is thrown out. */
+static void check_no_waker(const int *fds, uint32_t n)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_SIGNAL_FD, .id = 4 };
+	int socket = greet();
+
+	ZCP_CHECK(zcp_socket_send(socket, &request, fds, n) == 0);
+	zcp_test_expect_disconnect(socket);
+	(void)close(socket);
+}
+
+/*
+ * What others would write to in order to wake it: nothing that makes them wait, or kills them.
+ */
+static void descriptors_that_nobody_can_wake_with(void)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_SIGNAL_FD, .id = 4 }, reply;
+	int pipes[2], sockets[2], waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int two[2] = { waker, waker }, blocking = eventfd(0, EFD_CLOEXEC), socket;
+	struct honest honest;
+
+	begin(&honest);
+	ZCP_CHECK(pipe2(pipes, O_CLOEXEC | O_NONBLOCK) == 0);
+	ZCP_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets) == 0);
+	check_no_waker(NULL, 0);
+	check_no_waker(two, 2);
+	check_no_waker(&blocking, 1);
+	for (int i = 0; i < 2; i++) {
+		check_no_waker(&pipes[i], 1);
+		check_no_waker(&sockets[i], 1);
+		(void)close(pipes[i]);
+		(void)close(sockets[i]);
+	}
+	ZCP_CHECK(zcp_test_runtime_said(&honest.runtime, "sent no non-blocking eventfd"));
+	socket = greet();
+	ZCP_CHECK(zcp_socket_send(socket, &request, &waker, 1) == 0);
+	ZCP_CHECK(zcp_socket_receive(socket, &reply, &(struct zcp_fds){ .n_fds = 0 }) == 0);
+	ZCP_CHECK(reply.type == ZCP_MESSAGE_OK);
+	zcp_message_deinit(&reply);
+	(void)close(socket);
+	(void)close(waker);
+	(void)close(blocking);
+	end(&honest);
+}
+
 /*
  * Asks and asks, and reads no answer. At some time it is not listened to any more, even
  * though the runtime has had its turn; or it is thrown out.
@@ -447,6 +493,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(noise),
 	ZCP_TEST_CASE(manners),
 	ZCP_TEST_CASE(descriptors_that_nobody_asked_for),
+	ZCP_TEST_CASE(descriptors_that_nobody_can_wake_with),
 	ZCP_TEST_CASE(flood),
 	ZCP_TEST_CASE(many_connections),
 	ZCP_TEST_CASE(requests_that_no_node_makes),

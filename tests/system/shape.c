@@ -81,6 +81,27 @@ static void type_says_all_about_itself(void)
 	zcp_node_close(node);
 }
 
+/* It ends up in other people's sentences. */
+static void name_of_a_type_is_text(void)
+{
+	static const char *const control[] = { "two\nlines", "\x1b[2J", "\x7f" };
+	static const char *const bytes[] = { "\xff", "\xc3", "a\xed\xa0\x80" };
+
+	node = zcp_test_node();
+	for (int i = 0; i < 3; i++) {
+		ZCP_REFUSED(publish("imu", control[i], 64, 8), node, -EINVAL,
+			    "the type's name has a control character: remove it");
+		ZCP_REFUSED(subscribe("imu", control[i], 64, 8), node, -EINVAL,
+			    "the type's name has a control character: remove it");
+		ZCP_REFUSED(publish("imu", bytes[i], 64, 8), node, -EINVAL,
+			    "the type's name is not UTF-8: encode it so");
+		ZCP_REFUSED(subscribe("imu", bytes[i], 64, 8), node, -EINVAL,
+			    "the type's name is not UTF-8: encode it so");
+	}
+	ZCP_OK(publish("imu", "Größe", 64, 8), node);
+	zcp_node_close(node);
+}
+
 static void both_sides_of_a_mismatch_are_named(void)
 {
 	node = zcp_test_node();
@@ -358,6 +379,7 @@ static void alignment_that_is_none_is_refused(void)
 
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(type_says_all_about_itself),
+	ZCP_TEST_CASE(name_of_a_type_is_text),
 	ZCP_TEST_CASE(both_sides_of_a_mismatch_are_named),
 	ZCP_TEST_CASE(each_part_is_settled_by_who_declares_it_first),
 	ZCP_TEST_CASE(longest_names_leave_the_sentence_complete),

@@ -315,6 +315,21 @@ Test(codec_input, what_is_no_message_is_refused)
 		cr_assert_eq(unpack(&message, bad[i].bytes, bad[i].size), -EPROTO, "number %zu", i);
 }
 
+Test(codec_input, lists_inside_lists_are_passed_over_or_malformed)
+{
+	/* The message itself is one of 16. */
+	for (uint32_t n = 1; n < 100; n++) {
+		begin(&raw, ZCP_MESSAGE_OK, 2);
+		put_key(&raw, "x");
+		for (uint32_t i = 0; i < n; i++)
+			put(&raw, i % 2 ? "\x91" : "\x81\0", i % 2 ? 1 : 2);
+		put_byte(&raw, 0xc0);
+		put_key(&raw, "y");
+		put_byte(&raw, 0xc0);
+		cr_assert_eq(check_raw(&raw), n <= 15 ? 0 : -EPROTO, "%u lists", n);
+	}
+}
+
 Test(codec_input, packet_that_is_too_large_is_refused)
 {
 	struct zcp_message message;

@@ -265,6 +265,29 @@ Test(info, pages_of_a_topic_that_has_ended_are_refused)
 	end();
 }
 
+/* The sentence goes into the log. */
+Test(info, name_that_is_no_text_is_not_repeated)
+{
+	static const char *const names[] = { "two\nlines", "\x1b[2J", "caf\xe9" };
+	struct zcp_message reply = { .type = ZCP_MESSAGE_NONE };
+
+	begin(FULL);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct zcp_endpoints endpoints = { .from = 0 };
+		struct zcp_info info = { .topic = "" };
+
+		(void)strcpy(info.topic, names[i]);
+		(void)strcpy(endpoints.topic, names[i]);
+		cr_assert_eq(zcpd_info_topic(&registry, &info, &reply, text, sizeof(text)),
+			     -ENOENT);
+		cr_assert_null(strstr(text, names[i]));
+		cr_assert_eq(zcpd_info_endpoints(&registry, &endpoints, &reply, text, sizeof(text)),
+			     -ENOENT);
+		cr_assert_null(strstr(text, names[i]));
+	}
+	end();
+}
+
 Test(info, page_behind_the_last_place_is_empty)
 {
 	static const uint32_t places[] = { N_MAX, N_MAX + 1, UINT32_MAX };

@@ -41,3 +41,14 @@ Test(name, what_is_not_utf8_is_refused)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		cr_assert_not(zcp_name_is_utf8(names[i]), "%zu", i);
 }
+
+Test(name, text_has_no_control_characters)
+{
+	static const char *const bad[] = { "a\n", "\x1b[2J", "\x01", "a\x7f", "caf\xe9" };
+	static const char *const good[] = { "", " ", "camera/front", "caf\xc3\xa9", "~" };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_assert_not(zcp_name_is_text(bad[i]), "%zu", i);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		cr_assert(zcp_name_is_text(good[i]), "%zu", i);
+}

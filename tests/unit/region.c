@@ -249,6 +249,27 @@ Test(region, descriptor_that_is_no_memfd_is_refused)
 	assert_refused(-1, &expected, "not a memfd");
 }
 
+/* More than there are: a touch would be the end of the process. */
+Test(region, one_of_huge_pages_that_are_not_there_is_refused)
+{
+	struct zcp_region_expect expect = expected;
+	struct zcp_region attached = ZCP_REGION_NULL;
+	int fd = memfd_create("zcp-test", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+	const char *why = "";
+
+	if (fd < 0)
+		cr_skip_test("the kernel has no huge pages");
+	cr_assert_eq(ftruncate(fd, (off_t)1 << 40), 0);
+	cr_assert_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	for (int writable = 0; writable < 2; writable++) {
+		expect.writable = writable;
+		cr_assert_eq(zcp_region_attach(&attached, fd, &expect, &why), -ENOMEM);
+		cr_assert_str_not_empty(why);
+		cr_assert_null(attached.base);
+	}
+	close(fd);
+}
+
 Test(region, read_only_description_cannot_be_mapped_for_writing)
 {
 	struct zcp_region region, attached = ZCP_REGION_NULL;
