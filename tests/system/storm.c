@@ -345,6 +345,9 @@ static void weather(bool some_block,
 	(void)alarm((unsigned int)seconds() + 60);
 	zcp_test_runtime_start(&runtime, config);
 	node = zcp_test_node();
+	/* What the worker has told the one that keeps its descriptors has arrived there. */
+	zcp_test_wait_until_asleep_in(zcp_test_worker(runtime.pid), "poll");
+	zcp_test_wait_until_asleep_in(runtime.pid, "poll");
 	n_fds = zcp_test_n_fds(runtime.pid);
 	n_worker_fds = zcp_test_n_fds(zcp_test_worker(runtime.pid));
 	for (uint32_t i = 0; i < N_ACTORS; i++) {
