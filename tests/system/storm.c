@@ -281,10 +281,10 @@ static void storm(struct actor *actors, pid_t worker, struct zcp_node *node)
 		n_killed++;
 		if (n_killed % 50 == 0)
 			(void)zcp_test_audit(node);
-		if (memory == 0 && zcp_now_ns() - start > (end - start) / 6)
+		if (memory == 0 && zcp_now_ns() - start > (end - start) / 2)
 			memory = memory_of(worker);
 	}
-	(void)printf("%llu killed, after %llu messages sent or taken; %.1f MiB after a sixth of "
+	(void)printf("%llu killed, after %llu messages sent or taken; %.1f MiB after half "
 		     "the time, %.1f in the end\n",
 		     (unsigned long long)n_killed, (unsigned long long)n_messages,
 		     (double)memory / (1 << 20), (double)memory_of(worker) / (1 << 20));
