@@ -50,7 +50,7 @@ static void ends_when_it_was_idle_and_the_next_node_starts_another(void)
 	uint64_t id;
 	int pidfd;
 
-	ZCP_CHECK(setenv("ZCP_CONFIG", zcp_test_config("[runtime]\nidle_timeout = \"2ms\"\n"), 1) ==
+	ZCP_CHECK(setenv("ZCP_CONFIG", zcp_test_config("[runtime]\nidle_timeout = \"50ms\"\n"), 1) ==
 		  0);
 	for (int round = 0; round < 5; round++) {
 		node = zcp_test_node();
