@@ -119,14 +119,10 @@ int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint3
 {
 	const struct zcp_class_geometry geometry = geometry_of(pool, pool->view.n_classes,
 							       payload_size, n_chunks);
-	struct zcp_region_expect expect = {
-		.kind = ZCP_REGION_CHUNKS,
-		.domain_id = pool->domain_id,
-		.writable = true,
-	};
+	uint32_t memory = pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK);
 	struct zcp_region chunks = ZCP_REGION_NULL;
 	const char *why;
-	size_t data_size;
+	size_t chunks_size, data_size;
 	int r;
 
 	/* Deinit closes them from here on. */
@@ -135,9 +131,9 @@ int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint3
 		.data_fd = fds[1],
 		.data_readonly_fd = fds[2],
 	};
-	r = zcp_class_sizes(&geometry, &expect.min_size, &data_size);
+	r = zcp_class_sizes(&geometry, &chunks_size, &data_size);
 	if (r == 0)
-		r = zcp_region_attach(&chunks, fds[0], &expect, &why);
+		r = zcp_region_map(&chunks, fds[0], chunks_size, memory);
 	if (r == 0)
 		r = zcp_region_settle(&chunks, true, &why);
 	if (r < 0) {

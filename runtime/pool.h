@@ -60,8 +60,7 @@ __attribute__((warn_unused_result)) int
 zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks);
 
 /*
- * The next size class from its regions (consumed), and what its memory had got. Returns 0, or
- * what attaching gives.
+ * The next size class from its regions (consumed). Returns 0, or what mapping them gives.
  */
 __attribute__((warn_unused_result)) int zcpd_pool_restore_class(struct zcpd_pool *pool,
 								uint64_t payload_size,

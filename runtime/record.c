@@ -27,6 +27,7 @@ void zcpd_record_registry(struct zcpd_registry *registry)
 	record.u.record_registry = (struct zcp_record_registry){
 		.domain_id = registry->domain_id,
 		.last_id = registry->reserved_id,
+		.n_signals = registry->signals.n_signals,
 		.symmetric = registry->symmetric,
 	};
 	zcpd_journal_keep(registry->journal, 0, &record, &registry->signals_fd, 1);
@@ -90,6 +91,9 @@ void zcpd_record_topic(struct zcpd_registry *registry, const struct zcpd_topic *
 		.n_lost_before = topic->n_lost_before,
 		.user_header_size = topic->user_header_size,
 		.has_user_header_size = topic->has_user_header_size,
+		.max_publishers = topic->view.geometry.max_publishers,
+		.max_subscribers = topic->view.geometry.max_subscribers,
+		.max_depth_log2 = topic->view.geometry.max_depth_log2,
 		.slots = slots,
 		.n_slots = topic->view.geometry.max_publishers,
 	};

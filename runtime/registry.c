@@ -81,7 +81,6 @@ int zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_conf
 			  const struct zcp_record_registry *record, int signals_fd,
 			  const struct zcpd_registry_events *events)
 {
-	const char *why;
 	int r;
 
 	init_empty(registry, config, record->symmetric, events);
@@ -90,7 +89,7 @@ int zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_conf
 	registry->signals_fd = signals_fd;
 	r = record->symmetric ? 0 : zcp_fence_register();
 	if (r == 0)
-		r = zcp_signals_attach(&registry->signals, signals_fd, record->domain_id, &why);
+		r = zcp_signals_map(&registry->signals, signals_fd, record->n_signals);
 	if (r == 0)
 		r = make_signal_tables(registry, registry->signals.n_signals);
 	if (r < 0)

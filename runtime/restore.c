@@ -132,8 +132,7 @@ static int restore_topic(struct restore *restore, const struct zcp_record_topic 
 	if (!pool || fds->n_fds != 1)
 		return -EPROTO;
 	zcpd_config_topic(restore->registry->config, record->name, &config);
-	r = zcpd_topic_restore(&topic, restore->registry->domain_id, &config, pool, record,
-			       zcp_steal_fd(&fds->fds[0]));
+	r = zcpd_topic_restore(&topic, &config, pool, record, zcp_steal_fd(&fds->fds[0]));
 	if (r == 0)
 		zcpd_registry_insert_topic(restore->registry, topic);
 	return r;

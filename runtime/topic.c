@@ -85,19 +85,23 @@ static void restore_slots(struct zcpd_topic *topic, const struct zcp_record_topi
 	}
 }
 
-int zcpd_topic_restore(struct zcpd_topic **topicp, uint64_t domain_id,
-		       const struct zcpd_topic_config *config, struct zcpd_pool *pool,
-		       const struct zcp_record_topic *record, int fd)
+int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_config *config,
+		       struct zcpd_pool *pool, const struct zcp_record_topic *record, int fd)
 {
+	const struct zcp_topic_geometry geometry = {
+		.max_publishers = record->max_publishers,
+		.max_subscribers = record->max_subscribers,
+		.max_depth_log2 = record->max_depth_log2,
+	};
 	struct zcpd_topic *topic = calloc(1, sizeof(*topic));
-	const char *why;
 	int r;
 
 	if (!topic) {
 		zcp_close_fd(&fd);
 		return -ENOMEM;
 	}
-	r = zcp_topic_attach(&topic->view, fd, domain_id, &why);
+	r = zcp_topic_map(&topic->view, fd, &geometry,
+			  pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK));
 	if (r < 0) {
 		zcp_close_fd(&fd);
 		free(topic);

@@ -128,11 +128,10 @@ __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic
 						       uint64_t domain_id, const char *name,
 						       const struct zcpd_topic_config *config,
 						       struct zcpd_pool *pool);
-/* The same from a record and its region (consumed). Returns 0, or what attaching gives. */
+/* The same from a record and its region (consumed). Returns 0, or what mapping it gives. */
 __attribute__((warn_unused_result)) int
-zcpd_topic_restore(struct zcpd_topic **topic, uint64_t domain_id,
-		   const struct zcpd_topic_config *config, struct zcpd_pool *pool,
-		   const struct zcp_record_topic *record, int fd);
+zcpd_topic_restore(struct zcpd_topic **topic, const struct zcpd_topic_config *config,
+		   struct zcpd_pool *pool, const struct zcp_record_topic *record, int fd);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 
 /* The first endpoint with a type gives it to the topic; the same for its size and alignment. */

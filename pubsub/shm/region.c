@@ -243,6 +243,21 @@ int zcp_region_attach(struct zcp_region *region, int fd, const struct zcp_region
 	return 0;
 }
 
+int zcp_region_map(struct zcp_region *region, int fd, size_t min_size, uint32_t memory)
+{
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return zcp_errno();
+	if (st.st_size < 0 || (uint64_t)st.st_size < min_size)
+		return -EPROTO;
+	r = map(region, fd, (size_t)st.st_size, true);
+	if (r == 0)
+		region->memory = memory;
+	return r;
+}
+
 int zcp_region_settle(const struct zcp_region *region, bool writable, const char **why)
 {
 	int r = 0;

@@ -70,6 +70,14 @@ __attribute__((warn_unused_result)) int zcp_region_attach(struct zcp_region *reg
 							  const char **why);
 
 /*
+ * Maps the region behind `fd` (borrowed) for whoever has created it, or goes on for the one who
+ * has: nothing in it is believed, as others have been able to write there; `memory` is what it
+ * got. Returns 0; -EPROTO where it has not `min_size`; what fstat(2) and mmap(2) give.
+ */
+__attribute__((warn_unused_result)) int zcp_region_map(struct zcp_region *region, int fd,
+						       size_t min_size, uint32_t memory);
+
+/*
  * After all that is in an attached region has been checked: locks and populates the mapping,
  * as region->memory says.
  * Returns 0; -EPERM where so much memory may not be locked, -ENOMEM where it is not to be

@@ -60,6 +60,21 @@ int zcp_signals_attach(struct zcp_signals *signals, int fd, uint64_t domain_id, 
 	return 0;
 }
 
+int zcp_signals_map(struct zcp_signals *signals, int fd, uint32_t n_signals)
+{
+	struct zcp_region region = ZCP_REGION_NULL;
+	int r = zcp_region_map(&region, fd, zcp_signals_size(n_signals), 0);
+
+	if (r < 0)
+		return r;
+	*signals = (struct zcp_signals){
+		.signals = ((struct zcp_signals_shm *)region.base)->signals,
+		.n_signals = n_signals,
+		.region = region,
+	};
+	return 0;
+}
+
 void zcp_signals_deinit(struct zcp_signals *signals)
 {
 	zcp_region_deinit(&signals->region);

@@ -29,6 +29,10 @@ void zcp_signals_construct(struct zcp_region *region, uint32_t n_signals, uint64
 /* Maps the domain's signals from `fd` (borrowed). Errors as zcp_region_attach(). */
 __attribute__((warn_unused_result)) int zcp_signals_attach(struct zcp_signals *signals, int fd,
 							   uint64_t domain_id, const char **why);
+/* For whoever knows how many there are: see zcp_region_map(). */
+__attribute__((warn_unused_result)) int zcp_signals_map(struct zcp_signals *signals, int fd,
+							uint32_t n_signals);
+
 void zcp_signals_deinit(struct zcp_signals *signals);
 
 /* Sleeper: makes a signal ready for its new node; the last one may have died asleep. */

@@ -58,6 +58,19 @@ void zcp_topic_construct(struct zcp_region *region, const struct zcp_topic_geome
 	zcp_region_publish(region, ZCP_REGION_TOPIC, domain_id, topic_id);
 }
 
+static void set_view(struct zcp_topic *topic, const struct zcp_topic_geometry *geometry)
+{
+	const struct layout l = layout_of(geometry);
+
+	topic->geometry = *geometry;
+	topic->lane_stride = l.lane_stride;
+	topic->shm = topic->region.base;
+	topic->publishers = (struct zcp_publisher_slot_shm *)(topic->shm + 1);
+	topic->subscribers = (struct zcp_subscriber_slot_shm *)(void *)((char *)topic->shm +
+									l.subscribers_offset);
+	topic->lanes = (char *)topic->shm + l.lanes_offset;
+}
+
 static const char *check_geometry(struct zcp_topic *topic)
 {
 	const struct zcp_topic_shm *shm = topic->region.base;
@@ -79,13 +92,7 @@ static const char *check_geometry(struct zcp_topic *topic)
 		return "the topic region is laid out otherwise than its limits say";
 	if (l.size > topic->region.size)
 		return "the topic region is too short for its limits";
-	topic->geometry = g;
-	topic->lane_stride = l.lane_stride;
-	topic->shm = topic->region.base;
-	topic->publishers = (struct zcp_publisher_slot_shm *)(topic->shm + 1);
-	topic->subscribers = (struct zcp_subscriber_slot_shm *)(void *)((char *)topic->shm +
-									l.subscribers_offset);
-	topic->lanes = (char *)topic->shm + l.lanes_offset;
+	set_view(topic, &g);
 	return NULL;
 }
 
@@ -116,6 +123,24 @@ int zcp_topic_attach(struct zcp_topic *topic, int fd, uint64_t domain_id, const 
 		return r;
 	}
 	*topic = attached;
+	return 0;
+}
+
+int zcp_topic_map(struct zcp_topic *topic, int fd, const struct zcp_topic_geometry *geometry,
+		  uint32_t memory)
+{
+	struct zcp_topic mapped = { .shm = NULL };
+	const char *why;
+	int r = zcp_region_map(&mapped.region, fd, zcp_topic_size(geometry), memory);
+
+	if (r == 0)
+		r = zcp_region_settle(&mapped.region, true, &why);
+	if (r < 0) {
+		zcp_topic_deinit(&mapped);
+		return r;
+	}
+	set_view(&mapped, geometry);
+	*topic = mapped;
 	return 0;
 }
 

@@ -39,6 +39,11 @@ void zcp_topic_construct(struct zcp_region *region, const struct zcp_topic_geome
 __attribute__((warn_unused_result)) int zcp_topic_attach(struct zcp_topic *topic, int fd,
 							 uint64_t domain_id, const char **why);
 
+/* For whoever knows its geometry better than the region does: see zcp_region_map(). */
+__attribute__((warn_unused_result)) int zcp_topic_map(struct zcp_topic *topic, int fd,
+						      const struct zcp_topic_geometry *geometry,
+						      uint32_t memory);
+
 void zcp_topic_deinit(struct zcp_topic *topic);
 
 /*

@@ -295,6 +295,7 @@ static const struct zcp_field zcp_record_server_fields[] = {
 static const struct zcp_field zcp_record_registry_fields[] = {
 	U64(zcp_record_registry, domain_id),
 	U64(zcp_record_registry, last_id),
+	U32(zcp_record_registry, n_signals),
 	BOOL(zcp_record_registry, symmetric),
 	END,
 };
@@ -349,6 +350,9 @@ static const struct zcp_field zcp_record_topic_fields[] = {
 	U64(zcp_record_topic, n_lost_before),
 	U32(zcp_record_topic, user_header_size),
 	BOOL(zcp_record_topic, has_user_header_size),
+	U32(zcp_record_topic, max_publishers),
+	U32(zcp_record_topic, max_subscribers),
+	U32(zcp_record_topic, max_depth_log2),
 	LIST(zcp_record_topic, slots, 64, zcp_record_slot),
 	END,
 };

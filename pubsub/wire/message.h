@@ -349,6 +349,7 @@ struct zcp_record_server {
 struct zcp_record_registry {
 	uint64_t domain_id;
 	uint64_t last_id; /* no higher one has been given to anybody */
+	uint32_t n_signals;
 	bool symmetric;
 };
 
@@ -402,6 +403,9 @@ struct zcp_record_topic {
 	uint64_t n_lost_before;
 	uint32_t user_header_size;
 	bool has_user_header_size;
+	uint32_t max_publishers;
+	uint32_t max_subscribers;
+	uint32_t max_depth_log2;
 	struct zcp_record_slot *slots;
 	uint32_t n_slots;
 };

@@ -210,6 +210,41 @@ static void topics_still_share_their_pool(void)
 	zcp_test_runtime_stop(&runtime);
 }
 
+/* --- a peer that has written where nobody should --- */
+
+static void what_peers_write_is_not_believed(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher, *other;
+	struct zcp_node *node;
+	uint64_t n = 0;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	exchange(node, publisher, subscriber, &n);
+	/* The headers of three regions, and with them what else says how large they are. */
+	memset(publisher->endpoint.topic.region.base, 0xee, 64);
+	publisher->endpoint.topic.shm->max_publishers = 0;
+	publisher->endpoint.topic.shm->lanes_offset = UINT64_MAX;
+	memset(publisher->endpoint.pool.classes[0].chunks_region.base, 0xee, 128);
+	memset(node->signals.region.base, 0xee, 64);
+	(void)zcp_test_kill_worker(runtime.pid);
+	exchange(node, publisher, subscriber, &n);
+	check_info(node, "t", 1, 1, n);
+	/* Of those that nobody has written to there are as many as ever. */
+	other = zcp_test_publisher(node, "other", PAYLOAD, 2);
+	zcp_test_send(other, 1);
+	zcp_publisher_close(other);
+	zcp_subscriber_close(subscriber);
+	zcp_publisher_close(publisher);
+	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
 /* --- a request that the worker that is killed may have read --- */
 
 static void requests_under_way_are_answered(void)
@@ -398,6 +433,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(who_dies_without_a_worker_is_cleaned_up),
 	ZCP_TEST_CASE(history_outlives_both),
 	ZCP_TEST_CASE(topics_still_share_their_pool),
+	ZCP_TEST_CASE(what_peers_write_is_not_believed),
 	ZCP_TEST_CASE(requests_under_way_are_answered),
 	ZCP_TEST_CASE(runtime_that_cannot_go_on_ends_and_says_so),
 	ZCP_TEST_CASE(worker_that_ends_ends_the_runtime),
