@@ -274,3 +274,33 @@ Test(socket, process_without_room_for_descriptors_gets_none)
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
 	cr_assert_eq(zcp_test_n_fds(getpid()), n);
 }
+
+Test(socket, message_that_was_looked_at_is_there_until_it_is_consumed)
+{
+	unsigned int n_fds;
+	int fd = file_of(1);
+
+	send_one(&fd, 1);
+	send_one(NULL, 0);
+	n_fds = zcp_test_n_fds(getpid());
+	for (int i = 0; i < 3; i++) {
+		struct zcp_message message;
+		struct zcp_fds fds;
+
+		cr_assert_eq(zcp_socket_peek(ends[1], &message, &fds), 0);
+		cr_assert(message.id == 7 && fds.n_fds == 1);
+		zcp_message_deinit(&message);
+		zcp_fds_deinit(&fds);
+	}
+	zcp_socket_consume(ends[1]);
+	cr_assert_eq(zcp_test_n_fds(getpid()), n_fds);
+	for (int i = 0; i < 2; i++) {
+		struct zcp_message message;
+		struct zcp_fds fds;
+
+		cr_assert_eq(zcp_socket_peek(ends[1], &message, &fds), i == 0 ? 0 : -EAGAIN);
+		cr_assert_eq(fds.n_fds, 0);
+		zcp_socket_consume(ends[1]);
+	}
+	(void)close(fd);
+}
