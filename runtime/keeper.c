@@ -60,7 +60,7 @@ static __attribute__((noreturn)) void be_the_worker(struct keeper *keeper, int s
 	const char *arguments[ARGUMENTS_MAX] = { "zcpd" };
 	char option[32];
 
-	(void)snprintf(option, sizeof(option), ZCPD_KEEPER_OPTION "=%d", socket);
+	(void)snprintf(option, sizeof(option), "--" ZCPD_KEEPER_OPTION "=%d", socket);
 	arguments[1] = option;
 	for (int i = 0; i + 3 < ARGUMENTS_MAX && keeper->arguments[i]; i++)
 		arguments[i + 2] = keeper->arguments[i];

@@ -10,8 +10,8 @@
 #ifndef ZCPD_KEEPER_H
 #define ZCPD_KEEPER_H
 
-/* The worker is this program again with ZCPD_KEEPER_OPTION, the number of its socket, first. */
-#define ZCPD_KEEPER_OPTION "--worker"
+/* The worker is this program again with this long option, the number of its socket, first. */
+#define ZCPD_KEEPER_OPTION "worker"
 
 /*
  * Starts workers with `arguments` (without a program's name; NULL at the end) until one ends by

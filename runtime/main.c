@@ -79,7 +79,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "runtime-dir", required_argument, NULL, 'r' },
 		{ "log-level", required_argument, NULL, 'l' },
 		{ "until-idle", no_argument, NULL, 'u' },
-		{ ZCPD_KEEPER_OPTION + 2, required_argument, NULL, 'w' },
+		{ ZCPD_KEEPER_OPTION, required_argument, NULL, 'w' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
