@@ -44,6 +44,12 @@ elseif(ZCP_SANITIZE STREQUAL "thread")
 	add_link_options(-fsanitize=thread)
 	# The detector can follow neither a compiler-only fence nor membarrier.
 	add_compile_definitions(ZCP_FENCES_SYMMETRIC)
+elseif(ZCP_SANITIZE STREQUAL "fuzzer")
+	# Loads and stores call tests/fuzz/support/guard.c: no other program can be linked.
+	add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+		-fsanitize-coverage=trace-loads,trace-stores -fno-omit-frame-pointer -O1)
+	add_link_options(-fsanitize=fuzzer,address,undefined)
 elseif(NOT ZCP_SANITIZE STREQUAL "")
-	message(FATAL_ERROR "ZCP_SANITIZE is '${ZCP_SANITIZE}'; it can be empty, address or thread")
+	message(FATAL_ERROR
+		"ZCP_SANITIZE is '${ZCP_SANITIZE}'; it can be empty, address, thread or fuzzer")
 endif()

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clients of the control socket that say anything in any order, with any descriptors beside
+ * it, and end at any time: the registry agrees with itself after each step, the answers are
+ * what they should be, and when all have gone nothing is left, open or allocated.
+ *
+ *   c CLIENT CRAMPED       connects; CRAMPED: what it does not read is soon too much
+ *   r CLIENT               reads what was said to it
+ *   q CLIENT    k CLIENT   hangs up; its process ends
+ *   j CLIENT TEXT          says what stands there to the end of the line: support/packet.h
+ *   h p s x y g f w l i e a m
+ *                          says something else: support/requests.h
+ *   d KIND                 one more descriptor goes with what is said next: support/image.h
+ *   b N                    0: the runtime does all at once; 1: when it is told to
+ *   u    v    V            it is; it looks after those that join and leave; time passes first
+ *   z N                    it can open about N descriptors more, the next time it does anything
+ *   M TOPIC WORD VALUE               lies in a topic
+ *   O TOPIC PUBLISHER WORD VALUE     lies in a publisher's slot, whose first word is op
+ *   D TOPIC CLASS CHUNK WORD VALUE   lies in a descriptor
+ *   C N                    before everything else: which configuration
+ *   Z                      last of all: the runtime ends, and its clients are still there
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "pubsub/util.h"
+#include "pubsub/wire/codec.h"
+#include "runtime/log.h"
+#include "tests/fuzz/support/clients.h"
+#include "tests/fuzz/support/descriptors.h"
+#include "tests/fuzz/support/image.h"
+#include "tests/fuzz/support/input.h"
+#include "tests/fuzz/support/packet.h"
+#include "tests/fuzz/support/registry_check.h"
+#include "tests/fuzz/support/requests.h"
+#include "tests/support/check.h"
+
+#define N_CONFIGURATIONS 3
+#define REQUESTS_MAX 200
+
+static const char *const configurations[N_CONFIGURATIONS] = {
+	"[runtime]\nmax_nodes = 3\nmax_topics = 5\n"
+	"[topic.\"*\"]\nmax_payload = \"64KiB\"\nmax_publishers = 2\nmax_subscribers = 3\n"
+	"depth = 2\nmax_depth = 8\n"
+	"[pool.p]\nclasses = [ { size = 64, count = 20 }, { size = 512, count = 30 } ]\n"
+	"user_header = 64\n"
+	"[topic.\"shared/*\"]\npool = \"p\"\n"
+	"[topic.\"kept/*\"]\nkeep_history = true\nhistory = 2\n",
+	/* The defaults. */
+	"",
+	"[defaults]\ntimestamps = false\nmax_publishers = 1\nmax_subscribers = 1\n"
+	"[topic.a]\ntype = \"T\"\nalignment = 256\nuser_header = 24\nmax_payload = 100\n"
+	"[topic.\"b/c\"]\ntimestamps = true\norder = \"time\"\non_full = \"block\"\nhistory = 9\n"
+	"max_subscribers = 90\n",
+};
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct zcpd_config *configs[N_CONFIGURATIONS];
+
+struct scene {
+	struct zcp_fuzz_runtime runtime;
+	/* what goes with the next packet */
+	struct zcp_fds fds;
+	uint64_t n_requests;
+	/* how many descriptors the runtime can open in its next turn; -1: as many as it likes */
+	int n_free;
+	bool batch;
+	bool honest;
+};
+
+static void send_packet(struct scene *s, struct zcp_fuzz_client *client, const void *packet,
+			size_t size)
+{
+	struct zcp_fds fds = s->fds;
+
+	s->fds.n_fds = 0;
+	zcp_fuzz_client_send(client, packet, size, &fds);
+}
+
+static void say(struct scene *s, struct zcp_fuzz_client *client, struct zcp_message *message)
+{
+	static char packet[ZCP_PACKET_SIZE_MAX];
+	size_t size;
+
+	message->id = ++s->n_requests;
+	ZCP_CHECK(zcp_codec_pack(message, packet, sizeof(packet), &size) == 0);
+	send_packet(s, client, packet, size);
+}
+
+static void say_text(struct scene *s, struct zcp_fuzz_client *client, struct zcp_fuzz_input *input)
+{
+	static uint8_t packet[ZCP_PACKET_SIZE_MAX + 16];
+	const uint8_t *text = input->at;
+
+	while (input->at < input->end && *input->at != '\n')
+		input->at++;
+	send_packet(s, client, packet,
+		    zcp_fuzz_packet(text, (size_t)(input->at - text), packet, sizeof(packet)));
+}
+
+static void add_descriptor(struct scene *s, struct zcp_fuzz_input *input)
+{
+	const struct zcp_fuzz_image image = {
+		.size = 4096, .descriptor = zcp_fuzz_below(input, ZCP_FUZZ_N_DESCRIPTORS)
+	};
+	int fd = zcp_fuzz_image_open(&image);
+
+	if (fd >= 0 && s->fds.n_fds < 3)
+		s->fds.fds[s->fds.n_fds++] = fd;
+	else
+		zcp_close_fd(&fd);
+}
+
+/* --- lies --- */
+
+static const struct zcpd_topic *choose_existing(const struct scene *s, struct zcp_fuzz_input *input)
+{
+	uint32_t n = s->runtime.registry.n_topics;
+	uint32_t i = n > 0 ? zcp_fuzz_below(input, n) : 0;
+	const struct zcpd_topic *topic;
+
+	LIST_FOREACH(topic, &s->runtime.registry.topics, link)
+		if (i-- == 0)
+			return topic;
+	return NULL;
+}
+
+/* Behind the header and the geometry, which are looked at once. */
+static void lie_in_topic(struct scene *s, struct zcp_fuzz_input *input)
+{
+	const struct zcpd_topic *topic = choose_existing(s, input);
+	uint32_t n = topic ? (uint32_t)(zcp_topic_size(&topic->view.geometry) / 8) : 0, word;
+
+	if (n <= 16)
+		return;
+	word = 16 + zcp_fuzz_below(input, n - 16);
+	zcp_test_store((_Atomic uint64_t *)topic->view.shm + word, zcp_fuzz_number(input));
+	s->honest = false;
+}
+
+static void lie_in_publisher(struct scene *s, struct zcp_fuzz_input *input)
+{
+	const struct zcpd_topic *topic = choose_existing(s, input);
+	struct zcp_publisher_slot_shm *slot;
+	uint32_t word;
+
+	if (!topic)
+		return;
+	slot = &topic->view.publishers[zcp_fuzz_below(input, topic->view.geometry.max_publishers)];
+	word = zcp_fuzz_below(input, sizeof(*slot) / 8);
+	zcp_test_store(&slot->op + word, zcp_fuzz_number(input));
+	s->honest = false;
+}
+
+static void lie_in_descriptor(struct scene *s, struct zcp_fuzz_input *input)
+{
+	const struct zcpd_topic *topic = choose_existing(s, input);
+	const struct zcp_class *class;
+	_Atomic uint64_t *words;
+
+	if (!topic || topic->pool->view.n_classes == 0)
+		return;
+	class = &topic->pool->view.classes[zcp_fuzz_below(input, topic->pool->view.n_classes)];
+	words = &class->chunks[zcp_fuzz_below(input, class->n_chunks)].state;
+	words += zcp_fuzz_below(input, sizeof(struct zcp_chunk_shm) / 8);
+	zcp_test_store(words, zcp_fuzz_number(input));
+	s->honest = false;
+}
+
+/* --- commands --- */
+
+static void let_time_pass(struct scene *s)
+{
+	struct zcpd_endpoint *endpoint;
+
+	TAILQ_FOREACH(endpoint, &s->runtime.registry.pending, pending)
+		endpoint->deadline_ns = 0;
+}
+
+static void run_runtime(struct scene *s, char command, struct zcp_fuzz_input *input)
+{
+	switch (command) {
+	case 'd':
+		add_descriptor(s, input);
+		break;
+	case 'b':
+		s->batch = zcp_fuzz_below(input, 2);
+		break;
+	case 'z':
+		s->n_free = (int)zcp_fuzz_below(input, 8);
+		break;
+	case 'V':
+		let_time_pass(s);
+		/* fall through */
+	case 'v':
+		ZCP_IGNORE(zcpd_registry_poll(&s->runtime.registry));
+		break;
+	case 'M':
+		lie_in_topic(s, input);
+		break;
+	case 'O':
+		lie_in_publisher(s, input);
+		break;
+	case 'D':
+		lie_in_descriptor(s, input);
+		break;
+	}
+}
+
+static void run_client(struct scene *s, char command, struct zcp_fuzz_input *input)
+{
+	struct zcp_fuzz_client *client =
+		&s->runtime.clients[zcp_fuzz_below(input, ZCP_FUZZ_CLIENTS)];
+	struct zcp_message message = { .type = ZCP_MESSAGE_NONE };
+
+	switch (command) {
+	case 'c':
+		zcp_fuzz_client_connect(&s->runtime, client, zcp_fuzz_below(input, 2));
+		break;
+	case 'j':
+		say_text(s, client, input);
+		break;
+	case 'r':
+		zcp_fuzz_client_drain(&s->runtime, client);
+		break;
+	case 'q':
+		zcp_fuzz_client_hang_up(client);
+		break;
+	case 'k':
+		zcp_fuzz_client_die(client);
+		break;
+	default:
+		zcp_fuzz_request(&message, command, client, input);
+		say(s, client, &message);
+	}
+}
+
+static void check(const struct scene *s)
+{
+	const struct zcpd_registry *registry = &s->runtime.registry;
+	uint32_t n_greeted = 0, n_words = (registry->signals.n_signals + 63) / 64;
+
+	zcp_fuzz_registry_check(registry, s->honest);
+	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
+		const struct zcpd_session *session = s->runtime.clients[i].session;
+		const struct zcpd_endpoint *endpoint;
+		uint32_t n = 0;
+
+		if (!session)
+			continue;
+		n_greeted += session->greeted;
+		LIST_FOREACH(endpoint, &session->endpoints, link) {
+			ZCP_CHECK(endpoint->session == session);
+			/* Nothing new is sent to where nobody listens. */
+			ZCP_CHECK(session->socket >= 0 ||
+				  endpoint->state == ZCPD_ENDPOINT_INACTIVE ||
+				  endpoint->state == ZCPD_ENDPOINT_LEAVING);
+			n++;
+		}
+		ZCP_CHECK(zcp_fuzz_n_endpoints(registry, session) == n);
+	}
+	ZCP_CHECK(zcp_fuzz_n_bits(registry->signals_used, n_words) == n_greeted);
+}
+
+static void turn(struct scene *s)
+{
+	struct rlimit limit, less;
+	int lowest;
+
+	if (s->n_free < 0) {
+		zcp_fuzz_runtime_turn(&s->runtime);
+		return;
+	}
+	lowest = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	ZCP_CHECK(lowest >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	less = limit;
+	less.rlim_cur = (rlim_t)(lowest + s->n_free);
+	zcp_close_fd(&lowest);
+	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &less) == 0);
+	zcp_fuzz_runtime_turn(&s->runtime);
+	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	s->n_free = -1;
+}
+
+static void run(struct scene *s, char command, struct zcp_fuzz_input *input)
+{
+	if (strchr("dbuvVMODz", command))
+		run_runtime(s, command, input);
+	else if (s->n_requests < REQUESTS_MAX)
+		run_client(s, command, input);
+	if (command == 'z' || (s->batch && command != 'u'))
+		return;
+	turn(s);
+	check(s);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct zcpd_config_error error;
+	uv_loop_t loop;
+
+	(void)argc;
+	(void)argv;
+	zcpd_log_set_level(ZCPD_CONFIG_LOG_ERROR);
+	/* The first loop of all opens something that stays. */
+	ZCP_CHECK(uv_loop_init(&loop) == 0);
+	ZCP_CHECK(uv_loop_close(&loop) == 0);
+	for (int i = 0; i < N_CONFIGURATIONS; i++)
+		ZCP_CHECK(zcpd_config_parse(&configs[i], configurations[i],
+					    strlen(configurations[i]), "fuzz", &error) == 0);
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct scene s;
+	struct zcp_fuzz_input input = { data, data + size };
+	uint32_t config = 0;
+	char command;
+
+	if (zcp_fuzz_begins_with(&input, 'C'))
+		config = zcp_fuzz_below(&input, N_CONFIGURATIONS);
+	memset(&s, 0, sizeof(s));
+	s.honest = true;
+	s.n_free = -1;
+	zcp_fuzz_descriptors_begin();
+	zcp_fuzz_runtime_init(&s.runtime, configs[config]);
+	while ((command = zcp_fuzz_command(&input, ZCP_FUZZ_REQUESTS "crqjkdbzuvVMODZ")) &&
+	       command != 'Z')
+		run(&s, command, &input);
+	if (command == 'Z')
+		zcp_fuzz_runtime_abandon(&s.runtime);
+	else
+		zcp_fuzz_runtime_deinit(&s.runtime);
+	zcp_fds_deinit(&s.fds);
+	zcp_fuzz_descriptors_check();
+	return 0;
+}
