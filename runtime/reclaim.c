@@ -148,6 +148,41 @@ static void set_publisher(struct zcpd_topic *topic, uint32_t slot, bool present)
 				      memory_order_relaxed);
 }
 
+static uint32_t state_of(const struct zcpd_endpoint *endpoint)
+{
+	switch (endpoint->state) {
+	case ZCPD_ENDPOINT_JOINING:
+		return ZCP_MEMBER_JOINING;
+	case ZCPD_ENDPOINT_OPEN:
+		return ZCP_MEMBER_OPEN;
+	case ZCPD_ENDPOINT_INACTIVE:
+		return ZCP_MEMBER_INACTIVE;
+	default:
+		/* One that joins once more has nothing yet that it could go on with. */
+		return ZCP_MEMBER_LEAVING;
+	}
+}
+
+void zcpd_member_set_state(const struct zcpd_endpoint *endpoint, bool gone)
+{
+	const struct zcp_topic *view = &endpoint->topic->view;
+	uint32_t state = gone ? ZCP_MEMBER_NONE : state_of(endpoint);
+
+	/* Relaxed, all of it: who reads it has the region from somebody who has it from us. */
+	if (endpoint->is_publisher) {
+		struct zcp_publisher_slot_shm *slot = &view->publishers[endpoint->slot];
+
+		if (atomic_load_explicit(&slot->publisher_id, memory_order_relaxed) == endpoint->id)
+			atomic_store_explicit(&slot->state, state, memory_order_relaxed);
+	} else {
+		struct zcp_subscriber_slot_shm *slot = &view->subscribers[endpoint->slot];
+
+		if (atomic_load_explicit(&slot->subscriber_id, memory_order_relaxed) ==
+		    endpoint->id)
+			atomic_store_explicit(&slot->state, state, memory_order_relaxed);
+	}
+}
+
 static void write_member(struct zcpd_topic *topic, const struct zcpd_endpoint *endpoint)
 {
 	struct zcp_member member = { .id = endpoint->id, .pid = endpoint->pid };
@@ -156,6 +191,7 @@ static void write_member(struct zcpd_topic *topic, const struct zcpd_endpoint *e
 	zcp_member_write(&topic->view,
 			 endpoint->is_publisher ? ZCP_MEMBER_PUBLISHER : ZCP_MEMBER_SUBSCRIBER,
 			 endpoint->slot, &member);
+	zcpd_member_set_state(endpoint, false);
 }
 
 void zcpd_publisher_settle_start(const struct zcpd_topic *topic, struct zcpd_endpoint *publisher)
@@ -170,8 +206,15 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 {
 	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
 
-	write_member(topic, publisher);
 	/* Relaxed, all of it: the publisher learns of its slot through the socket. */
+	atomic_store_explicit(&slot->former, publisher->former, memory_order_relaxed);
+	atomic_store_explicit(&slot->loans, publisher->loans, memory_order_relaxed);
+	atomic_store_explicit(&slot->alignment, publisher->alignment, memory_order_relaxed);
+	atomic_store_explicit(&slot->session, publisher->node_id, memory_order_relaxed);
+	atomic_store_explicit(&slot->process_start, publisher->process_start, memory_order_relaxed);
+	atomic_store_explicit(&slot->max_payload, publisher->max_payload, memory_order_relaxed);
+	atomic_store_explicit(&slot->abandoned, 0, memory_order_relaxed);
+	write_member(topic, publisher);
 	atomic_store_explicit(&slot->owner, publisher->owner, memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, publisher->signal, memory_order_relaxed);
 	atomic_store_explicit(&slot->history, publisher->history, memory_order_relaxed);
@@ -339,9 +382,17 @@ void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscr
 	/* Numbers may have gone on since the last one left: reset them against today's. */
 	reset_lanes(topic, subscriber);
 	clear_sleeper(topic, subscriber->slot);
+	/* Relaxed, all of it: TOPIC-R1 publishes it. */
+	atomic_store_explicit(&slot->held, subscriber->held, memory_order_relaxed);
+	atomic_store_explicit(&slot->backlog, subscriber->backlog, memory_order_relaxed);
+	atomic_store_explicit(&slot->history, subscriber->history, memory_order_relaxed);
+	atomic_store_explicit(&slot->order, subscriber->order, memory_order_relaxed);
+	atomic_store_explicit(&slot->session, subscriber->node_id, memory_order_relaxed);
+	atomic_store_explicit(&slot->process_start, subscriber->process_start,
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->abandoned, 0, memory_order_relaxed);
 	write_member(topic, subscriber);
 	ZCP_CRASHPOINT("join.after_lanes");
-	/* Relaxed, all of it: TOPIC-R1 publishes it. */
 	atomic_store_explicit(&slot->depth_log2, subscriber->depth_log2, memory_order_relaxed);
 	atomic_store_explicit(&slot->on_full, subscriber->on_full, memory_order_relaxed);
 	atomic_store_explicit(&slot->holder, subscriber->holder, memory_order_relaxed);

@@ -24,6 +24,12 @@ void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, 
 /* Whether all of those have left the publish they were in. */
 bool zcpd_grace_is_over(struct zcpd_grace *grace, const struct zcpd_topic *topic);
 
+/*
+ * Puts down in its slot how far an endpoint is, for a runtime that the region may be handed back
+ * to; where the slot is its own already. `gone`: nothing is left of it.
+ */
+void zcpd_member_set_state(const struct zcpd_endpoint *endpoint, bool gone);
+
 /* Its first number: that of the slot's next message. */
 void zcpd_publisher_settle_start(const struct zcpd_topic *topic, struct zcpd_endpoint *publisher);
 

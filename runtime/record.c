@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/journal.h"
+#include "runtime/reclaim.h"
 
 /* Ids that one record of the registry stands for. */
 #define IDS_RESERVED 4096
@@ -109,6 +110,7 @@ void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endp
 	uint32_t n_starts = endpoint->is_publisher ? 0 :
 						     endpoint->topic->view.geometry.max_publishers;
 
+	zcpd_member_set_state(endpoint, false);
 	for (uint32_t p = 0; p < n_starts; p++)
 		starts[p].seq = endpoint->grace.starts[p];
 	record.u.record_endpoint = (struct zcp_record_endpoint){
@@ -137,6 +139,7 @@ void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endp
 		.request = endpoint->request_id,
 		.opened_by = endpoint->opened_by,
 		.unsure = endpoint->unsure,
+		.returned = endpoint->returned,
 		.starts = starts,
 		.n_starts = n_starts,
 	};
@@ -157,9 +160,11 @@ void zcpd_record_session(const struct zcpd_session *session)
 		.pid = session->pid,
 		.uid = session->uid,
 		.signal = session->signal,
+		.process_start = session->process_start,
 		.connected = session->socket >= 0,
 		.greeted = session->greeted,
 		.has_eventfd = eventfd >= 0,
+		.returning = session->returning,
 	};
 	(void)strcpy(record.u.record_session.node, session->node);
 	if (session->socket >= 0)
@@ -185,6 +190,7 @@ void zcpd_record_drop_topic(struct zcpd_registry *registry, const struct zcpd_to
 
 void zcpd_record_drop_endpoint(struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
 {
+	zcpd_member_set_state(endpoint, true);
 	zcpd_journal_drop(registry->journal, ZCP_MESSAGE_RECORD_ENDPOINT, endpoint->id);
 }
 

@@ -5,6 +5,7 @@
 #include "runtime/registry.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -22,6 +23,8 @@
 
 /* How long a join waits for a publisher that is stopped in the middle of a publish. */
 #define JOIN_GRACE_MAX_NS UINT64_C(50000000)
+/* Runtimes of one domain, one after another without an end in order. */
+#define INCARNATION_MAX (UINT64_C(1) << 30)
 /* Looks at the publishers before a grace period is left to the timer. */
 #define GRACE_LOOKS 200
 
@@ -97,6 +100,82 @@ int zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_conf
 	return r;
 }
 
+static void free_signals(struct zcpd_registry *registry)
+{
+	for (uint32_t i = 0; registry->signal_fds && i < registry->signals.n_signals; i++)
+		zcp_close_fd(&registry->signal_fds[i]);
+	free(registry->signal_fds);
+	registry->signal_fds = NULL;
+	zcp_signals_deinit(&registry->signals);
+	zcp_close_fd(&registry->signals_fd);
+	free(registry->signals_used);
+	registry->signals_used = NULL;
+}
+
+static uint64_t incarnation_of(const struct zcp_signals *signals)
+{
+	struct zcp_signals_shm *shm = signals->region.base;
+
+	/* Relaxed: the runtime before is dead. */
+	return atomic_load_explicit(&shm->incarnation, memory_order_relaxed);
+}
+
+int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool symmetric,
+			int signals_fd, const char **why)
+{
+	struct zcpd_registry adopted = { .signals_fd = -1 };
+	uint64_t incarnation;
+	int r = 0;
+
+	if (!symmetric && zcp_fence_register() < 0) {
+		*why = "its nodes count on membarrier, which is not to be had";
+		return -EPROTO;
+	}
+	adopted.signals_fd = fcntl(signals_fd, F_DUPFD_CLOEXEC, 0);
+	if (adopted.signals_fd < 0) {
+		r = zcp_errno();
+		*why = strerror(-r);
+		return r;
+	}
+	r = zcp_signals_attach(&adopted.signals, adopted.signals_fd, domain_id, why);
+	if (r == 0 && make_signal_tables(&adopted, adopted.signals.n_signals) < 0) {
+		r = -ENOMEM;
+		*why = "out of memory";
+	}
+	if (r < 0) {
+		free_signals(&adopted);
+		return r;
+	}
+	free_signals(registry);
+	registry->domain_id = domain_id;
+	registry->symmetric = symmetric;
+	registry->signals = adopted.signals;
+	registry->signals_fd = adopted.signals_fd;
+	registry->signals_used = adopted.signals_used;
+	registry->signal_fds = adopted.signal_fds;
+	/* Nobody has such an id, whoever has not come back yet. */
+	incarnation = incarnation_of(&registry->signals) % INCARNATION_MAX + 1;
+	atomic_store_explicit(
+		&((struct zcp_signals_shm *)registry->signals.region.base)->incarnation,
+		incarnation, memory_order_relaxed);
+	registry->last_id = incarnation << 32;
+	zcpd_record_registry(registry);
+	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
+		zcp_signal_wake(&registry->signals.signals[i]);
+	return 0;
+}
+
+bool zcpd_registry_is_complete(const struct zcpd_registry *registry)
+{
+	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
+		/* Relaxed: whoever is not here yet does not write it. */
+		if (atomic_load_explicit(&registry->signals.signals[i].node,
+					 memory_order_relaxed) != 0 &&
+		    !zcpd_registry_has_signal(registry, i))
+			return false;
+	return true;
+}
+
 static void free_endpoint(struct zcpd_endpoint **endpointp)
 {
 	if (*endpointp)
@@ -145,39 +224,51 @@ void zcpd_registry_deinit(struct zcpd_registry *registry)
 		LIST_REMOVE(pool, link);
 		zcpd_pool_free(pool);
 	}
-	for (uint32_t i = 0; registry->signal_fds && i < registry->signals.n_signals; i++)
-		zcp_close_fd(&registry->signal_fds[i]);
-	free(registry->signal_fds);
-	registry->signal_fds = NULL;
-	zcp_signals_deinit(&registry->signals);
-	zcp_close_fd(&registry->signals_fd);
-	free(registry->signals_used);
-	registry->signals_used = NULL;
+	free_signals(registry);
+}
+
+bool zcpd_registry_has_signal(const struct zcpd_registry *registry, uint32_t signal)
+{
+	return registry->signals_used[signal / 64] >> (signal % 64) & 1;
+}
+
+/* A signal that nobody has; `fresh`: nor may somebody of a runtime before us come back to. */
+static int find_signal(const struct zcpd_registry *registry, bool fresh)
+{
+	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
+		/* Relaxed: it is nobody's, or was written by the runtime before us. */
+		if (!zcpd_registry_has_signal(registry, i) &&
+		    (!fresh || atomic_load_explicit(&registry->signals.signals[i].node,
+						    memory_order_relaxed) == 0))
+			return (int)i;
+	return -EUSERS;
 }
 
 int zcpd_registry_take_signal(struct zcpd_registry *registry)
 {
-	for (uint32_t i = 0; i < registry->signals.n_signals; i++) {
-		uint64_t *word = &registry->signals_used[i / 64], bit = UINT64_C(1) << (i % 64);
+	int signal = find_signal(registry, true);
 
-		if (!(*word & bit)) {
-			*word |= bit;
-			return (int)i;
-		}
-	}
-	return -EUSERS;
+	if (signal < 0)
+		signal = find_signal(registry, false);
+	if (signal >= 0)
+		zcpd_registry_keep_signal(registry, (uint32_t)signal, -1);
+	return signal;
 }
 
 void zcpd_registry_keep_signal(struct zcpd_registry *registry, uint32_t signal, int fd)
 {
 	registry->signals_used[signal / 64] |= UINT64_C(1) << (signal % 64);
 	registry->signal_fds[signal] = fd;
+	registry->n_nodes++;
 }
 
 void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
 {
 	zcp_close_fd(&registry->signal_fds[signal]);
 	registry->signals_used[signal / 64] &= ~(UINT64_C(1) << (signal % 64));
+	registry->n_nodes--;
+	/* Relaxed: a runtime after us does not wait for this node. */
+	atomic_store_explicit(&registry->signals.signals[signal].node, 0, memory_order_relaxed);
 }
 
 /* Whoever publishes to this subscriber learns how to wake it, before it has to. */
@@ -308,6 +399,8 @@ static void fill_client(struct zcpd_registry *registry, struct zcpd_endpoint *en
 	endpoint->topic = topic;
 	endpoint->session = client->session;
 	endpoint->request_id = endpoint->opened_by = client->request_id;
+	endpoint->node_id = client->node_id;
+	endpoint->process_start = client->process_start;
 	endpoint->pid = client->pid;
 	endpoint->signal = client->signal;
 	(void)snprintf(endpoint->node, sizeof(endpoint->node), "%s", client->node);
@@ -555,6 +648,11 @@ static void join_again(struct zcpd_registry *registry, struct zcpd_endpoint *sub
 
 void zcpd_registry_resume(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
 {
+	const struct zcpd_endpoint *pending;
+
+	TAILQ_FOREACH(pending, &registry->pending, pending)
+		if (pending == subscriber)
+			return;
 	subscriber->rejoins = subscriber->state == ZCPD_ENDPOINT_JOINING;
 	subscriber->state = ZCPD_ENDPOINT_LEAVING;
 	zcpd_subscriber_leave(subscriber->topic, subscriber, &registry->signals,

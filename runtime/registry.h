@@ -30,12 +30,16 @@ struct zcpd_registry_events {
 		      void *user);
 	/* A pool has more size classes, from `first` on; once for each of its endpoints. */
 	void (*grown)(struct zcpd_endpoint *endpoint, uint32_t first, void *user);
+	/* A node of a runtime before us has handed back all that it has. */
+	void (*returned)(void *user);
 	void *user;
 };
 
 /* Who opens an endpoint, and with which request. */
 struct zcpd_client {
 	const char *node;
+	uint64_t node_id;
+	uint64_t process_start;
 	uint32_t pid;
 	uint32_t signal;
 	struct zcpd_session *session;
@@ -52,6 +56,7 @@ struct zcpd_registry {
 	struct zcp_signals signals;
 	int signals_fd;
 	uint64_t *signals_used;
+	uint32_t n_nodes;
 	/* for each signal its node's eventfd, or -1 */
 	int *signal_fds;
 	uint64_t last_id;
@@ -59,6 +64,8 @@ struct zcpd_registry {
 	uint64_t reserved_id;
 	/* where everything is put down before it happens; NULL: nowhere */
 	struct zcpd_journal *journal;
+	/* nodes of a runtime before us are expected: nobody opens anything before they are here */
+	bool waits;
 	uint32_t n_topics;
 	LIST_HEAD(zcpd_topics, zcpd_topic) topics; /* sorted by name */
 	LIST_HEAD(zcpd_pools, zcpd_pool) pools;    /* named ones */
@@ -75,6 +82,18 @@ __attribute__((warn_unused_result)) int
 zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_config *config,
 		      const struct zcp_record_registry *record, int signals_fd,
 		      const struct zcpd_registry_events *events);
+
+/*
+ * Before anybody has a signal: goes on with the domain of a runtime before us, whose signal region
+ * (borrowed) a node has handed back, and wakes all who sleep in it. Returns 0, or with *why
+ * -EPROTO and what mapping it gives: all is as it was.
+ */
+__attribute__((warn_unused_result)) int zcpd_registry_adopt(struct zcpd_registry *registry,
+							    uint64_t domain_id, bool symmetric,
+							    int signals_fd, const char **why);
+
+/* Whether all nodes that a runtime before us had are here. */
+bool zcpd_registry_is_complete(const struct zcpd_registry *registry);
 
 /* Unmaps all and tells nobody: what is open goes on without the runtime. */
 void zcpd_registry_deinit(struct zcpd_registry *registry);
@@ -120,6 +139,9 @@ bool zcpd_registry_poll(struct zcpd_registry *registry);
 
 /* A node has this signal, and its eventfd (consumed; -1: it has none). */
 void zcpd_registry_keep_signal(struct zcpd_registry *registry, uint32_t signal, int fd);
+
+/* Whether a node has it. */
+bool zcpd_registry_has_signal(const struct zcpd_registry *registry, uint32_t signal);
 
 /* A topic that was made outside. */
 void zcpd_registry_insert_topic(struct zcpd_registry *registry, struct zcpd_topic *topic);

@@ -13,6 +13,7 @@
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
+#include "runtime/adopt.h"
 #include "runtime/audit.h"
 #include "runtime/info.h"
 #include "runtime/log.h"
@@ -31,7 +32,8 @@ static void welcome(struct zcpd_session *session, uint64_t id)
 	zcpd_session_send(session, &reply, &session->registry->signals_fd, 1);
 }
 
-static void hello(struct zcpd_session *session, const struct zcp_message *message)
+static void hello(struct zcpd_session *session, const struct zcp_message *message,
+		  const struct zcp_fds *fds)
 {
 	const struct zcp_hello *hello = &message->u.hello;
 	char text[ZCP_TEXT_SIZE];
@@ -55,6 +57,10 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 			session, message->id, -EPROTO,
 			"this node has another memory layout than the runtime (zcpd " ZCP_VERSION_STRING
 			"): bring zcpd and libzcp to one build");
+		return;
+	}
+	if (hello->domain_id != 0 && zcpd_adopt_node(session, hello, fds)) {
+		welcome(session, message->id);
 		return;
 	}
 	signal = zcpd_registry_take_signal(session->registry);
@@ -102,6 +108,8 @@ static struct zcpd_client client_of(struct zcpd_session *session, uint64_t reque
 {
 	return (struct zcpd_client){
 		.node = session->node,
+		.node_id = session->id,
+		.process_start = session->process_start,
 		.pid = session->pid,
 		.signal = session->signal,
 		.session = session,
@@ -224,6 +232,18 @@ void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error)
 		       "(ulimit), or ask for no history",
 		       subscriber->topic->name, strerror(-error));
 	zcpd_session_send_error(subscriber->session, subscriber->request_id, error, text);
+}
+
+static void hand_back(struct zcpd_session *session, const struct zcp_message *message,
+		      const struct zcp_fds *fds)
+{
+	char text[ZCP_TEXT_SIZE];
+	int r = zcpd_adopt_endpoint(session, &message->u.hand_back, fds, text, sizeof(text));
+
+	if (r < 0)
+		zcpd_session_send_error(session, message->id, r, text);
+	else
+		zcpd_session_send_ok(session, message->id);
 }
 
 static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)
@@ -377,7 +397,7 @@ void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message 
 	}
 	switch (message->type) {
 	case ZCP_MESSAGE_HELLO:
-		hello(session, message);
+		hello(session, message, fds);
 		break;
 	case ZCP_MESSAGE_OPEN_PUBLISHER:
 		open_publisher(session, message);
@@ -396,6 +416,13 @@ void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message 
 		break;
 	case ZCP_MESSAGE_SIGNAL_GET:
 		signal_get(session, message);
+		break;
+	case ZCP_MESSAGE_HAND_BACK:
+		hand_back(session, message, fds);
+		break;
+	case ZCP_MESSAGE_HANDED_BACK:
+		zcpd_adopt_end(session);
+		zcpd_session_send_ok(session, message->id);
 		break;
 	case ZCP_MESSAGE_LIST:
 	case ZCP_MESSAGE_INFO:

@@ -61,6 +61,7 @@ static int restore_server(struct restore *restore, const struct zcp_record_serve
 	if (fds->n_fds != 1 + (uint32_t)record->listening)
 		return -EPROTO;
 	server->lock = zcp_steal_fd(&fds->fds[0]);
+	server->waits_until_ns = record->waits_until_ns;
 	if (record->listening)
 		server->listener = zcp_steal_fd(&fds->fds[1]);
 	return 0;
@@ -164,6 +165,7 @@ static void fill_endpoint(struct zcpd_endpoint *endpoint, const struct zcp_recor
 	endpoint->request_id = record->request;
 	endpoint->opened_by = record->opened_by;
 	endpoint->unsure = record->unsure;
+	endpoint->returned = record->returned;
 	for (uint32_t i = 0; i < record->n_starts; i++)
 		endpoint->grace.starts[i] = record->starts[i].seq;
 }
@@ -185,8 +187,11 @@ static int restore_endpoint(struct restore *restore, const struct zcp_record_end
 	endpoint->topic = topic;
 	endpoint->backlog_fd = fds->n_fds > 0 ? zcp_steal_fd(&fds->fds[0]) : -1;
 	endpoint->session = find_session(restore, record->session);
-	if (endpoint->session)
+	if (endpoint->session) {
+		endpoint->node_id = endpoint->session->id;
+		endpoint->process_start = endpoint->session->process_start;
 		LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
+	}
 	if (endpoint->is_publisher) {
 		topic->publishers[endpoint->slot] = endpoint;
 		topic->n_publishers++;
@@ -243,8 +248,7 @@ static int read_records(struct restore *restore)
 	}
 }
 
-/* Nobody but a worker pins, and the one who did is dead. */
-static void unpin(const struct zcpd_pool *pool)
+void zcpd_restore_unpin(const struct zcpd_pool *pool)
 {
 	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
 		uint32_t n_touched = zcpd_pool_n_touched(pool, c);
@@ -261,35 +265,34 @@ static void unpin(const struct zcpd_pool *pool)
 }
 
 /* A publisher whose worker died before it was shown to the others; its answer was not sent. */
-static void show_publisher(struct restore *restore, struct zcpd_topic *topic,
+static void show_publisher(struct zcpd_registry *registry, struct zcpd_topic *topic,
 			   struct zcpd_endpoint *publisher)
 {
 	/* Relaxed: the runtime's word. */
 	if (!(atomic_load_explicit(&topic->view.shm->publishers, memory_order_relaxed) >>
 		      publisher->slot &
 	      1))
-		zcpd_publisher_enter(topic, publisher, &restore->registry->signals,
-				     restore->registry->signal_fds);
+		zcpd_publisher_enter(topic, publisher, &registry->signals, registry->signal_fds);
 }
 
-static void resume_publishers(struct restore *restore, struct zcpd_topic *topic)
+static void resume_publishers(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		struct zcpd_endpoint *publisher = topic->publishers[p];
 
 		if (publisher) {
 			topic->kept[p] = 0;
-			show_publisher(restore, topic, publisher);
+			show_publisher(registry, topic, publisher);
 		} else if (topic->kept[p] > 0) {
 			topic->kept[p] = zcpd_history_trim(topic, p, topic->kept[p]);
 		}
 		/* Its process is dead, or its session would be there. */
 		if (publisher && !publisher->session)
-			zcpd_registry_close(restore->registry, publisher, 0);
+			zcpd_registry_close(registry, publisher, 0);
 	}
 }
 
-static void resume_subscribers(struct restore *restore, struct zcpd_topic *topic)
+static void resume_subscribers(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
 		struct zcpd_endpoint *subscriber = topic->subscribers[s];
@@ -300,24 +303,23 @@ static void resume_subscribers(struct restore *restore, struct zcpd_topic *topic
 			subscriber->state = ZCPD_ENDPOINT_LEAVING;
 		if (subscriber->state == ZCPD_ENDPOINT_JOINING ||
 		    subscriber->state == ZCPD_ENDPOINT_LEAVING)
-			zcpd_registry_resume(restore->registry, subscriber);
+			zcpd_registry_resume(registry, subscriber);
 		else if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
-			zcpd_subscriber_leave(topic, subscriber, &restore->registry->signals,
-					      restore->registry->signal_fds);
+			zcpd_subscriber_leave(topic, subscriber, &registry->signals,
+					      registry->signal_fds);
 	}
 }
 
-/* Closing the last one of a topic ends the topic. */
-static void resume_topic(struct restore *restore, struct zcpd_topic *topic)
+void zcpd_restore_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
-	/* Held as if by one more, until all is done. */
+	/* Closing the last one ends the topic: held as if by one more, until all is done. */
 	topic->n_subscribers++;
-	resume_subscribers(restore, topic);
-	resume_publishers(restore, topic);
-	zcpd_members_announce(topic, &restore->registry->signals, restore->registry->signal_fds);
-	zcpd_publishers_announce(topic, &restore->registry->signals, restore->registry->signal_fds);
+	resume_subscribers(registry, topic);
+	resume_publishers(registry, topic);
+	zcpd_members_announce(topic, &registry->signals, registry->signal_fds);
+	zcpd_publishers_announce(topic, &registry->signals, registry->signal_fds);
 	topic->n_subscribers--;
-	zcpd_registry_drop_if_unused(restore->registry, topic);
+	zcpd_registry_drop_if_unused(registry, topic);
 }
 
 /* A pool without a topic may stay for the next one, but not one that is half recorded. */
@@ -335,14 +337,14 @@ static void resume(struct restore *restore)
 	struct zcpd_session *session, *next_session;
 
 	for (size_t i = 0; i < restore->n_pools; i++) {
-		unpin(restore->pools[i]);
+		zcpd_restore_unpin(restore->pools[i]);
 		if (!is_complete(restore, restore->pools[i]))
 			restore->pools[i]->got = 0;
 		zcpd_registry_drop_pool_if_unused(restore->registry, restore->pools[i]);
 	}
 	for (topic = LIST_FIRST(&restore->registry->topics); topic; topic = next) {
 		next = LIST_NEXT(topic, link);
-		resume_topic(restore, topic);
+		zcpd_restore_topic(restore->registry, topic);
 	}
 	/* What nobody is in the way of is done before anybody can ask: leave, and join again. */
 	(void)zcpd_registry_poll(restore->registry);

@@ -24,6 +24,10 @@
 
 #define LOCK_NAME "zcpd.lock"
 #define PID_NAME "zcpd.pid"
+/* There as long as nodes are attached: a runtime that finds it has come after one that was killed. */
+#define NODES_NAME "zcpd.nodes"
+/* How long such a one waits for those nodes, which look for it ten times a second. */
+#define WAIT_MS 300
 #define BACKLOG 256
 #define GRACE_MS_MIN 1
 #define GRACE_MS_MAX 20
@@ -148,10 +152,30 @@ static void on_session_ended(struct zcpd_session *session, void *user)
 	watch_idleness(server);
 }
 
+static void mark_nodes(struct zcpd_server *server)
+{
+	bool is_needed = server->registry.n_nodes > 0;
+	char path[PATH_MAX];
+	int fd;
+
+	if (server->is_marked == is_needed ||
+	    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) < 0)
+		return;
+	server->is_marked = is_needed;
+	if (!is_needed) {
+		(void)unlink(path);
+		return;
+	}
+	/* Without it the one after us waits for nobody, and nodes come too late. */
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	zcp_close_fd(&fd);
+}
+
 /* Once in each turn of the loop, after everything that may have begun a grace period. */
 static void on_turn(uv_check_t *check)
 {
 	watch_grace(check->data);
+	mark_nodes(check->data);
 }
 
 static int accept_one(struct zcpd_server *server)
@@ -239,19 +263,48 @@ static void on_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint
 	zcpd_session_wakes(publisher, subscriber);
 }
 
-static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
-{
-	(void)user;
-	zcpd_session_grown(endpoint, first);
-}
-
 static void record_server(struct zcpd_server *server)
 {
 	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_SERVER };
 	const int fds[] = { server->lock, server->listener };
 
 	record.u.record_server.listening = server->listener >= 0;
+	record.u.record_server.waits_until_ns = server->waits_until_ns;
 	zcpd_journal_keep(&server->journal, 0, &record, fds, server->listener >= 0 ? 2 : 1);
+}
+
+/* Whoever has asked for something new in the meantime has it now. */
+static void end_wait(struct zcpd_server *server)
+{
+	struct zcpd_session *session;
+
+	if (!server->registry.waits)
+		return;
+	server->registry.waits = false;
+	server->waits_until_ns = 0;
+	(void)uv_timer_stop(&server->wait_timer);
+	record_server(server);
+	LIST_FOREACH(session, &server->sessions, link)
+		zcpd_session_go_on(session);
+}
+
+static void on_wait_end(uv_timer_t *timer)
+{
+	end_wait(timer->data);
+}
+
+static void on_returned(void *user)
+{
+	struct zcpd_server *server = user;
+
+	if (server->registry.waits && zcpd_registry_is_complete(&server->registry))
+		end_wait(server);
+}
+
+static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
+{
+	(void)user;
+	zcpd_session_grown(endpoint, first);
 }
 
 int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
@@ -285,6 +338,11 @@ static int start_registry(struct zcpd_server *server, const struct zcpd_registry
 		return r;
 	}
 	server->registry.journal = &server->journal;
+	/* Numbers of connections, as long as the ids of whoever comes back are not known. */
+	if (server->is_marked) {
+		server->registry.last_id = UINT64_C(1) << 63;
+		server->waits_until_ns = zcp_now_ns() + WAIT_MS * UINT64_C(1000000);
+	}
 	zcpd_record_registry(&server->registry);
 	return 0;
 }
@@ -298,8 +356,10 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		.closed = on_closed,
 		.grown = on_grown,
 		.wakes = on_wakes,
+		.returned = on_returned,
 		.user = server,
 	};
+	char path[PATH_MAX];
 	int r;
 
 	r = zcp_paths_init(&server->paths, options->directory, options->domain, text, text_size);
@@ -312,6 +372,9 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		if (r == 0)
 			record_server(server);
 	}
+	server->is_marked = r == 0 &&
+			    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) == 0 &&
+			    access(path, F_OK) == 0;
 	ZCP_CRASHPOINT("start.after_lock");
 	if (r == 0 && server->registry.signals_fd < 0)
 		r = start_registry(server, &events, text, text_size);
@@ -324,6 +387,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		if (r == 0)
 			record_server(server);
 	}
+	server->registry.waits = server->waits_until_ns > zcp_now_ns();
 	return r;
 }
 
@@ -380,12 +444,14 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 	(void)uv_timer_init(&server->loop, &server->grace_timer);
 	(void)uv_timer_init(&server->loop, &server->idle_timer);
 	(void)uv_timer_init(&server->loop, &server->accept_timer);
+	(void)uv_timer_init(&server->loop, &server->wait_timer);
 	(void)uv_check_init(&server->loop, &server->turn);
 	server->terminate.data = server;
 	server->interrupt.data = server;
 	server->grace_timer.data = server;
 	server->idle_timer.data = server;
 	server->accept_timer.data = server;
+	server->wait_timer.data = server;
 	server->listen_poll.data = server;
 	server->turn.data = server;
 	r = uv_poll_init(&server->loop, &server->listen_poll, server->listener);
@@ -399,6 +465,8 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 		r = uv_check_start(&server->turn, on_turn);
 	if (r < 0)
 		return r;
+	if (server->registry.waits)
+		(void)uv_timer_start(&server->wait_timer, on_wait_end, WAIT_MS, 0);
 	watch_idleness(server);
 	zcpd_info("zcpd " ZCP_VERSION_STRING " serves domain '%s' at %s, fences %s",
 		  strrchr(server->paths.domain, '/') + 1, server->paths.socket.sun_path,
@@ -424,6 +492,7 @@ void zcpd_server_deinit(struct zcpd_server *server)
 	(void)unlink(server->paths.socket.sun_path);
 	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) == 0)
 		(void)unlink(path);
+	mark_nodes(server);
 	while (!LIST_EMPTY(&server->sessions))
 		zcpd_session_abandon(LIST_FIRST(&server->sessions));
 	uv_walk(&server->loop, close_handle, NULL);

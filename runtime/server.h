@@ -32,6 +32,11 @@ struct zcpd_server {
 	/* given up for a moment when descriptors run out */
 	int spare;
 	uint64_t grace_ms;
+	/* until then nodes of a runtime before us are waited for (CLOCK_MONOTONIC); 0: they are not */
+	uint64_t waits_until_ns;
+	uv_timer_t wait_timer;
+	/* there is a file that says that nodes are attached */
+	bool is_marked;
 	struct zcpd_journal journal;
 	struct zcpd_registry registry;
 	LIST_HEAD(, zcpd_session) sessions;

@@ -17,6 +17,7 @@
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
 #include "runtime/log.h"
+#include "runtime/process.h"
 #include "runtime/record.h"
 #include "runtime/request.h"
 
@@ -120,8 +121,10 @@ static void disconnect(struct zcpd_session *session)
 	/* The poll first: once the number is somebody else's it must not be touched again. */
 	uv_close((uv_handle_t *)&session->socket_poll, free_session);
 	zcp_close_fd(&session->socket);
-	LIST_FOREACH(endpoint, &session->endpoints, link)
-		zcpd_registry_deactivate(session->registry, endpoint);
+	/* One that has not come back wholly tries again; its endpoints do without us until then. */
+	if (!session->returning)
+		LIST_FOREACH(endpoint, &session->endpoints, link)
+			zcpd_registry_deactivate(session->registry, endpoint);
 	zcpd_record_session(session);
 	ZCP_CRASHPOINT("deactivate.after_session");
 }
@@ -280,6 +283,25 @@ static void flush_packets(struct zcpd_session *session)
 	watch_socket(session);
 }
 
+/* What nodes of a runtime before us may have first: who they are, and what their topics are. */
+static bool must_wait(const struct zcpd_session *session, const struct zcp_message *message)
+{
+	if (!session->registry->waits)
+		return false;
+	return message->type == ZCP_MESSAGE_OPEN_PUBLISHER ||
+	       message->type == ZCP_MESSAGE_OPEN_SUBSCRIBER ||
+	       (message->type == ZCP_MESSAGE_HELLO && message->u.hello.domain_id == 0);
+}
+
+void zcpd_session_go_on(struct zcpd_session *session)
+{
+	if (!session->postponed)
+		return;
+	session->postponed = false;
+	if (session->socket >= 0)
+		watch_socket(session);
+}
+
 static void receive(struct zcpd_session *session)
 {
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
@@ -293,7 +315,11 @@ static void receive(struct zcpd_session *session)
 	ZCP_CRASHPOINT("request.after_peek");
 	switch (r) {
 	case 0:
-		zcpd_request_handle(session, &message, &fds);
+		session->postponed = must_wait(session, &message);
+		if (session->postponed)
+			(void)uv_poll_stop(&session->socket_poll);
+		else
+			zcpd_request_handle(session, &message, &fds);
 		break;
 	case -EAGAIN:
 		break;
@@ -317,7 +343,7 @@ static void receive(struct zcpd_session *session)
 		zcpd_session_refuse(session, "sent a malformed message");
 	}
 	zcp_message_deinit(&message);
-	if (r != -EAGAIN)
+	if (r != -EAGAIN && !session->postponed)
 		consume(session);
 }
 
@@ -353,6 +379,7 @@ static int identify(struct zcpd_session *session)
 		return zcp_errno();
 	session->pid = (uint32_t)peer.pid;
 	session->uid = peer.uid;
+	session->process_start = zcpd_process_start(session->pid);
 	size = sizeof(session->pidfd);
 	if (getsockopt(session->socket, SOL_SOCKET, SO_PEERPIDFD, &session->pidfd, &size) == 0)
 		return 0;
@@ -458,7 +485,9 @@ int zcpd_session_restore(struct zcpd_session **sessionp, uv_loop_t *loop,
 	session->pid = record->pid;
 	session->uid = record->uid;
 	session->signal = record->signal;
+	session->process_start = record->process_start;
 	session->greeted = record->greeted;
+	session->returning = record->returning;
 	session->restored = true;
 	(void)strcpy(session->node, record->node);
 	r = watch_session(session, loop);
@@ -478,6 +507,33 @@ void zcpd_session_resume(struct zcpd_session *session)
 	/* Its connection was over, and nothing was left but to forget it. */
 	if (session->socket < 0 && LIST_EMPTY(&session->endpoints))
 		end_session(session);
+}
+
+void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t signal,
+			 struct zcpd_session *former)
+{
+	struct zcpd_endpoint *endpoint;
+
+	/* Should we die between the two, the node finds its connection closed and tries again. */
+	zcpd_record_drop_session(session);
+	ZCP_CRASHPOINT("adopt.after_drop");
+	session->id = id;
+	session->signal = signal;
+	session->greeted = true;
+	session->returning = true;
+	if (former) {
+		while (!LIST_EMPTY(&former->endpoints)) {
+			endpoint = LIST_FIRST(&former->endpoints);
+			LIST_REMOVE(endpoint, link);
+			LIST_INSERT_HEAD(&session->endpoints, endpoint, link);
+			endpoint->session = session;
+		}
+		former->ending = true;
+		former->ended(former, former->user);
+		close_handles(former);
+	}
+	zcpd_record_session(session);
+	ZCP_CRASHPOINT("adopt.after_session");
 }
 
 void zcpd_session_abandon(struct zcpd_session *session)

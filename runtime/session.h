@@ -31,7 +31,16 @@ struct zcpd_session {
 	int pidfd;
 	uint32_t pid;
 	uint32_t uid;
+	/* see zcpd_process_start() */
+	uint64_t process_start;
 	bool greeted;
+	/*
+	 * it has lived under a runtime before us, and has not handed back all of its endpoints
+	 * yet: until then its connection is nothing that they hang on
+	 */
+	bool returning;
+	/* what it asked waits in its socket, see zcpd_server_waits() */
+	bool postponed;
 	/* the node's id in the domain */
 	uint64_t id;
 	/* its handles are being closed */
@@ -70,6 +79,16 @@ __attribute__((warn_unused_result)) int
 zcpd_session_restore(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_registry *registry,
 		     const struct zcp_record_session *record, int pidfd, int socket,
 		     void (*ended)(struct zcpd_session *session, void *user), void *user);
+
+/*
+ * The node was `id` under a runtime before us, with `signal`, which is kept for it. What is left
+ * of it (NULL: nothing) becomes this session's, and `former` ends.
+ */
+void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t signal,
+			 struct zcpd_session *former);
+
+/* What was postponed is read again. */
+void zcpd_session_go_on(struct zcpd_session *session);
 
 /* Once its endpoints are there: answers again what may not have been answered. */
 void zcpd_session_resume(struct zcpd_session *session);

@@ -62,6 +62,8 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 		zcp_close_fd(&topic->fd);
 		return r;
 	}
+	memcpy(topic->view.shm->pool_name, pool->name, sizeof(pool->name));
+	topic->view.shm->pool_is_automatic = pool->automatic;
 	if (config->type)
 		zcpd_topic_set_type(topic, config->type, 0, 0);
 	if (config->user_header > 0)
@@ -161,6 +163,7 @@ void zcpd_topic_set_user_header(struct zcpd_topic *topic, uint32_t size)
 	topic->has_user_header_size = true;
 	topic->user_header_size = size;
 	topic->view.shm->user_header_size = size;
+	topic->view.shm->has_user_header_size = true;
 }
 
 uint32_t zcpd_topic_alignment(const struct zcpd_topic *topic)

@@ -40,6 +40,9 @@ struct zcpd_endpoint {
 	/* NULL once the connection is gone */
 	struct zcpd_session *session;
 	char node[ZCP_NAME_SIZE];
+	/* the node's id, and when its process began: see zcpd_process_start() */
+	uint64_t node_id;
+	uint64_t process_start;
 	uint32_t pid;
 	uint32_t signal;
 	uint32_t slot;
@@ -75,6 +78,8 @@ struct zcpd_endpoint {
 	bool rejoins;
 	/* joined although a publisher was stopped in the middle of a publish */
 	bool unsure;
+	/* its node, which lived under a runtime before us, has said that it has it still */
+	bool returned;
 	TAILQ_ENTRY(zcpd_endpoint) pending;
 	LIST_ENTRY(zcpd_endpoint) link; /* of its session */
 };

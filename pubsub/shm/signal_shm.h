@@ -4,7 +4,7 @@
  * node.
  *
  *   0    region header   64
- *   64   geometry        64   n_signals
+ *   64   geometry        64   n_signals, incarnation
  *   128  signals        128 × n_signals
  *
  * A signal:
@@ -34,7 +34,10 @@ struct zcp_signal_shm {
 	_Atomic uint64_t epoch;
 	_Atomic uint32_t mode;
 	uint32_t reserved_mode;
-	/* the node's id in the domain: an eventfd that is known by it is still the right one */
+	/*
+	 * the node's id in the domain: an eventfd that is known by it is still the right one;
+	 * made 0 by the runtime when the node is gone
+	 */
 	_Atomic uint64_t node;
 	uint64_t reserved[5];
 	/* written by: wakers, with fetch_add; read by: the sleeper and the kernel */
@@ -52,12 +55,19 @@ struct zcp_signals_shm {
 	struct zcp_region_shm region;
 	/* written by: the creator; read by: everyone, once, at attach */
 	uint32_t n_signals;
-	uint32_t reserved[15];
+	uint32_t reserved_n;
+	/*
+	 * written by: the runtime, when it begins with this region; read by: the one that comes
+	 * after it. The upper half of every id that it gives
+	 */
+	_Atomic uint64_t incarnation;
+	uint64_t reserved[6];
 	struct zcp_signal_shm signals[];
 };
 
 static_assert(sizeof(struct zcp_signals_shm) == 128, "layout");
 static_assert(offsetof(struct zcp_signals_shm, n_signals) == 64, "layout");
+static_assert(offsetof(struct zcp_signals_shm, incarnation) == 72, "layout");
 static_assert(offsetof(struct zcp_signals_shm, signals) == 128, "layout");
 
 #endif

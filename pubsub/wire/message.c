@@ -41,6 +41,10 @@ static const struct zcp_field zcp_hello_fields[] = {
 	STRING(zcp_hello, name),
 	STRING(zcp_hello, program),
 	BOOL(zcp_hello, membarrier),
+	U64(zcp_hello, domain_id),
+	U64(zcp_hello, node),
+	U32(zcp_hello, signal),
+	BOOL(zcp_hello, symmetric),
 	END,
 };
 
@@ -287,8 +291,18 @@ static const struct zcp_field zcp_audit_report_fields[] = {
 	END,
 };
 
+static const struct zcp_field zcp_hand_back_fields[] = {
+	U64(zcp_hand_back, endpoint),
+	END,
+};
+
+static const struct zcp_field zcp_handed_back_fields[] = {
+	END,
+};
+
 static const struct zcp_field zcp_record_server_fields[] = {
 	BOOL(zcp_record_server, listening),
+	U64(zcp_record_server, waits_until_ns),
 	END,
 };
 
@@ -305,9 +319,11 @@ static const struct zcp_field zcp_record_session_fields[] = {
 	U32(zcp_record_session, pid),
 	U32(zcp_record_session, uid),
 	U32(zcp_record_session, signal),
+	U64(zcp_record_session, process_start),
 	BOOL(zcp_record_session, connected),
 	BOOL(zcp_record_session, greeted),
 	BOOL(zcp_record_session, has_eventfd),
+	BOOL(zcp_record_session, returning),
 	STRING(zcp_record_session, node),
 	END,
 };
@@ -384,6 +400,7 @@ static const struct zcp_field zcp_record_endpoint_fields[] = {
 	U64(zcp_record_endpoint, request),
 	U64(zcp_record_endpoint, opened_by),
 	BOOL(zcp_record_endpoint, unsure),
+	BOOL(zcp_record_endpoint, returned),
 	LIST(zcp_record_endpoint, starts, 64, zcp_start),
 	END,
 };
@@ -413,6 +430,8 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_ENDPOINT_PAGE] = { "endpoint_page", zcp_endpoint_page_fields },
 		[ZCP_MESSAGE_AUDIT] = { "audit", zcp_audit_fields },
 		[ZCP_MESSAGE_AUDIT_REPORT] = { "audit_report", zcp_audit_report_fields },
+		[ZCP_MESSAGE_HAND_BACK] = { "hand_back", zcp_hand_back_fields },
+		[ZCP_MESSAGE_HANDED_BACK] = { "handed_back", zcp_handed_back_fields },
 		[ZCP_MESSAGE_RECORD_SERVER] = { "record_server", zcp_record_server_fields },
 		[ZCP_MESSAGE_RECORD_REGISTRY] = { "record_registry", zcp_record_registry_fields },
 		[ZCP_MESSAGE_RECORD_SESSION] = { "record_session", zcp_record_session_fields },

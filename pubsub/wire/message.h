@@ -58,6 +58,8 @@ enum zcp_message_type {
 	ZCP_MESSAGE_ENDPOINT_PAGE,
 	ZCP_MESSAGE_AUDIT,
 	ZCP_MESSAGE_AUDIT_REPORT,
+	ZCP_MESSAGE_HAND_BACK,
+	ZCP_MESSAGE_HANDED_BACK,
 	ZCP_MESSAGE_RECORD_SERVER,
 	ZCP_MESSAGE_RECORD_REGISTRY,
 	ZCP_MESSAGE_RECORD_SESSION,
@@ -68,15 +70,25 @@ enum zcp_message_type {
 	ZCP_MESSAGE_N_TYPES,
 };
 
-/* Node: the first message of a connection. Answer: welcome. */
+/*
+ * Node: the first message of a connection. Answer: welcome. A node that has lived under a runtime
+ * before says who it was there. Descriptors then: the signal region.
+ */
 struct zcp_hello {
 	uint64_t fingerprint; /* zcp_layout_fingerprint() */
 	char name[ZCP_NAME_SIZE];
 	char program[ZCP_NAME_SIZE];
-	bool membarrier; /* the process is registered for it */
+	bool membarrier;    /* the process is registered for it */
+	uint64_t domain_id; /* 0: it is new, and so are the others */
+	uint64_t node;
+	uint32_t signal;
+	bool symmetric;
 };
 
-/* Runtime. Descriptors: the signal region. */
+/*
+ * Runtime. Descriptors: the signal region. A node that is taken for who it was finds its domain,
+ * its id and its signal again here; it hands its endpoints back then.
+ */
 struct zcp_welcome {
 	uint64_t domain_id;
 	uint64_t fingerprint;
@@ -150,6 +162,19 @@ struct zcp_close {
 	uint64_t endpoint;
 	uint64_t opened_by; /* where endpoint is 0: the one that this request has opened */
 };
+
+/*
+ * Node: it has this endpoint from a runtime before. Answer: ok, or why it cannot go on with it.
+ * Descriptors: the topic region, then for each of the pool's size classes that it has its
+ * descriptors and its chunks.
+ */
+struct zcp_hand_back {
+	uint64_t endpoint;
+};
+
+/*
+ * Node: handed_back, without fields: these were all; what else it had is to be closed. Answer: ok.
+ */
 
 /*
  * Node: a ref names a size class that is not mapped; answer: pool_classes. The runtime also
@@ -343,6 +368,7 @@ struct zcp_audit_report {
 /* Descriptors: the domain's lock file, and the listening socket once there is one. */
 struct zcp_record_server {
 	bool listening;
+	uint64_t waits_until_ns; /* CLOCK_MONOTONIC; for nodes of a runtime before */
 };
 
 /* Descriptors: the signal region. */
@@ -359,9 +385,11 @@ struct zcp_record_session {
 	uint32_t pid;
 	uint32_t uid;
 	uint32_t signal;
+	uint64_t process_start; /* see zcpd_process_start() */
 	bool connected;
 	bool greeted;
 	bool has_eventfd;
+	bool returning; /* it has not handed back all of its endpoints yet */
 	char node[ZCP_NAME_SIZE];
 };
 
@@ -438,6 +466,7 @@ struct zcp_record_endpoint {
 	uint64_t request;
 	uint64_t opened_by;
 	bool unsure;
+	bool returned;
 	struct zcp_start *starts;
 	uint32_t n_starts;
 };
@@ -465,6 +494,7 @@ struct zcp_message {
 		struct zcp_endpoints endpoints;
 		struct zcp_endpoint_page endpoint_page;
 		struct zcp_audit_report audit_report;
+		struct zcp_hand_back hand_back;
 		struct zcp_record_server record_server;
 		struct zcp_record_registry record_registry;
 		struct zcp_record_session record_session;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading /proc.
+ */
+#include "runtime/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "pubsub/util.h"
+
+/* Fields of /proc/<pid>/stat from the program's name, which may have anything in it, to this. */
+#define FIELDS_BEFORE_START 20
+
+uint64_t zcpd_process_start(uint32_t pid)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
+	char path[32], text[1024], *field;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return 0;
+	text[n] = 0;
+	field = strrchr(text, ')');
+	for (int i = 0; field && i < FIELDS_BEFORE_START; i++)
+		field = strchr(field + 1, ' ');
+	return field ? strtoull(field, NULL, 10) : 0;
+}
+
+int zcpd_process_open(uint32_t pid, uint64_t start, uint32_t *uid)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
+	char path[32];
+	struct stat st;
+
+	if (pid == 0 || pid > INT32_MAX)
+		return -ESRCH;
+	fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+	if (fd < 0)
+		return zcp_errno();
+	/* The descriptor is there: from now on the pid is not given again unnoticed. */
+	if (start != 0 && zcpd_process_start(pid) != start)
+		return -ESRCH;
+	(void)snprintf(path, sizeof(path), "/proc/%u", pid);
+	*uid = stat(path, &st) < 0 ? (uint32_t)geteuid() : st.st_uid;
+	return zcp_steal_fd(&fd);
+}

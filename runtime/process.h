@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes that are known by their number only: a pid may be given again, a pid and the moment
+ * at which its process began are not.
+ */
+#ifndef ZCPD_PROCESS_H
+#define ZCPD_PROCESS_H
+
+#include <stdint.h>
+
+/*
+ * When a process began, in clock ticks after the machine did (field 22 of /proc/<pid>/stat, see
+ * proc(5)); 0 where that cannot be read.
+ */
+uint64_t zcpd_process_start(uint32_t pid);
+
+/*
+ * A descriptor of the process that began at `start` (0: whichever has the pid), and its user.
+ * Returns the descriptor, the caller's; -ESRCH where that process is gone; what pidfd_open(2)
+ * gives.
+ */
+__attribute__((warn_unused_result)) int zcpd_process_open(uint32_t pid, uint64_t start,
+							  uint32_t *uid);
+
+#endif
