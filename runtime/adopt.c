@@ -467,8 +467,8 @@ static bool read_subscriber(const struct zcpd_topic *topic, struct zcpd_endpoint
 	struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
 
 	subscriber->node_id = atomic_load_explicit(&slot->session, memory_order_relaxed);
-	subscriber->process_start =
-		atomic_load_explicit(&slot->process_start, memory_order_relaxed);
+	subscriber->process_start = atomic_load_explicit(&slot->process_start,
+							 memory_order_relaxed);
 	subscriber->signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
 	subscriber->holder = atomic_load_explicit(&slot->holder, memory_order_relaxed);
 	subscriber->depth_log2 = at_most(&slot->depth_log2, topic->view.geometry.max_depth_log2);

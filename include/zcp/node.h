@@ -61,11 +61,16 @@ struct zcp_node_options {
 	 * with the processor busy; 0: not at all. A sleep costs microseconds each time
 	 */
 	uint64_t spin_ns;
+	/*
+	 * how long zcp_node_open() waits for a runtime where none answers and none is to be
+	 * started; 0: not at all. A node that is open waits timeout_ns for one
+	 */
+	uint64_t wait_ns;
 };
 
 #define ZCP_NODE_OPTIONS_INIT                                                                      \
 	{                                                                                          \
-		sizeof(struct zcp_node_options), NULL, NULL, NULL, NULL, 0, 0, 0, 0                \
+		sizeof(struct zcp_node_options), NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0             \
 	}
 
 /**
@@ -129,6 +134,8 @@ ZCP_API const char *zcp_node_error(const struct zcp_node *node);
  *   zcp_node_dispatch(node, 0); -ETIMEDOUT; -EINTR: a signal handler ran or
  *   zcp_node_interrupt() was called; -EINVAL: the node has no subscriber and no match callback,
  *   and the timeout is ZCP_FOREVER; -EOWNERDEAD: the handle was inherited over fork();
+ *   -ESTALE: once, when another runtime has come and something of this node cannot go on under
+ *   it; the sentence says what: close that and open it again;
  *   -ENOTSUP: the kernel refuses membarrier since the node was opened: set fences = "symmetric"
  */
 ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns);
@@ -169,9 +176,11 @@ ZCP_API void zcp_node_interrupt(struct zcp_node *node);
  * callback do not make it readable. zcp_node_interrupt() makes it readable until the next
  * such call. See zcp/uv.h for libuv.
  *
- * The first call blocks until the runtime answers, at most the node's timeout.
+ * It is readable as well when the runtime has gone, and then ten times a second until there is
+ * one again: the same two calls look for it. The first call blocks until the runtime answers, at
+ * most the node's timeout; it takes three descriptors.
  *
- * @return the descriptor (an eventfd, the node's: it ends with it), or -ENOTCONN,
+ * @return the descriptor (an epoll(7) instance, the node's: it ends with it), or -ENOTCONN,
  *   -ETIMEDOUT, -EMFILE, -ENFILE, -ENOMEM, -EOWNERDEAD; zcp_node_error(node) has the sentence
  */
 ZCP_API ZCP_MUST_USE int zcp_node_fd(struct zcp_node *node);

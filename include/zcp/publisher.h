@@ -112,7 +112,8 @@ struct zcp_loan {
  *   -EUSERS        the topic has max_publishers publishers
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
  *                  sentence has the sum
- *   -ENOTCONN      the runtime is gone
+ *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and
+ *                  none has come
  *   -ETIMEDOUT     no answer within the node's timeout
  *   -EOWNERDEAD    the node was inherited over fork()
  *   -EFBIG         the runtime may not make regions that large: raise its RLIMIT_FSIZE
@@ -154,6 +155,8 @@ ZCP_API struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publishe
  *   -ENOBUFS     every chunk that fits is in use. Within the declared limits that does not
  *                happen; somebody holds more than he declared
  *   -EOWNERDEAD  inherited over fork(): open a node in the child
+ *   -ESTALE      another runtime has come, under which this handle cannot go on: close it and
+ *                open it again
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size,
 					    struct zcp_loan *loan);
@@ -175,6 +178,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, siz
  *   -EMSGSIZE    loan->size is more than loan->capacity; the loan stays the caller's
  *   -EINTR       a signal handler ran while it waited; the loan stays the caller's
  *   -EOWNERDEAD  inherited over fork()
+ *   -ESTALE      as zcp_publisher_loan()
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_publish(struct zcp_publisher *publisher,
 					       struct zcp_loan *loan);
@@ -193,7 +197,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_publish_timed(struct zcp_publisher *publi
 /**
  * Gives a loan back unpublished and clears *loan. Wait-free.
  *
- * @return 0, -EINVAL (not a loan of this publisher), -EOWNERDEAD
+ * @return 0, -EINVAL (not a loan of this publisher), -EOWNERDEAD, -ESTALE
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_discard(struct zcp_publisher *publisher,
 					       struct zcp_loan *loan);
@@ -216,7 +220,7 @@ ZCP_API unsigned int zcp_publisher_n_subscribers(const struct zcp_publisher *pub
  *
  * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
  *
- * @return 0, -ETIMEDOUT, -EINTR (a signal handler ran), -EOWNERDEAD
+ * @return 0, -ETIMEDOUT, -EINTR (a signal handler ran), -EOWNERDEAD, -ESTALE
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher,
 							unsigned int n, int64_t timeout_ns);
@@ -230,7 +234,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_wait_subscribers(struct zcp_publisher *pu
  *
  * The runtime tells who comes and goes: once that is gone nobody does. Does not block.
  *
- * @return 0, -ENOMEM, -EOWNERDEAD
+ * @return 0, -ENOMEM, -EOWNERDEAD, -ESTALE
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_on_match(struct zcp_publisher *publisher,
 						zcp_on_match_fn on_match, void *user);

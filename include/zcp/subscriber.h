@@ -139,7 +139,8 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  *   -EUSERS        the topic has max_subscribers subscribers, or its pool 256
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
  *                  sentence has the sum
- *   -ENOTCONN      the runtime is gone
+ *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and
+ *                  none has come
  *   -ETIMEDOUT     no answer within the node's timeout
  *   -EOWNERDEAD    the node was inherited over fork()
  *   -EFBIG         the runtime may not make regions that large: raise its RLIMIT_FSIZE
@@ -176,6 +177,8 @@ ZCP_API struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subsc
  *   -EMFILE      as many samples are held as the subscriber declared: release one, or
  *                raise `held`
  *   -EOWNERDEAD  inherited over fork(): open a node in the child
+ *   -ESTALE      another runtime has come, under which this handle cannot go on: close it and
+ *                open it again
  *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM, and -EMFILE too: the message lies in
  *                memory that was added to the pool just now and could not be mapped; it
  *                stays in the queue
@@ -235,7 +238,7 @@ ZCP_API unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *su
  *
  * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
  *
- * @return 0, -ETIMEDOUT, -EINTR (a signal handler ran), -EOWNERDEAD
+ * @return 0, -ETIMEDOUT, -EINTR (a signal handler ran), -EOWNERDEAD, -ESTALE
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber,
 							unsigned int n, int64_t timeout_ns);
@@ -249,7 +252,7 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_wait_publishers(struct zcp_subscriber *s
  *
  * The runtime tells who comes and goes: once that is gone nobody does. Does not block.
  *
- * @return 0, -ENOMEM, -EOWNERDEAD
+ * @return 0, -ENOMEM, -EOWNERDEAD, -ESTALE
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_on_match(struct zcp_subscriber *subscriber,
 						 zcp_on_match_fn on_match, void *user);

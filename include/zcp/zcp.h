@@ -16,6 +16,11 @@
  *   work at the same time open a node each; that costs a socket and a few kilobytes.
  * - The data path (loan, publish, discard, take, release) makes no system call unless a
  *   subscriber sleeps, allocates nothing, takes no lock and does not need the runtime.
+ * - What is open goes on without the runtime. When another one has come, a node finds it at its
+ *   next call that asks the runtime for something, or waits or dispatches, and hands back what it
+ *   has; nothing is lost by that. A node that only publishes or takes calls zcp_node_wait(node, 0)
+ *   now and then, so that others can find its topics under the new runtime. What comes too late,
+ *   or cannot be taken over, answers -ESTALE: close the handle and open it again.
  * - After fork() the child's inherited handles answer -EOWNERDEAD; the child opens its
  *   own node.
  * - Times are nanoseconds of CLOCK_MONOTONIC. A timeout of 0 does not wait, one of

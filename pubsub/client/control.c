@@ -9,14 +9,15 @@
 #include <poll.h>
 #include <string.h>
 
+#include "pubsub/client/attach.h"
 #include "pubsub/client/endpoint.h"
 #include "pubsub/util.h"
 
 static int gone(struct zcp_node *node)
 {
 	return zcp_node_fail(node, -ENOTCONN,
-			     "the runtime of domain '%s' is gone: what is open goes on; open a new "
-			     "node when it is back",
+			     "the runtime of domain '%s' is gone: what is open goes on; start zcpd "
+			     "for what is new",
 			     node->domain);
 }
 
@@ -27,6 +28,9 @@ static int failed(struct zcp_node *node, int r)
 	case -ECONNRESET:
 	case -ENOTCONN:
 	case -EBADF:
+		/* What it has said before its end counts. */
+		zcp_control_drain(node);
+		zcp_close_fd(&node->socket);
 		return gone(node);
 	case -ENOMEM:
 		return zcp_node_fail(node, r, "out of memory");
@@ -156,26 +160,63 @@ static void cancel(struct zcp_node *node, const struct zcp_message *request)
 	ZCP_IGNORE(zcp_socket_send(node->socket, &message, NULL, 0));
 }
 
+/* Sends a request and waits for its answer. */
+static int exchange(struct zcp_node *node, const struct zcp_message *request, const int *out,
+		    uint32_t n_out, uint64_t deadline, struct zcp_message *answer,
+		    struct zcp_fds *received)
+{
+	struct zcp_message message = *request;
+	int r;
+
+	message.id = ++node->request_id;
+	r = send_request(node, &message, out, n_out, deadline);
+	if (r == 0)
+		r = receive_reply(node, message.id, deadline, answer, received);
+	if (r == -ETIMEDOUT)
+		cancel(node, &message);
+	return r < 0 ? failed(node, r) : 0;
+}
+
+/* Where the runtime is gone: how hard another one is looked for. Returns false: not at all. */
+static bool looks_for_another(const struct zcp_node *node, const struct zcp_message *request,
+			      enum zcp_attach_effort *effort)
+{
+	*effort = ZCP_ATTACH_WAIT;
+	if (node->is_attaching)
+		return false;
+	switch (request->type) {
+	case ZCP_MESSAGE_SIGNAL_GET: /* in the middle of a publish */
+		return false;
+	case ZCP_MESSAGE_CLOSE:
+	case ZCP_MESSAGE_POOL_GET: /* in the middle of a take */
+		*effort = ZCP_ATTACH_LOOK;
+		return true;
+	default:
+		return true;
+	}
+}
+
 int zcp_control_request_with(struct zcp_node *node, const struct zcp_message *request,
 			     const int *out, uint32_t n_out, enum zcp_message_type expected,
 			     struct zcp_message *reply, struct zcp_fds *fds)
 {
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds received = { .n_fds = 0 };
 	uint64_t deadline = zcp_now_ns() + node->timeout_ns;
-	struct zcp_message message = *request, answer;
+	enum zcp_attach_effort effort;
+	struct zcp_message answer;
 	int r;
 
 	if (node->deadline_ns > 0 && node->deadline_ns < deadline)
 		deadline = node->deadline_ns;
-
-	message.id = ++node->request_id;
-	r = send_request(node, &message, out, n_out, deadline);
-	if (r == 0)
-		r = receive_reply(node, message.id, deadline, &answer, &received);
-	if (r == -ETIMEDOUT)
-		cancel(node, &message);
+	r = exchange(node, request, out, n_out, deadline, &answer, &received);
+	/* What it had half done for us it has undone, or its heir does, when we are back. */
+	if (r == -ENOTCONN && looks_for_another(node, request, &effort)) {
+		r = zcp_reattach(node, effort, deadline);
+		if (r == 0)
+			r = exchange(node, request, out, n_out, deadline, &answer, &received);
+	}
 	if (r < 0)
-		return failed(node, r);
+		return r;
 	if (answer.type == ZCP_MESSAGE_ERROR) {
 		uint32_t code = answer.u.error.code;
 
@@ -187,7 +228,7 @@ int zcp_control_request_with(struct zcp_node *node, const struct zcp_message *re
 		return failed(node, -EPROTO);
 	}
 	if (expected == ZCP_MESSAGE_OPENED)
-		node->opened_by = message.id;
+		node->opened_by = node->request_id;
 	*reply = answer;
 	if (fds) {
 		*fds = received;

@@ -11,55 +11,126 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "pubsub/client/attach.h"
 #include "pubsub/client/control.h"
 #include "pubsub/client/publisher.h"
 #include "pubsub/client/subscriber.h"
 #include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 
-int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint, const int *fds, uint32_t n_fds)
+/* Of the class that has just been mapped, if it was not before. */
+static void keep_class(struct zcp_endpoint *endpoint, int *fds)
+{
+	for (uint32_t c = 0; c < endpoint->pool.n_classes; c++)
+		if (endpoint->pool.classes[c].chunks && endpoint->class_fds[c][0] < 0)
+			for (int i = 0; i < 2; i++)
+				endpoint->class_fds[c][i] = zcp_steal_fd(&fds[i]);
+}
+
+int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint, struct zcp_fds *fds, uint32_t first)
 {
 	struct zcp_node *node = endpoint->node;
 
-	for (uint32_t i = 0; i + 1 < n_fds; i += 2) {
+	for (uint32_t i = first; i + 1 < fds->n_fds; i += 2) {
 		const char *why = "";
-		int r = zcp_pool_attach(&endpoint->pool, fds[i], fds[i + 1], node->domain_id,
-					endpoint->writable, &why);
+		int r = zcp_pool_attach(&endpoint->pool, fds->fds[i], fds->fds[i + 1],
+					node->domain_id, endpoint->writable, &why);
 
 		if (r < 0)
 			return zcp_node_fail(node, r, "a size class of the pool: %s", why);
+		keep_class(endpoint, fds->fds + i);
 		endpoint->absent = 0;
 	}
 	return 0;
 }
 
-static void send_close(struct zcp_node *node, uint64_t id)
+int zcp_endpoint_refuse(const struct zcp_endpoint *endpoint)
 {
-	struct zcp_message request = { .type = ZCP_MESSAGE_CLOSE }, reply;
+	struct zcp_node *node = endpoint->node;
 
-	request.u.close.endpoint = id;
-	/* Where the runtime is gone or slow, it finds out from the end of the process. */
-	if (zcp_control_request(node, &request, ZCP_MESSAGE_OK, &reply, NULL) == 0)
-		zcp_message_deinit(&reply);
+	if (endpoint->process != ZCP_ENDPOINT_STALE || !zcp_process_is(node->process))
+		return -EOWNERDEAD;
+	return zcp_node_fail(node, -ESTALE,
+			     "topic '%s' cannot go on under the runtime that has come: close this "
+			     "handle and open it again",
+			     endpoint->name);
 }
 
-/* Bytes of the signals and of the regions behind `fds` that are to be locked. */
-static uint64_t size_to_lock(const struct zcp_node *node, const struct zcp_opened *opened,
+void zcp_endpoint_set_stale(struct zcp_endpoint *endpoint, const char *text)
+{
+	struct zcp_node *node = endpoint->node;
+
+	endpoint->process = ZCP_ENDPOINT_STALE;
+	node->is_stale_unsaid = true;
+	(void)snprintf(node->stale_error, sizeof(node->stale_error), "%s", text);
+}
+
+uint32_t zcp_endpoint_fds(const struct zcp_endpoint *endpoint, int *fds)
+{
+	uint32_t n = 0;
+
+	fds[n++] = endpoint->topic_fd;
+	for (uint32_t c = 0; c < ZCP_CLASSES_MAX && endpoint->class_fds[c][0] >= 0; c++) {
+		fds[n++] = endpoint->class_fds[c][0];
+		fds[n++] = endpoint->class_fds[c][1];
+	}
+	return n;
+}
+
+/* There is no runtime: the one that comes finds it here. */
+static void abandon(const struct zcp_endpoint *endpoint)
+{
+	const struct zcp_topic *topic = &endpoint->topic;
+
+	if (!topic->shm || endpoint->slot >= (endpoint->writable ? topic->geometry.max_publishers :
+								   topic->geometry.max_subscribers))
+		return;
+	/* Relaxed: the region is handed over after it, if at all. */
+	atomic_store_explicit(endpoint->writable ? &topic->publishers[endpoint->slot].abandoned :
+						   &topic->subscribers[endpoint->slot].abandoned,
+			      1, memory_order_relaxed);
+}
+
+static void send_close(struct zcp_endpoint *endpoint)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_CLOSE }, reply;
+	int r;
+
+	request.u.close.endpoint = endpoint->id;
+	/* Where the runtime is slow, it finds out from the end of the process. */
+	r = zcp_control_request(endpoint->node, &request, ZCP_MESSAGE_OK, &reply, NULL);
+	if (r == 0)
+		zcp_message_deinit(&reply);
+	else if (r == -ENOTCONN)
+		abandon(endpoint);
+}
+
+/* Bytes of a region, where its pages can be locked. */
+static uint64_t lockable_size(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && fstatfs(fd, &fs) == 0 &&
+			       fs.f_type != HUGETLBFS_MAGIC ?
+		       (uint64_t)st.st_size :
+		       0;
+}
+
+/* Of the signals and of the regions that came, kept or not yet. */
+static uint64_t size_to_lock(const struct zcp_endpoint *endpoint, const struct zcp_opened *opened,
 			     const struct zcp_fds *fds)
 {
-	const struct zcp_region *signals = &node->signals.region;
+	const struct zcp_region *signals = &endpoint->node->signals.region;
 	uint64_t size = signals->memory & ZCP_MEMORY_LOCK ? 0 : signals->size;
+	int kept[ZCP_PACKET_FDS_MAX];
+	uint32_t n_kept = zcp_endpoint_fds(endpoint, kept);
 
-	for (uint32_t i = 0; i < fds->n_fds; i++) {
-		struct statfs fs;
-		struct stat st;
-
-		if (i == 1 && opened->backlog)
-			continue;
-		if (fstat(fds->fds[i], &st) == 0 && fstatfs(fds->fds[i], &fs) == 0 &&
-		    fs.f_type != HUGETLBFS_MAGIC)
-			size += (uint64_t)st.st_size;
-	}
+	for (uint32_t i = 0; i < n_kept; i++)
+		size += lockable_size(kept[i]);
+	for (uint32_t i = 0; i < fds->n_fds; i++)
+		if (i != 1 || !opened->backlog)
+			size += lockable_size(fds->fds[i]);
 	return size;
 }
 
@@ -72,8 +143,8 @@ static void explain_lock(struct zcp_endpoint *endpoint, const struct zcp_opened 
 	zcp_topic_deinit(&endpoint->topic);
 	zcp_pool_deinit(&endpoint->pool);
 	(void)snprintf(failed, sizeof(failed), "cannot map topic '%s'", endpoint->name);
-	zcp_memory_explain_lock(failed, size_to_lock(endpoint->node, opened, fds), "this process",
-				text, sizeof(text));
+	zcp_memory_explain_lock(failed, size_to_lock(endpoint, opened, fds), "this process", text,
+				sizeof(text));
 	(void)zcp_node_fail(endpoint->node, -EPERM, "%s", text);
 }
 
@@ -100,7 +171,7 @@ static int settle_signals(struct zcp_node *node, uint32_t memory)
 
 /* What came with the answer: a topic, perhaps a backlog, and the pool's size classes. */
 static int map_all(struct zcp_endpoint *endpoint, const struct zcp_opened *opened,
-		   const struct zcp_fds *fds)
+		   struct zcp_fds *fds)
 {
 	struct zcp_node *node = endpoint->node;
 	const char *why = "the runtime sent no descriptor";
@@ -112,12 +183,13 @@ static int map_all(struct zcp_endpoint *endpoint, const struct zcp_opened *opene
 	r = zcp_topic_attach(&endpoint->topic, fds->fds[0], node->domain_id, &why);
 	if (r < 0)
 		return zcp_node_fail(node, r, "the topic's region: %s", why);
+	endpoint->topic_fd = zcp_steal_fd(&fds->fds[0]);
 	if (opened->backlog) {
 		r = zcp_backlog_import(&endpoint->backlog, fds->fds[1], node->domain_id, &why);
 		if (r < 0)
 			return zcp_node_fail(node, r, "the topic's history: %s", why);
 	}
-	r = zcp_endpoint_map_classes(endpoint, fds->fds + n, fds->n_fds - n);
+	r = zcp_endpoint_map_classes(endpoint, fds, n);
 	return r < 0 ? r : settle_signals(node, endpoint->topic.region.memory);
 }
 
@@ -134,8 +206,12 @@ int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, cons
 		.node = node,
 		.process = node->process,
 		.id = reply->u.opened.endpoint,
+		.slot = reply->u.opened.slot,
 		.writable = request->type == ZCP_MESSAGE_OPEN_PUBLISHER,
+		.topic_fd = -1,
 	};
+	for (uint32_t c = 0; c < ZCP_CLASSES_MAX; c++)
+		endpoint->class_fds[c][0] = endpoint->class_fds[c][1] = -1;
 	(void)strncpy(endpoint->name, name, sizeof(endpoint->name) - 1);
 	r = map_all(endpoint, &reply->u.opened, &fds);
 	if (r == -EPERM)
@@ -154,8 +230,13 @@ int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, cons
 
 void zcp_endpoint_deinit(struct zcp_endpoint *endpoint)
 {
-	if (zcp_process_is(endpoint->process) && endpoint->node->socket >= 0)
-		send_close(endpoint->node, endpoint->id);
+	/* The runtime that there is does not know of a stale one. */
+	if (zcp_process_is(endpoint->process))
+		send_close(endpoint);
+	zcp_close_fd(&endpoint->topic_fd);
+	for (uint32_t c = 0; c < ZCP_CLASSES_MAX; c++)
+		for (int i = 0; i < 2; i++)
+			zcp_close_fd(&endpoint->class_fds[c][i]);
 	zcp_watch_deinit(endpoint);
 	zcp_topic_deinit(&endpoint->topic);
 	zcp_pool_deinit(&endpoint->pool);
@@ -172,15 +253,16 @@ unsigned int zcp_endpoint_n_others(const struct zcp_endpoint *endpoint)
 int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n,
 			     int64_t timeout_ns)
 {
+	struct zcp_node *node = endpoint->node;
 	_Atomic uint32_t *changes = &endpoint->topic.shm->changes;
 	uint64_t start = zcp_now_ns();
 
 	if (!zcp_process_is(endpoint->process))
-		return -EOWNERDEAD;
+		return zcp_endpoint_refuse(endpoint);
 	for (;;) {
 		/* CHANGES-A1 pairs with CHANGES-R1 in the runtime: bumped after the members. */
 		uint32_t seen = atomic_load_explicit(changes, memory_order_acquire);
-		int64_t left = timeout_ns;
+		int64_t left = timeout_ns, most;
 		int r;
 
 		if (zcp_endpoint_n_others(endpoint) >= n)
@@ -192,13 +274,18 @@ int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n
 				return -ETIMEDOUT;
 			left = timeout_ns - (int64_t)passed;
 		}
-		r = zcp_futex_wait(changes, seen, left);
+		/* Nobody comes by way of a runtime that we know nothing of. */
+		r = zcp_attend(node);
+		if (r < 0)
+			return r;
+		most = (int64_t)zcp_attend_interval(node);
+		r = zcp_futex_wait(changes, seen, left < 0 || left > most ? most : left);
 		if (r < 0 && r != -ETIMEDOUT)
 			return r;
 	}
 }
 
-void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct zcp_fds *fds)
+void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, struct zcp_fds *fds)
 {
 	struct zcp_publisher *publisher;
 	struct zcp_subscriber *subscriber;
@@ -209,8 +296,7 @@ void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct z
 			zcp_publisher_add_classes(publisher, fds);
 	LIST_FOREACH(subscriber, &node->subscribers, link)
 		if (subscriber->endpoint.id == id)
-			ZCP_IGNORE(zcp_endpoint_map_classes(&subscriber->endpoint, fds->fds,
-							    fds->n_fds));
+			ZCP_IGNORE(zcp_endpoint_map_classes(&subscriber->endpoint, fds, 0));
 }
 
 int zcp_endpoint_get_classes(struct zcp_endpoint *endpoint, uint32_t class_index)
@@ -227,7 +313,7 @@ int zcp_endpoint_get_classes(struct zcp_endpoint *endpoint, uint32_t class_index
 	if (r < 0)
 		return r;
 	zcp_message_deinit(&reply);
-	r = zcp_endpoint_map_classes(endpoint, fds.fds, fds.n_fds);
+	r = zcp_endpoint_map_classes(endpoint, &fds, 0);
 	if (r == 0 && !endpoint->pool.classes[class_index].chunks)
 		endpoint->absent |= UINT64_C(1) << class_index;
 	return r;

@@ -17,18 +17,28 @@
 #include "pubsub/wire/message.h"
 #include "pubsub/wire/socket.h"
 
+/* Instead of a process: it cannot go on under the runtime that there is now. */
+#define ZCP_ENDPOINT_STALE UINT64_MAX
+
 struct zcp_endpoint {
 	struct zcp_node *node;
-	/* who opened it: zcp_process_is() */
+	/* who opened it: zcp_process_is(); ZCP_ENDPOINT_STALE */
 	uint64_t process;
-	/* in the domain */
+	/* in the domain, and in its topic */
 	uint64_t id;
+	uint32_t slot;
 	/* may write chunks */
 	bool writable;
 	struct zcp_topic topic;
 	struct zcp_pool pool;
 	/* what the runtime gave with the answer, until the endpoint has taken it over */
 	struct zcp_backlog backlog;
+	/*
+	 * what is handed back to a runtime that comes after this one: the topic's region, and of
+	 * each size class its descriptors and its chunks; -1 where there is none
+	 */
+	int topic_fd;
+	int class_fds[ZCP_CLASSES_MAX][2];
 	/* size classes that were asked for, and that the pool does not have */
 	uint64_t absent;
 	/* who is told of those at the other end */
@@ -47,15 +57,28 @@ __attribute__((warn_unused_result)) int zcp_endpoint_init(struct zcp_endpoint *e
 							  const struct zcp_message *request,
 							  struct zcp_message *reply);
 
+/* A call on a handle that is not ours or is stale: returns -EOWNERDEAD or -ESTALE, with a sentence. */
+int zcp_endpoint_refuse(const struct zcp_endpoint *endpoint);
+
+/* What the runtime has said of it is kept for the node's next wait. */
+void zcp_endpoint_set_stale(struct zcp_endpoint *endpoint, const char *text);
+
+/*
+ * The descriptors that are handed back, borrowed; `fds` has room for ZCP_PACKET_FDS_MAX. Returns
+ * how many.
+ */
+uint32_t zcp_endpoint_fds(const struct zcp_endpoint *endpoint, int *fds);
+
 /* Tells the runtime, and unmaps. Nothing at the runtime where the handle was inherited. */
 void zcp_endpoint_deinit(struct zcp_endpoint *endpoint);
 
 /*
- * Maps the size classes whose descriptors are in `fds`, two for each. Returns 0, or as
- * zcp_pool_attach(); the sentence is in the node.
+ * Maps the size classes whose descriptors are in `fds` from `first` on, two for each, and keeps
+ * those of the ones that were not mapped yet. Returns 0, or as zcp_pool_attach(); the sentence is
+ * in the node.
  */
-__attribute__((warn_unused_result)) int zcp_endpoint_map_classes(struct zcp_endpoint *endpoint,
-								 const int *fds, uint32_t n_fds);
+__attribute__((warn_unused_result)) int
+zcp_endpoint_map_classes(struct zcp_endpoint *endpoint, struct zcp_fds *fds, uint32_t first);
 
 /* What is at the other end of its topic. */
 static inline enum zcp_member_kind zcp_endpoint_others(const struct zcp_endpoint *endpoint)
@@ -74,7 +97,7 @@ __attribute__((warn_unused_result)) int
 zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n, int64_t timeout_ns);
 
 /* The runtime says that the pool of endpoint `id` has more size classes. */
-void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, const struct zcp_fds *fds);
+void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, struct zcp_fds *fds);
 
 /*
  * A ref names a class that is not mapped: looks for it among the events, then asks.

@@ -9,16 +9,11 @@
 #include <string.h>
 #include <zcp/publisher.h>
 #include <zcp/subscriber.h>
-#include <zcp/version.h>
 
-#include "pubsub/client/control.h"
-#include "pubsub/client/start.h"
-#include "pubsub/shm/fence.h"
+#include "pubsub/client/attach.h"
 #include "pubsub/util.h"
 
 #define TIMEOUT_DEFAULT_NS UINT64_C(5000000000)
-/* Between two tries to open a node that the runtime has closed the door to. */
-#define REOPEN_NS 20000000
 
 /* What zcp_node_open() said last in this thread, when there was no node to say it. */
 static _Thread_local char open_error[sizeof(((struct zcp_node *)NULL)->error)];
@@ -81,63 +76,38 @@ static int fill_options(struct zcp_node *node, struct zcp_node_options *options,
 					      ZCP_AUTO_START_ON;
 	if (options->timeout_ns == 0)
 		options->timeout_ns = TIMEOUT_DEFAULT_NS;
-	if (options->timeout_ns > INT64_MAX / 2)
-		options->timeout_ns = INT64_MAX / 2;
+	if (options->timeout_ns > INT64_MAX / 4)
+		options->timeout_ns = INT64_MAX / 4;
+	if (options->wait_ns > INT64_MAX / 4)
+		options->wait_ns = INT64_MAX / 4;
 	node->timeout_ns = options->timeout_ns;
 	node->spin_ns = options->spin_ns;
 	return copy_name(node, options->name);
 }
 
-/* What the runtime said at the door, checked. */
-static int accept_welcome(struct zcp_node *node, const struct zcp_welcome *welcome,
-			  const struct zcp_fds *fds, bool membarrier)
+/* What the caller gave may go; the node may have to find a runtime again. */
+static int copy_strings(struct zcp_node *node)
 {
-	const char *why = "the runtime sent no descriptor";
-	int r;
+	const char *strings[] = { node->options.domain, node->options.runtime_dir,
+				  node->options.zcpd };
+	const char **ours[] = { &node->options.domain, &node->options.runtime_dir,
+				&node->options.zcpd };
+	int r = 0;
 
-	if (welcome->fingerprint != zcp_layout_fingerprint())
-		return zcp_node_fail(
-			node, -EPROTO,
-			"the runtime of domain '%s' (version %s) has another memory layout "
-			"than libzcp %s: bring both to one build",
-			node->domain, welcome->version, zcp_version_string());
-	if (!membarrier && !welcome->symmetric)
-		return zcp_node_fail(
-			node, -ENOTSUP,
-			"membarrier is refused to this process, and the runtime of domain "
-			"'%s' counts on it: set fences = \"symmetric\" in [runtime] of its "
-			"configuration",
-			node->domain);
-	node->domain_id = welcome->domain_id;
-	node->symmetric = welcome->symmetric;
-	r = fds->n_fds != 1 ?
-		    -EPROTO :
-		    zcp_signals_attach(&node->signals, fds->fds[0], node->domain_id, &why);
-	if (r < 0)
-		return zcp_node_fail(node, r, "the signal region: %s", why);
-	if (welcome->signal >= node->signals.n_signals)
-		return zcp_node_fail(node, -EPROTO, "the runtime gave an impossible signal");
-	node->signal = &node->signals.signals[welcome->signal];
-	zcp_signal_reset(node->signal, welcome->node);
-	return 0;
+	node->options.name = NULL;
+	for (int i = 0; i < 3; i++) {
+		*ours[i] = strings[i] ? strdup(strings[i]) : NULL;
+		if (strings[i] && !*ours[i])
+			r = zcp_node_fail(node, -ENOMEM, "out of memory");
+	}
+	return r;
 }
 
-static int introduce(struct zcp_node *node)
+static void free_strings(struct zcp_node *node)
 {
-	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
-	struct zcp_message request = { .type = ZCP_MESSAGE_HELLO }, reply;
-	bool membarrier = zcp_fence_register() == 0;
-	int r;
-
-	request.u.hello.fingerprint = zcp_layout_fingerprint();
-	request.u.hello.membarrier = membarrier;
-	(void)strcpy(request.u.hello.name, node->name);
-	(void)strncpy(request.u.hello.program, program_invocation_short_name,
-		      sizeof(request.u.hello.program) - 1);
-	r = zcp_control_request(node, &request, ZCP_MESSAGE_WELCOME, &reply, &fds);
-	if (r < 0)
-		return r;
-	return accept_welcome(node, &reply.u.welcome, &fds, membarrier);
+	free((char *)node->options.domain);
+	free((char *)node->options.runtime_dir);
+	free((char *)node->options.zcpd);
 }
 
 static int open_node(struct zcp_node *node, const struct zcp_node_options *theirs)
@@ -154,21 +124,15 @@ static int open_node(struct zcp_node *node, const struct zcp_node_options *their
 	if (r < 0)
 		return r;
 	deadline = zcp_now_ns() + options.timeout_ns;
-	node->deadline_ns = deadline;
-	for (;;) {
-		zcp_close_fd(&node->socket);
-		r = zcp_start_connect(&options, deadline, &node->socket, node->error,
-				      sizeof(node->error));
-		if (r < 0)
-			return r;
-		(void)strncpy(node->domain, options.domain, sizeof(node->domain) - 1);
-		r = introduce(node);
-		/* A runtime that ends because it was idle may close the door before us. */
-		if (r != -ENOTCONN || zcp_now_ns() >= deadline)
-			break;
-		(void)nanosleep(&(struct timespec){ .tv_nsec = REOPEN_NS }, NULL);
-	}
-	node->deadline_ns = 0;
+	if (options.wait_ns > options.timeout_ns)
+		deadline += options.wait_ns - options.timeout_ns;
+	(void)strncpy(node->domain, options.domain, sizeof(node->domain) - 1);
+	node->options = options;
+	r = copy_strings(node);
+	if (r == 0)
+		r = zcp_attach(node, deadline);
+	/* From here on it starts none that it does not wait for. */
+	node->options.wait_ns = 0;
 	return r;
 }
 
@@ -182,12 +146,15 @@ int zcp_node_open(struct zcp_node **nodep, const struct zcp_node_options *option
 		return -ENOMEM;
 	}
 	node->socket = -1;
+	node->signals_fd = -1;
 	node->event_fd = -1;
+	node->poll_fd = -1;
+	node->timer_fd = -1;
 	r = open_node(node, options);
 	if (r < 0) {
 		memcpy(open_error, node->error, sizeof(open_error));
-		zcp_close_fd(&node->socket);
-		zcp_signals_deinit(&node->signals);
+		zcp_detach(node);
+		free_strings(node);
 		free(node);
 		return r;
 	}
@@ -205,10 +172,9 @@ struct zcp_node *zcp_node_close(struct zcp_node *node)
 		(void)zcp_publisher_close(LIST_FIRST(&node->publishers));
 	while (!LIST_EMPTY(&node->subscribers))
 		(void)zcp_subscriber_close(LIST_FIRST(&node->subscribers));
-	zcp_close_fd(&node->socket);
-	zcp_close_fd(&node->event_fd);
 	zcp_node_free_wakers(node);
-	zcp_signals_deinit(&node->signals);
+	zcp_detach(node);
+	free_strings(node);
 	free(node);
 	return NULL;
 }

@@ -25,7 +25,24 @@ struct zcp_waker {
 struct zcp_node {
 	/* who opened it: zcp_process_is() */
 	uint64_t process;
+	/* -1 while there is no runtime */
 	int socket;
+	/* how it finds one; the strings are its own */
+	struct zcp_node_options options;
+	/* what it is in its domain, and the region that says so */
+	uint64_t id;
+	uint32_t signal_index;
+	int signals_fd;
+	/* when it last looked whether the runtime is there; looks that are left out meanwhile */
+	uint64_t attended_ns;
+	uint64_t attend_again_ns;
+	uint32_t n_unattended;
+	/* connections that it has made */
+	uint32_t n_attached;
+	/* it is looking for a runtime: what fails meanwhile does not begin that once more */
+	bool is_attaching;
+	/* an endpoint has become stale, and nobody was told yet; the sentence is in stale_error */
+	bool is_stale_unsaid;
 	/* of the last request */
 	uint64_t request_id;
 	/* the last one that has opened an endpoint: its answer may come twice */
@@ -38,9 +55,18 @@ struct zcp_node {
 	uint64_t domain_id;
 	bool symmetric;
 	struct zcp_signals signals;
-	struct zcp_signal_shm *signal;
-	/* our eventfd, once somebody asked for it, else -1 */
+	/* another one when the domain has become another one: zcp_node_interrupt() may be under way */
+	struct zcp_signal_shm *_Atomic signal;
+	/* those of domains before, mapped until the end for that reason */
+	struct zcp_signals *former_signals;
+	uint32_t n_former_signals;
+	/*
+	 * once somebody asked for them, else -1: our eventfd; what is given out, an epoll instance
+	 * that watches it, the end of the connection, and the timer that runs without one
+	 */
 	int event_fd;
+	int poll_fd;
+	int timer_fd;
 	/* for each signal the eventfd of the node that has it, as far as known; or NULL */
 	struct zcp_waker *wakers;
 	/* set by zcp_node_interrupt(), taken by the wait */
@@ -56,6 +82,7 @@ struct zcp_node {
 	char name[ZCP_NAME_SIZE];
 	char domain[ZCP_NAME_SIZE];
 	char error[2 * ZCP_TEXT_SIZE];
+	char stale_error[ZCP_TEXT_SIZE];
 };
 
 /* An eventfd has come from the runtime (consumed): it is that of node `id` at `signal`. */

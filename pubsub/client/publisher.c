@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/attach.h"
 #include "pubsub/util.h"
 
 /* Meaning of zcp_loan.reserved. */
@@ -127,9 +127,9 @@ struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publisher)
 	return NULL;
 }
 
-void zcp_publisher_add_classes(struct zcp_publisher *publisher, const struct zcp_fds *fds)
+void zcp_publisher_add_classes(struct zcp_publisher *publisher, struct zcp_fds *fds)
 {
-	if (zcp_endpoint_map_classes(&publisher->endpoint, fds->fds, fds->n_fds) < 0)
+	if (zcp_endpoint_map_classes(&publisher->endpoint, fds, 0) < 0)
 		return;
 	for (uint32_t i = 0; i < publisher->endpoint.pool.n_classes; i++)
 		/* Without memory for it the publisher does without the class. */
@@ -168,7 +168,7 @@ int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_
 	int r;
 
 	if (!zcp_process_is(publisher->endpoint.process))
-		return -EOWNERDEAD;
+		return zcp_endpoint_refuse(&publisher->endpoint);
 	r = zcp_writer_loan(&publisher->writer, size, &ref);
 	if (r != 0)
 		return refused(publisher, size, r);
@@ -229,6 +229,34 @@ static int not_ours(struct zcp_publisher *publisher)
 		publisher->endpoint.name);
 }
 
+/*
+ * Where it has to wait for a subscriber: who that is may have been killed while no runtime was
+ * there, and the one that has come must be told of the topic.
+ */
+static int publish(struct zcp_publisher *publisher, const struct zcp_loan *loan,
+		   const struct zcp_chunk *chunk, int64_t timeout_ns)
+{
+	struct zcp_node *node = publisher->endpoint.node;
+	int64_t left = timeout_ns;
+
+	for (;;) {
+		int64_t most = (int64_t)zcp_attend_interval(node);
+		int64_t slice = left < 0 || left > most ? most : left;
+		int r = zcp_writer_publish_chunk(&publisher->writer,
+						 (uint32_t)loan->reserved[LOAN_REF], chunk,
+						 (uint32_t)(loan->reserved[LOAN_REF] >> 32),
+						 loan->size, slice);
+
+		if (r != ZCP_WRITER_E_FULL || slice == left)
+			return r;
+		if (left > 0)
+			left -= slice;
+		r = zcp_attend(node);
+		if (r < 0)
+			return r;
+	}
+}
+
 int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan *loan,
 				int64_t timeout_ns)
 {
@@ -236,7 +264,7 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 	int r;
 
 	if (!zcp_process_is(publisher->endpoint.process))
-		return -EOWNERDEAD;
+		return zcp_endpoint_refuse(&publisher->endpoint);
 	if (!find(publisher, loan, &chunk))
 		return not_ours(publisher);
 	if (loan->size > chunk.payload_size)
@@ -245,9 +273,7 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 			"loan->size is %zu and the chunk holds %zu bytes: loan a larger "
 			"one",
 			loan->size, (size_t)chunk.payload_size);
-	r = zcp_writer_publish_chunk(&publisher->writer, (uint32_t)loan->reserved[LOAN_REF], &chunk,
-				     (uint32_t)(loan->reserved[LOAN_REF] >> 32), loan->size,
-				     timeout_ns);
+	r = publish(publisher, loan, &chunk, timeout_ns);
 	if (r == ZCP_WRITER_E_FULL)
 		return -EAGAIN;
 	if (r < 0)
@@ -266,7 +292,7 @@ int zcp_publisher_discard(struct zcp_publisher *publisher, struct zcp_loan *loan
 	struct zcp_chunk chunk;
 
 	if (!zcp_process_is(publisher->endpoint.process))
-		return -EOWNERDEAD;
+		return zcp_endpoint_refuse(&publisher->endpoint);
 	if (!find(publisher, loan, &chunk))
 		return not_ours(publisher);
 	zcp_writer_discard(&publisher->writer, (uint32_t)loan->reserved[LOAN_REF]);
@@ -306,7 +332,7 @@ int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher, unsigned int
 int zcp_publisher_on_match(struct zcp_publisher *publisher, zcp_on_match_fn on_match, void *user)
 {
 	if (!zcp_process_is(publisher->endpoint.process))
-		return -EOWNERDEAD;
+		return zcp_endpoint_refuse(&publisher->endpoint);
 	return zcp_watch_set(&publisher->endpoint, &publisher->writer.slot->watches, on_match,
 			     user);
 }

@@ -17,6 +17,6 @@ struct zcp_publisher {
 };
 
 /* The runtime has sent more size classes of the pool. */
-void zcp_publisher_add_classes(struct zcp_publisher *publisher, const struct zcp_fds *fds);
+void zcp_publisher_add_classes(struct zcp_publisher *publisher, struct zcp_fds *fds);
 
 #endif

@@ -24,6 +24,8 @@
 #define LOCK_NAME "start.lock"
 /* Between two looks at a lock that another starter holds, and at a socket's full backlog. */
 #define RETRY_NS 1000000
+/* Between two looks for a runtime that somebody else starts. */
+#define AWAIT_NS 10000000
 /* Between two starts, at the most. */
 #define START_AGAIN_NS 50000000
 
@@ -279,6 +281,20 @@ static int run(struct start *start)
 	return 0;
 }
 
+/* Somebody else starts it. Returns as try_connect(). */
+static int wait_for_one(struct start *start, int *socketp)
+{
+	uint64_t now = zcp_now_ns(), until = now + start->options->wait_ns;
+	int r = -ECONNREFUSED;
+
+	while (r == -ECONNREFUSED && now < until && now < start->deadline) {
+		pause_for(AWAIT_NS);
+		r = try_connect(start, socketp);
+		now = zcp_now_ns();
+	}
+	return r;
+}
+
 static int connect_or_start(struct start *start, int *socketp)
 {
 	ZCP_CLEANUP(zcp_close_fd) int lock_fd = -1;
@@ -286,6 +302,10 @@ static int connect_or_start(struct start *start, int *socketp)
 
 	if (r != -ECONNREFUSED)
 		return r;
+	if (start->options->auto_start != ZCP_AUTO_START_ON)
+		r = wait_for_one(start, socketp);
+	if (r == 0)
+		return 0;
 	if (start->options->auto_start != ZCP_AUTO_START_ON) {
 		(void)snprintf(
 			start->text, start->text_size,
@@ -330,12 +350,18 @@ int zcp_start_connect(const struct zcp_node_options *options, uint64_t deadline,
 		.text_size = text_size,
 	};
 	bool create = options->auto_start == ZCP_AUTO_START_ON;
+	uint64_t until = zcp_now_ns() + options->wait_ns;
 	int r;
 
 	r = zcp_paths_init(&start.paths, options->runtime_dir, options->domain, text, text_size);
 	if (r < 0)
 		return r;
 	r = zcp_paths_check(&start.paths, create, text, text_size);
+	/* Whoever starts it makes the directory as well. */
+	while (r == -ENOENT && !create && zcp_now_ns() < until && zcp_now_ns() < deadline) {
+		pause_for(AWAIT_NS);
+		r = zcp_paths_check(&start.paths, create, text, text_size);
+	}
 	if (r == -ENOENT && !create) {
 		(void)snprintf(text, text_size,
 			       "no runtime answers in domain '%s': there is no %s: start zcpd, or "

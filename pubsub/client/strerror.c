@@ -26,6 +26,8 @@ const char *zcp_strerror(int error)
 		{ ENOSPC, "the pool is too small for what its endpoints may use" },
 		{ ECONNREFUSED, "no runtime answers: start zcpd" },
 		{ ENOTCONN, "the runtime is gone" },
+		{ ESTALE,
+		  "another runtime has come, which does not take this over: open it again" },
 		{ ETIMEDOUT, "timed out" },
 		{ E2BIG, "the program was built for a newer libzcp" },
 		{ ENOTSUP, "membarrier is not to be had: set fences = \"symmetric\"" },

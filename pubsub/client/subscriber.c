@@ -153,7 +153,7 @@ static inline int take(struct zcp_subscriber *subscriber, take_fn take_message,
 	int r;
 
 	if (!zcp_process_is(subscriber->endpoint.process))
-		return -EOWNERDEAD;
+		return zcp_endpoint_refuse(&subscriber->endpoint);
 	while (__builtin_expect(
 		(r = take_message(&subscriber->reader, &message)) == ZCP_READER_E_UNMAPPED, 0)) {
 		r = map_class(subscriber, &message);
@@ -200,7 +200,9 @@ int zcp_sample_release(struct zcp_sample *sample)
 
 	if (!sample->data || !subscriber)
 		return -EINVAL;
-	if (!zcp_process_is(subscriber->endpoint.process))
+	/* What a stale one holds is given back to those that it has it from. */
+	if (!zcp_process_is(subscriber->endpoint.process) &&
+	    zcp_endpoint_refuse(&subscriber->endpoint) != -ESTALE)
 		return -EOWNERDEAD;
 	r = zcp_reader_release(&subscriber->reader, (uint32_t)sample->reserved[SAMPLE_PLACE],
 			       (uint32_t)(sample->reserved[SAMPLE_PLACE] >> 32));
@@ -237,7 +239,7 @@ int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber, unsigned i
 int zcp_subscriber_on_match(struct zcp_subscriber *subscriber, zcp_on_match_fn on_match, void *user)
 {
 	if (!zcp_process_is(subscriber->endpoint.process))
-		return -EOWNERDEAD;
+		return zcp_endpoint_refuse(&subscriber->endpoint);
 	return zcp_watch_set(&subscriber->endpoint, &subscriber->reader.slot->watches, on_match,
 			     user);
 }
@@ -251,7 +253,7 @@ int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name, size_
 	if (!sample->data || !subscriber)
 		return -EINVAL;
 	if (!zcp_process_is(subscriber->endpoint.process))
-		return -EOWNERDEAD;
+		return zcp_endpoint_refuse(&subscriber->endpoint);
 	if (!zcp_member_find(&subscriber->endpoint.topic, ZCP_MEMBER_PUBLISHER,
 			     sample->publisher_id, &member))
 		return -ENOENT;

@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <zcp/subscriber.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/attach.h"
 #include "pubsub/client/node.h"
 #include "pubsub/client/subscriber.h"
 #include "pubsub/client/watch.h"
@@ -27,7 +27,8 @@ enum waiting {
 
 static bool counts(const struct zcp_subscriber *subscriber, enum waiting which)
 {
-	return which == WAIT_ALL || subscriber->on_sample;
+	return (which == WAIT_ALL || subscriber->on_sample) &&
+	       subscriber->endpoint.process != ZCP_ENDPOINT_STALE;
 }
 
 static bool is_ready(struct zcp_node *node, enum waiting which)
@@ -141,9 +142,14 @@ static int sleep_once(struct zcp_node *node, enum waiting which, int64_t timeout
 static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_ns)
 {
 	uint64_t start = 0;
+	int r;
 
 	if (was_interrupted(node))
 		return -EINTR;
+	/* Who polls on us may have come because of the connection. */
+	r = node->poll_fd >= 0 ? zcp_attend(node) : zcp_attend_seldom(node);
+	if (r < 0)
+		return r;
 	if (is_ready(node, which))
 		return 0;
 	if (timeout_ns == 0)
@@ -157,12 +163,15 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 	if (timeout_ns > 0)
 		start = zcp_now_ns();
 	for (;;) {
-		int64_t left = time_left(timeout_ns, start);
-		int r;
+		int64_t left = time_left(timeout_ns, start), most;
 
 		if (left == 0)
 			return -ETIMEDOUT;
-		r = sleep_once(node, which, left);
+		r = zcp_attend(node);
+		if (r < 0)
+			return r;
+		most = (int64_t)zcp_attend_interval(node);
+		r = sleep_once(node, which, left < 0 || left > most ? most : left);
 		/* An interrupt is taken by looking at it, and must not be lost to a message. */
 		if (was_interrupted(node) || r == -EINTR)
 			return -EINTR;
@@ -170,13 +179,16 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 			return 0;
 		if (r < 0 && r != -ETIMEDOUT)
 			return r;
+		/* Woken for nothing: so does a runtime that goes on with the domain. */
+		if (r == 0)
+			zcp_attend_soon(node);
 	}
 }
 
 /* Running: nobody needs to write to our eventfd. */
 static void begin(struct zcp_node *node)
 {
-	if (node->event_fd >= 0)
+	if (node->poll_fd >= 0)
 		zcp_signal_awake(node->signal);
 }
 
@@ -189,12 +201,15 @@ static int end(struct zcp_node *node, enum waiting which, int r)
 	eventfd_t count;
 	int armed;
 
-	if (node->event_fd < 0)
+	if (node->poll_fd < 0)
 		return r;
 	armed = arm(node, which);
 	if (armed < 0)
 		return armed;
 	(void)eventfd_read(node->event_fd, &count);
+	/* It ticks as long as there is no connection. */
+	if (node->socket < 0)
+		(void)eventfd_read(node->timer_fd, &count);
 	zcp_signal_use(node->signal, ZCP_SIGNAL_FD);
 	(void)zcp_signal_announce(node->signal);
 	if (atomic_load_explicit(&node->interrupted, memory_order_relaxed) || is_ready(node, which))
@@ -220,42 +235,24 @@ void zcp_node_wake_self(struct zcp_node *node)
 
 void zcp_node_interrupt(struct zcp_node *node)
 {
-	/* Release: whoever takes the flag sees what its caller did before. */
-	atomic_store_explicit(&node->interrupted, 1, memory_order_release);
+	/*
+	 * Sequentially consistent, so that it stays before the load of node->signal: a node that
+	 * changes that looks at the flag afterwards.
+	 */
+	atomic_store_explicit(&node->interrupted, 1, memory_order_seq_cst);
 	zcp_node_wake_self(node);
-}
-
-static int register_fd(struct zcp_node *node, int fd)
-{
-	struct zcp_message request = { .type = ZCP_MESSAGE_SIGNAL_FD }, reply;
-	int r = zcp_control_request_with(node, &request, &fd, 1, ZCP_MESSAGE_OK, &reply, NULL);
-
-	if (r == 0)
-		zcp_message_deinit(&reply);
-	return r;
 }
 
 int zcp_node_fd(struct zcp_node *node)
 {
-	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
 	int r;
 
 	if (!zcp_process_is(node->process))
 		return -EOWNERDEAD;
-	if (node->event_fd >= 0)
-		return node->event_fd;
-	/* Readable at first: the call that follows puts it right. */
-	fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd < 0) {
-		r = zcp_errno();
-		return zcp_node_fail(node, r, "cannot make an eventfd: %s: raise RLIMIT_NOFILE",
-				     strerror(-r));
-	}
-	r = register_fd(node, fd);
-	if (r < 0)
-		return r;
-	node->event_fd = zcp_steal_fd(&fd);
-	return node->event_fd;
+	if (node->poll_fd >= 0)
+		return node->poll_fd;
+	r = zcp_attach_make_poll_fd(node);
+	return r < 0 ? r : node->poll_fd;
 }
 
 /* Calls back for what one subscriber has, a queue's length at most. Returns how many. */

@@ -172,12 +172,20 @@ static void read_all(const char *path, char *text, size_t size)
 	(void)close(fd);
 }
 
-bool zcp_test_runtime_said(const struct zcp_test_runtime *runtime, const char *text)
+uint64_t zcp_test_runtime_count(const struct zcp_test_runtime *runtime, const char *text)
 {
 	static char log[1 << 20];
+	uint64_t n = 0;
 
 	read_all(runtime->log, log, sizeof(log));
-	return strstr(log, text) != NULL;
+	for (const char *at = log; (at = strstr(at, text)) != NULL; at++)
+		n++;
+	return n;
+}
+
+bool zcp_test_runtime_said(const struct zcp_test_runtime *runtime, const char *text)
+{
+	return zcp_test_runtime_count(runtime, text) > 0;
 }
 
 pid_t zcp_test_runtime_pid(const char *domain)

@@ -46,6 +46,7 @@ void zcp_test_runtime_notifies(const struct zcp_test_runtime *runtime, const cha
 
 /* Whether its log has `text`. */
 bool zcp_test_runtime_said(const struct zcp_test_runtime *runtime, const char *text);
+uint64_t zcp_test_runtime_count(const struct zcp_test_runtime *runtime, const char *text);
 
 /* The pid of the domain's runtime, whoever has started it; 0 if there is none. */
 pid_t zcp_test_runtime_pid(const char *domain);

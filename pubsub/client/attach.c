@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Connecting, introducing, handing back.
+ */
+#include "pubsub/client/attach.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <zcp/version.h>
+
+#include "pubsub/client/control.h"
+#include "pubsub/client/endpoint.h"
+#include "pubsub/client/publisher.h"
+#include "pubsub/client/start.h"
+#include "pubsub/client/subscriber.h"
+#include "pubsub/shm/fence.h"
+#include "pubsub/util.h"
+
+/* Between two tries to open a node that the runtime has closed the door to. */
+#define REOPEN_NS 20000000
+/* Between two looks at the connection of a node that is awake, and without one at the door. */
+#define LOOK_NS UINT64_C(50000000)
+#define LOOK_WITHOUT_NS UINT64_C(100000000)
+/* The same where it sleeps: somebody wakes it when the domain has another runtime, mostly. */
+#define LOOK_ASLEEP_NS UINT64_C(30000000000)
+/* Waits and dispatches that find something at once, between two looks. */
+#define UNATTENDED_MAX 256
+/* How long a look may take, and how long none is taken after one that took so long. */
+#define BUDGET_NS UINT64_C(100000000)
+#define REST_NS UINT64_C(1000000000)
+
+/* Keeps the mapping: another thread may be about to wake us through it. */
+static int retire_signals(struct zcp_node *node)
+{
+	struct zcp_signals *former = realloc(node->former_signals, (node->n_former_signals + 1) *
+									   sizeof(former[0]));
+
+	if (!former)
+		return zcp_node_fail(node, -ENOMEM, "out of memory");
+	node->former_signals = former;
+	former[node->n_former_signals++] = node->signals;
+	node->signals = (struct zcp_signals){ .n_signals = 0 };
+	return 0;
+}
+
+static void set_all_stale(struct zcp_node *node)
+{
+	struct zcp_publisher *publisher;
+	struct zcp_subscriber *subscriber;
+	char text[ZCP_TEXT_SIZE];
+
+	(void)snprintf(text, sizeof(text),
+		       "the runtime that has come to domain '%s' knows nothing of node '%s' and does "
+		       "not take it over: close its publishers and subscribers and open them again",
+		       node->domain, node->name);
+	LIST_FOREACH(publisher, &node->publishers, link)
+		zcp_endpoint_set_stale(&publisher->endpoint, text);
+	LIST_FOREACH(subscriber, &node->subscribers, link)
+		zcp_endpoint_set_stale(&subscriber->endpoint, text);
+}
+
+/* It is a new one in this domain. */
+static int settle(struct zcp_node *node, const struct zcp_welcome *welcome, struct zcp_fds *fds)
+{
+	struct zcp_signals signals = { .n_signals = 0 };
+	const char *why = "the runtime sent no descriptor";
+	int r = -EPROTO;
+
+	if (fds->n_fds == 1)
+		r = zcp_signals_attach(&signals, fds->fds[0], welcome->domain_id, &why);
+	if (r < 0)
+		return zcp_node_fail(node, r, "the signal region: %s", why);
+	if (welcome->signal >= signals.n_signals) {
+		zcp_signals_deinit(&signals);
+		return zcp_node_fail(node, -EPROTO, "the runtime gave an impossible signal");
+	}
+	if (node->id != 0) {
+		set_all_stale(node);
+		zcp_node_free_wakers(node);
+		r = retire_signals(node);
+		if (r < 0) {
+			zcp_signals_deinit(&signals);
+			return r;
+		}
+	}
+	zcp_close_fd(&node->signals_fd);
+	node->signals_fd = zcp_steal_fd(&fds->fds[0]);
+	node->domain_id = welcome->domain_id;
+	node->symmetric = welcome->symmetric;
+	node->id = welcome->node;
+	node->signal_index = welcome->signal;
+	node->signals = signals;
+	node->signal = &node->signals.signals[welcome->signal];
+	zcp_signal_reset(node->signal, welcome->node);
+	return 0;
+}
+
+/* What the runtime said at the door, checked. */
+static int accept_welcome(struct zcp_node *node, const struct zcp_welcome *welcome,
+			  struct zcp_fds *fds, bool membarrier)
+{
+	if (welcome->fingerprint != zcp_layout_fingerprint())
+		return zcp_node_fail(
+			node, -EPROTO,
+			"the runtime of domain '%s' (version %s) has another memory layout "
+			"than libzcp %s: bring both to one build",
+			node->domain, welcome->version, zcp_version_string());
+	if (!membarrier && !welcome->symmetric)
+		return zcp_node_fail(
+			node, -ENOTSUP,
+			"membarrier is refused to this process, and the runtime of domain "
+			"'%s' counts on it: set fences = \"symmetric\" in [runtime] of its "
+			"configuration",
+			node->domain);
+	if (node->id != 0 && welcome->domain_id == node->domain_id && welcome->node == node->id &&
+	    welcome->signal == node->signal_index)
+		return 0;
+	return settle(node, welcome, fds);
+}
+
+static int introduce(struct zcp_node *node)
+{
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	struct zcp_message request = { .type = ZCP_MESSAGE_HELLO }, reply;
+	bool membarrier = zcp_fence_register() == 0;
+	int r;
+
+	request.u.hello.fingerprint = zcp_layout_fingerprint();
+	request.u.hello.membarrier = membarrier;
+	request.u.hello.domain_id = node->domain_id;
+	request.u.hello.node = node->id;
+	request.u.hello.signal = node->signal_index;
+	request.u.hello.symmetric = node->symmetric;
+	(void)strcpy(request.u.hello.name, node->name);
+	(void)strncpy(request.u.hello.program, program_invocation_short_name,
+		      sizeof(request.u.hello.program) - 1);
+	r = zcp_control_request_with(node, &request, &node->signals_fd, node->id != 0,
+				     ZCP_MESSAGE_WELCOME, &reply, &fds);
+	if (r < 0)
+		return r;
+	return accept_welcome(node, &reply.u.welcome, &fds, membarrier);
+}
+
+static bool is_stale(const struct zcp_endpoint *endpoint)
+{
+	return endpoint->process == ZCP_ENDPOINT_STALE;
+}
+
+/* Returns an error only where the connection is at fault. */
+static int hand_back_one(struct zcp_node *node, struct zcp_endpoint *endpoint)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_HAND_BACK }, reply;
+	int fds[ZCP_PACKET_FDS_MAX], r;
+
+	if (is_stale(endpoint))
+		return 0;
+	request.u.hand_back.endpoint = endpoint->id;
+	r = zcp_control_request_with(node, &request, fds, zcp_endpoint_fds(endpoint, fds),
+				     ZCP_MESSAGE_OK, &reply, NULL);
+	if (r == 0) {
+		zcp_message_deinit(&reply);
+		return 0;
+	}
+	if (r == -ENOTCONN || r == -ETIMEDOUT)
+		return r;
+	/* Whatever its reason: under this runtime it is nothing. */
+	zcp_endpoint_set_stale(endpoint, node->error);
+	return 0;
+}
+
+static int hand_back(struct zcp_node *node)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_HANDED_BACK }, reply;
+	struct zcp_publisher *publisher;
+	struct zcp_subscriber *subscriber;
+	int r = 0;
+
+	LIST_FOREACH(publisher, &node->publishers, link) {
+		r = hand_back_one(node, &publisher->endpoint);
+		if (r < 0)
+			return r;
+	}
+	LIST_FOREACH(subscriber, &node->subscribers, link) {
+		r = hand_back_one(node, &subscriber->endpoint);
+		if (r < 0)
+			return r;
+	}
+	r = zcp_control_request(node, &request, ZCP_MESSAGE_OK, &reply, NULL);
+	if (r == 0)
+		zcp_message_deinit(&reply);
+	return r;
+}
+
+static int register_fd(struct zcp_node *node)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_SIGNAL_FD }, reply;
+	int r = zcp_control_request_with(node, &request, &node->event_fd, 1, ZCP_MESSAGE_OK, &reply,
+					 NULL);
+
+	if (r == 0)
+		zcp_message_deinit(&reply);
+	return r;
+}
+
+/* Who polls on us is woken by the end of this connection. */
+static int watch_connection(struct zcp_node *node)
+{
+	/* No events: the end of a connection is always told. */
+	struct epoll_event event = { .events = 0 };
+	const struct itimerspec never = { { 0, 0 }, { 0, 0 } };
+
+	if (node->poll_fd < 0)
+		return 0;
+	if (epoll_ctl(node->poll_fd, EPOLL_CTL_ADD, node->socket, &event) < 0 && errno != EEXIST)
+		return zcp_node_fail(node, -ENOMEM, "epoll: %s", strerror(errno));
+	(void)timerfd_settime(node->timer_fd, 0, &never, NULL);
+	return 0;
+}
+
+/* Once: connects and says who it is. */
+static int attach_once(struct zcp_node *node, uint64_t deadline)
+{
+	int r;
+
+	zcp_close_fd(&node->socket);
+	r = zcp_start_connect(&node->options, deadline, &node->socket, node->error,
+			      sizeof(node->error));
+	if (r < 0)
+		return r;
+	r = introduce(node);
+	if (r == 0 && node->n_attached++ > 0)
+		r = hand_back(node);
+	if (r == 0 && node->event_fd >= 0)
+		r = register_fd(node);
+	return r < 0 ? r : watch_connection(node);
+}
+
+static int attach_until(struct zcp_node *node, uint64_t deadline)
+{
+	uint64_t before = node->deadline_ns;
+	int r;
+
+	node->is_attaching = true;
+	node->deadline_ns = before > 0 && before < deadline ? before : deadline;
+	for (;;) {
+		r = attach_once(node, node->deadline_ns);
+		/* A runtime that ends because it was idle may close the door before us. */
+		if (r != -ENOTCONN || zcp_now_ns() >= node->deadline_ns)
+			break;
+		(void)nanosleep(&(struct timespec){ .tv_nsec = REOPEN_NS }, NULL);
+	}
+	if (r < 0)
+		zcp_close_fd(&node->socket);
+	node->deadline_ns = before;
+	node->is_attaching = false;
+	return r;
+}
+
+int zcp_attach(struct zcp_node *node, uint64_t deadline)
+{
+	return attach_until(node, deadline);
+}
+
+/* Whoever polls on us comes by now and then until there is a runtime. */
+static void start_timer(struct zcp_node *node)
+{
+	const struct timespec interval = { .tv_nsec = LOOK_WITHOUT_NS };
+	const struct itimerspec often = { interval, interval };
+
+	if (node->timer_fd >= 0)
+		(void)timerfd_settime(node->timer_fd, 0, &often, NULL);
+}
+
+int zcp_reattach(struct zcp_node *node, enum zcp_attach_effort effort, uint64_t deadline)
+{
+	struct zcp_node_options before = node->options;
+	uint64_t now = zcp_now_ns();
+	int r;
+
+	/* What the one before has said to its end counts. */
+	zcp_control_drain(node);
+	if (effort == ZCP_ATTACH_LOOK) {
+		node->options.auto_start = ZCP_AUTO_START_OFF;
+		node->options.wait_ns = 0;
+	} else {
+		node->options.wait_ns = deadline > now ? deadline - now : 0;
+	}
+	r = attach_until(node, deadline);
+	node->options = before;
+	node->attended_ns = zcp_now_ns();
+	if (r == 0)
+		return 0;
+	start_timer(node);
+	return r == -ECONNREFUSED ?
+		       zcp_node_fail(node, -ENOTCONN,
+				     "the runtime of domain '%s' is gone: what is open goes on; start "
+				     "zcpd for what is new",
+				     node->domain) :
+		       r;
+}
+
+/* What the connection says by itself. */
+static bool is_connected(struct zcp_node *node)
+{
+	struct pollfd pollfd = { .fd = node->socket, .events = 0 };
+
+	return node->socket >= 0 && (poll(&pollfd, 1, 0) <= 0 || pollfd.revents == 0);
+}
+
+static int say_stale(struct zcp_node *node)
+{
+	if (!node->is_stale_unsaid)
+		return 0;
+	node->is_stale_unsaid = false;
+	return zcp_node_fail(node, -ESTALE, "%s", node->stale_error);
+}
+
+int zcp_attend(struct zcp_node *node)
+{
+	uint64_t now = zcp_now_ns(), interval = node->socket >= 0 ? LOOK_NS : LOOK_WITHOUT_NS;
+
+	node->n_unattended = 0;
+	/* Who polls on us is called again at once as long as the end of a connection is there. */
+	if (now < node->attend_again_ns ||
+	    (now - node->attended_ns < interval && !(node->poll_fd >= 0 && node->socket >= 0)))
+		return say_stale(node);
+	node->attended_ns = now;
+	if (!is_connected(node)) {
+		char error[sizeof(node->error)];
+
+		/* What is not found now is nobody's failure. */
+		memcpy(error, node->error, sizeof(error));
+		if (zcp_reattach(node, ZCP_ATTACH_LOOK, now + BUDGET_NS) == -ETIMEDOUT)
+			node->attend_again_ns = zcp_now_ns() + REST_NS;
+		memcpy(node->error, error, sizeof(error));
+	}
+	return say_stale(node);
+}
+
+void zcp_attend_soon(struct zcp_node *node)
+{
+	node->attended_ns = 0;
+}
+
+int zcp_attend_seldom(struct zcp_node *node)
+{
+	return ++node->n_unattended < UNATTENDED_MAX ? say_stale(node) : zcp_attend(node);
+}
+
+uint64_t zcp_attend_interval(const struct zcp_node *node)
+{
+	return node->socket >= 0 ? LOOK_ASLEEP_NS : LOOK_WITHOUT_NS;
+}
+
+static int make_poll_fd(struct zcp_node *node)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	/* Readable at first: the call that follows puts it right. */
+	node->event_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	node->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	node->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (node->event_fd < 0 || node->timer_fd < 0 || node->poll_fd < 0 ||
+	    epoll_ctl(node->poll_fd, EPOLL_CTL_ADD, node->event_fd, &event) < 0 ||
+	    epoll_ctl(node->poll_fd, EPOLL_CTL_ADD, node->timer_fd, &event) < 0)
+		return zcp_errno();
+	return 0;
+}
+
+static void close_poll_fds(struct zcp_node *node)
+{
+	zcp_close_fd(&node->poll_fd);
+	zcp_close_fd(&node->event_fd);
+	zcp_close_fd(&node->timer_fd);
+}
+
+int zcp_attach_make_poll_fd(struct zcp_node *node)
+{
+	int r = make_poll_fd(node);
+
+	if (r < 0) {
+		close_poll_fds(node);
+		return zcp_node_fail(node, r, "cannot make an eventfd: %s: raise RLIMIT_NOFILE",
+				     strerror(-r));
+	}
+	/* A connection that is made anew on the way has it registered already. */
+	if (node->socket >= 0)
+		r = register_fd(node);
+	else
+		r = zcp_reattach(node, ZCP_ATTACH_WAIT, zcp_now_ns() + node->timeout_ns);
+	if (r == 0 && node->socket >= 0)
+		r = watch_connection(node);
+	if (r < 0)
+		close_poll_fds(node);
+	return r;
+}
+
+void zcp_detach(struct zcp_node *node)
+{
+	zcp_close_fd(&node->socket);
+	zcp_close_fd(&node->signals_fd);
+	close_poll_fds(node);
+	zcp_signals_deinit(&node->signals);
+	for (uint32_t i = 0; i < node->n_former_signals; i++)
+		zcp_signals_deinit(&node->former_signals[i]);
+	free(node->former_signals);
+	node->former_signals = NULL;
+	node->n_former_signals = 0;
+}

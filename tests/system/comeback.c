@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * All of the runtime is killed at once, keeper and worker, and another one comes: what is open
+ * goes on, its nodes come back to it with all that they have, who has died meanwhile is cleaned
+ * up, and what cannot go on says so.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pubsub/client/node.h"
+#include "pubsub/client/publisher.h"
+#include "pubsub/client/subscriber.h"
+#include "pubsub/util.h"
+#include "tests/support/cases.h"
+#include "tests/support/process.h"
+#include "tests/support/runtime.h"
+
+#define DEPTH 4
+#define HELD 2
+#define PAYLOAD 64
+
+/* Both, at one moment as far as anybody can tell: the worker is stopped, so that it does nothing. */
+static void kill_all(struct zcp_test_runtime *runtime)
+{
+	pid_t worker = zcp_test_worker(runtime->pid);
+	int pidfd = zcp_test_pidfd(worker);
+
+	ZCP_CHECK(pidfd >= 0 && zcp_test_pidfd_kill(pidfd, SIGSTOP) == 0);
+	zcp_test_runtime_kill(runtime);
+	(void)zcp_test_pidfd_kill(pidfd, SIGKILL);
+	ZCP_CHECK(zcp_test_ends(pidfd, -1));
+	(void)close(pidfd);
+}
+
+static void exchange(struct zcp_node *node, struct zcp_publisher *publisher,
+		     struct zcp_subscriber *subscriber, uint64_t *n, int times)
+{
+	for (int i = 0; i < times; i++) {
+		zcp_test_send(publisher, ++*n);
+		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
+		zcp_test_expect(subscriber, *n);
+	}
+}
+
+static void check_info(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+		       uint32_t n_subscribers)
+{
+	struct zcp_message reply;
+
+	zcp_test_info(node, topic, &reply);
+	ZCP_CHECK(reply.u.topic_info.n_publishers == n_publishers);
+	ZCP_CHECK(reply.u.topic_info.n_subscribers == n_subscribers);
+	zcp_message_deinit(&reply);
+}
+
+static void a_node_comes_back_with_what_it_has(void)
+{
+	struct zcp_publisher *publisher, *other;
+	struct zcp_subscriber *subscriber;
+	struct zcp_test_runtime runtime;
+	struct zcp_node *node, *new;
+	uint64_t n = 0, domain;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	domain = node->domain_id;
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	for (int round = 0; round < 5; round++) {
+		uint64_t publisher_id = zcp_publisher_id(publisher);
+
+		exchange(node, publisher, subscriber, &n, 100);
+		zcp_test_send(publisher, ++n);
+		kill_all(&runtime);
+		zcp_test_expect(subscriber, n);
+		exchange(node, publisher, subscriber, &n, 100);
+		zcp_test_send(publisher, ++n);
+		zcp_test_runtime_start(&runtime, NULL);
+		/* By asking, it comes back. */
+		check_info(node, "t", 1, 1);
+		ZCP_CHECK(node->domain_id == domain && zcp_publisher_id(publisher) == publisher_id);
+		zcp_test_expect(subscriber, n);
+		ZCP_CHECK(zcp_test_audit(node) == 0);
+		exchange(node, publisher, subscriber, &n, 100);
+		new = zcp_test_node();
+		ZCP_CHECK(new->domain_id == domain && new->id != node->id);
+		other = zcp_test_publisher(new, "t", PAYLOAD, 2);
+		ZCP_CHECK(zcp_publisher_n_subscribers(other) == 1);
+		zcp_test_send(other, 7);
+		zcp_test_expect(subscriber, 7);
+		zcp_node_close(new);
+		zcp_test_wait_for_members(node, "t", 1, 1);
+	}
+	zcp_subscriber_close(subscriber);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	ZCP_CHECK(subscriber->reader.options.slot == 0);
+	exchange(node, publisher, subscriber, &n, 100);
+	zcp_subscriber_close(subscriber);
+	zcp_publisher_close(publisher);
+	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* --- who sleeps, and who dies meanwhile --- */
+
+enum way {
+	SLEEP,
+	POLL,
+};
+
+/* Takes numbers until it has one that is UINT64_MAX. */
+static void receive(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "t", 64, HELD, 0);
+	uint64_t number = 0, lost, sum = 0;
+	struct pollfd pollfd = { .fd = -1, .events = POLLIN };
+
+	if (*(enum way *)arg == POLL) {
+		pollfd.fd = zcp_node_fd(node);
+		ZCP_CHECK(pollfd.fd >= 0 && zcp_node_wait(node, 0) == -ETIMEDOUT);
+	}
+	zcp_test_say_step(self, 0);
+	while (number != UINT64_MAX) {
+		int r;
+
+		if (pollfd.fd >= 0) {
+			ZCP_CHECK(poll(&pollfd, 1, -1) == 1);
+			while (zcp_test_take(subscriber, &number, &lost))
+				sum += lost == 0;
+			r = zcp_node_wait(node, 0);
+			ZCP_CHECK(r == 0 || r == -ETIMEDOUT);
+			continue;
+		}
+		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
+		while (zcp_test_take(subscriber, &number, &lost))
+			sum += lost == 0;
+	}
+	zcp_test_say_step(self, sum);
+	zcp_node_close(node);
+}
+
+static void publish_and_subscribe(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+
+	(void)zcp_test_publisher(node, "t", PAYLOAD, 2);
+	(void)zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	zcp_test_wait_for_the_end(self);
+}
+
+/*
+ * Sleepers are found by the runtime that comes, whether they sleep or poll; one who has died in
+ * between is cleaned up.
+ */
+static void sleepers_come_back_by_themselves(void)
+{
+	enum way ways[] = { SLEEP, POLL, SLEEP, POLL };
+	struct zcp_test_child receivers[4], dies;
+	struct zcp_publisher *publisher;
+	struct zcp_test_runtime runtime;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	for (int i = 0; i < 4; i++) {
+		zcp_test_fork(&receivers[i], receive, &ways[i]);
+		zcp_test_hear_step(&receivers[i], 0);
+	}
+	for (uint64_t round = 0; round < 3; round++) {
+		zcp_test_fork(&dies, publish_and_subscribe, NULL);
+		zcp_test_hear_step(&dies, 0);
+		zcp_test_wait_for_members(node, "t", 2, 5);
+		zcp_test_send(publisher, 2 * round);
+		kill_all(&runtime);
+		zcp_test_kill(&dies);
+		zcp_test_send(publisher, 2 * round + 1);
+		zcp_test_runtime_start(&runtime, NULL);
+		zcp_test_wait_for_members(node, "t", 1, 4);
+		/* Each has come by itself: the runtime says so. */
+		while (zcp_test_runtime_count(&runtime, "has come back") < 5 * (round + 1))
+			ZCP_CHECK(zcp_test_ask(node, "t") == 0);
+		while (zcp_test_audit(node) != 0)
+			;
+	}
+	zcp_test_send(publisher, UINT64_MAX);
+	for (int i = 0; i < 4; i++) {
+		zcp_test_hear_step(&receivers[i], 7);
+		zcp_test_join(&receivers[i]);
+	}
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* --- history, a pool that is shared, and one that has grown --- */
+
+static const char config[] = "[pool.shared]\n"
+			     "classes = [ { size = \"256\", count = 64 }, "
+			     "{ size = \"4KiB\", count = 32 } ]\n"
+			     "[topic.\"shared/*\"]\npool = \"shared\"\n"
+			     "[topic.kept]\nhistory = 4\nkeep_history = true\n";
+
+static void pools_and_history_come_back(void)
+{
+	struct zcp_publisher_options options = ZCP_PUBLISHER_OPTIONS_INIT;
+	struct zcp_subscriber_options late = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	struct zcp_publisher *a, *b, *large, *kept;
+	struct zcp_subscriber *of_a, *of_b, *of_large, *of_kept;
+	struct zcp_test_runtime runtime;
+	struct zcp_node *node, *other;
+
+	zcp_test_runtime_start(&runtime, config);
+	node = zcp_test_node();
+	other = zcp_test_node();
+	a = zcp_test_publisher(node, "shared/a", 256, 2);
+	b = zcp_test_publisher(other, "shared/b", 4096, 2);
+	of_a = zcp_test_subscriber(other, "shared/a", DEPTH, HELD, 0);
+	of_b = zcp_test_subscriber(node, "shared/b", DEPTH, HELD, 0);
+	(void)zcp_test_publisher(node, "grows", 64, 2);
+	of_large = zcp_test_subscriber(node, "grows", DEPTH, HELD, 0);
+	large = zcp_test_publisher(other, "grows", 10000, 2);
+	options.max_payload = PAYLOAD;
+	ZCP_OK(zcp_publisher_open(&kept, node, "kept", &options), node);
+	for (uint64_t i = 1; i <= 10; i++)
+		zcp_test_send(kept, i);
+	zcp_publisher_close(kept);
+	of_kept = zcp_test_subscriber(node, "kept", 2, HELD, 0);
+	zcp_test_send(a, 1);
+	zcp_test_send(b, 2);
+	zcp_test_send(large, 3);
+	kill_all(&runtime);
+	zcp_test_runtime_start(&runtime, config);
+	/* One after another: each hands back what it knows of it. */
+	check_info(node, "shared/a", 1, 1);
+	check_info(other, "shared/b", 1, 1);
+	check_info(other, "grows", 2, 1);
+	zcp_test_expect(of_a, 1);
+	zcp_test_expect(of_b, 2);
+	zcp_test_expect(of_large, 3);
+	zcp_test_send(a, 4);
+	zcp_test_expect(of_a, 4);
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	late.history = 10;
+	late.depth = 8;
+	zcp_subscriber_close(of_kept);
+	ZCP_CHECK(zcp_test_ask(node, "kept") == 0);
+	ZCP_OK(zcp_subscriber_open(&of_kept, node, "kept", &late), node);
+	for (uint64_t i = 7; i <= 10; i++)
+		zcp_test_expect(of_kept, i);
+	zcp_node_close(other);
+	zcp_test_wait_for_members(node, "grows", 1, 1);
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* --- what cannot go on --- */
+
+static void what_cannot_go_on_says_so(void)
+{
+	struct zcp_publisher_options options = ZCP_PUBLISHER_OPTIONS_INIT;
+	struct zcp_node_options patient = ZCP_NODE_OPTIONS_INIT;
+	struct zcp_test_runtime runtime;
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher;
+	struct zcp_node *node, *new;
+	struct zcp_sample sample;
+	struct zcp_loan loan;
+	uint64_t n = 0;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	patient.auto_start = ZCP_AUTO_START_OFF;
+	patient.timeout_ns = 50000000;
+	ZCP_OK(zcp_node_open(&node, &patient), NULL);
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+	zcp_test_send(publisher, 1);
+	ZCP_OK(zcp_subscriber_take(subscriber, &sample), node);
+	kill_all(&runtime);
+	options.max_payload = PAYLOAD;
+	/* The second time as well, when the end of the connection is known. */
+	for (int i = 0; i < 2; i++) {
+		struct zcp_publisher *none;
+
+		ZCP_REFUSED(zcp_publisher_open(&none, node, "t", &options), node, -ENOTCONN,
+			    "runtime of domain 'default' is gone|start zcpd");
+	}
+	/* Another one comes, and somebody new, before this node looks for it. */
+	zcp_test_runtime_start(&runtime, NULL);
+	new = zcp_test_node();
+	ZCP_CHECK(new->domain_id != node->domain_id);
+	(void)zcp_test_publisher(new, "t", PAYLOAD, 2);
+	ZCP_REFUSED(zcp_node_wait(node, ZCP_FOREVER), node, -ESTALE, "open them again");
+	ZCP_REFUSED(zcp_publisher_loan(publisher, 8, &loan), node, -ESTALE, "topic 't'|open it again");
+	ZCP_CHECK(zcp_sample_release(&sample) == 0);
+	ZCP_REFUSED(zcp_subscriber_take(subscriber, &sample), node, -ESTALE, "topic 't'|open it again");
+	zcp_publisher_close(publisher);
+	zcp_subscriber_close(subscriber);
+	ZCP_CHECK(new->domain_id == node->domain_id);
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+	exchange(node, publisher, subscriber, &n, 10);
+	check_info(new, "t", 2, 1);
+	zcp_node_close(node);
+	zcp_test_wait_for_members(new, "t", 1, 0);
+	zcp_node_close(new);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* One that is closed while nobody is there is not waited for, though its process lives. */
+static void what_is_closed_meanwhile_is_gone(void)
+{
+	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
+	struct zcp_subscriber *subscriber;
+	struct zcp_test_runtime runtime;
+	struct zcp_publisher *publisher;
+	struct zcp_node *node, *other;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	options.auto_start = ZCP_AUTO_START_OFF;
+	ZCP_OK(zcp_node_open(&other, &options), NULL);
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	(void)zcp_test_subscriber(other, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	(void)zcp_test_publisher(other, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+	zcp_test_send(publisher, 1);
+	kill_all(&runtime);
+	zcp_subscriber_close(subscriber);
+	zcp_node_close(other);
+	zcp_test_runtime_start(&runtime, NULL);
+	zcp_test_wait_for_members(node, "t", 1, 0);
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+static const struct zcp_test_case cases[] = {
+	ZCP_TEST_CASE(a_node_comes_back_with_what_it_has),
+	ZCP_TEST_CASE(sleepers_come_back_by_themselves),
+	ZCP_TEST_CASE(pools_and_history_come_back),
+	ZCP_TEST_CASE(what_cannot_go_on_says_so),
+	ZCP_TEST_CASE(what_is_closed_meanwhile_is_gone),
+};
+
+int main(int argc, char **argv)
+{
+	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
