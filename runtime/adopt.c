@@ -85,6 +85,13 @@ static bool adopt_domain(struct zcpd_registry *registry, const struct zcp_hello 
 	return r == 0;
 }
 
+static bool is_new(const struct zcpd_session *session, const char *why)
+{
+	zcpd_warning("node '%s' (pid %u) cannot come back, and is a new one: %s", session->node,
+		     session->pid, why);
+	return false;
+}
+
 bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello,
 		     const struct zcp_fds *fds)
 {
@@ -92,17 +99,17 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 	struct zcpd_session *former;
 
 	if (registry->domain_id != hello->domain_id && !adopt_domain(registry, hello, fds))
-		return false;
+		return is_new(session, "it comes too late: the domain is another one by now");
 	if (hello->node == 0 || hello->signal >= registry->signals.n_signals)
-		return false;
+		return is_new(session, "it says impossible things");
 	former = find_session(session->user, hello->node);
 	if (former) {
 		if (!former->greeted || former->pid != session->pid ||
 		    former->process_start != session->process_start ||
 		    former->signal != hello->signal)
-			return false;
+			return is_new(session, "another process says that it is that node");
 	} else if (zcpd_registry_has_signal(registry, hello->signal)) {
-		return false;
+		return is_new(session, "its signal has been given to another node");
 	} else {
 		zcpd_registry_keep_signal(registry, hello->signal, -1);
 	}
@@ -531,6 +538,9 @@ static int adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t slo
 		r = find_owner(adoption, endpoint, &endpoint->session);
 	if (r < 0)
 		return r;
+	/* Its node has handed back all that it has: it never got this one. */
+	if (endpoint->session && !endpoint->session->returning)
+		endpoint->session = NULL;
 	enter(adoption, endpoint);
 	endpoint = NULL;
 	return 0;
@@ -658,12 +668,9 @@ void zcpd_adopt_end(struct zcpd_session *session)
 	while ((endpoint = find_unreturned(session)) != NULL)
 		zcpd_registry_close(session->registry, endpoint, 0);
 	ZCP_CRASHPOINT("adopt.after_close");
-	/* They are like any others from here on; should it come back once more, it says so anew. */
-	LIST_FOREACH(endpoint, &session->endpoints, link) {
-		endpoint->returned = false;
-		zcpd_record_endpoint(session->registry, endpoint);
-	}
 	session->returning = false;
 	zcpd_record_session(session);
+	/* Slots of those who were joining are free before anybody asks for one. */
+	(void)zcpd_registry_poll(session->registry);
 	session->registry->events.returned(session->registry->events.user);
 }

@@ -16,6 +16,7 @@
 #include "pubsub/wire/name.h"
 #include "runtime/history.h"
 #include "runtime/log.h"
+#include "runtime/process.h"
 #include "runtime/provision.h"
 #include "runtime/reclaim.h"
 #include "runtime/record.h"
@@ -160,18 +161,42 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 		incarnation, memory_order_relaxed);
 	registry->last_id = incarnation << 32;
 	zcpd_record_registry(registry);
+	zcpd_registry_wake_all(registry);
+	return 0;
+}
+
+void zcpd_registry_wake_all(struct zcpd_registry *registry)
+{
 	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
 		zcp_signal_wake(&registry->signals.signals[i]);
-	return 0;
+}
+
+void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint32_t pid,
+			       uint64_t process_start)
+{
+	struct zcp_signal_shm *shm = &registry->signals.signals[signal];
+
+	/* Relaxed: read by whoever is handed the region. */
+	atomic_store_explicit(&shm->process_start, process_start, memory_order_relaxed);
+	atomic_store_explicit(&shm->pid, pid, memory_order_relaxed);
+}
+
+/* Whether a node that had the signal may come back. */
+static bool may_come_back(const struct zcpd_registry *registry, uint32_t signal)
+{
+	struct zcp_signal_shm *shm = &registry->signals.signals[signal];
+	/* Relaxed, all of it: whoever is not here yet does not write it. */
+	uint64_t start = atomic_load_explicit(&shm->process_start, memory_order_relaxed);
+
+	return atomic_load_explicit(&shm->node, memory_order_relaxed) != 0 &&
+	       !zcpd_registry_has_signal(registry, signal) &&
+	       zcpd_process_start(atomic_load_explicit(&shm->pid, memory_order_relaxed)) == start;
 }
 
 bool zcpd_registry_is_complete(const struct zcpd_registry *registry)
 {
 	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
-		/* Relaxed: whoever is not here yet does not write it. */
-		if (atomic_load_explicit(&registry->signals.signals[i].node,
-					 memory_order_relaxed) != 0 &&
-		    !zcpd_registry_has_signal(registry, i))
+		if (may_come_back(registry, i))
 			return false;
 	return true;
 }
@@ -260,6 +285,8 @@ void zcpd_registry_keep_signal(struct zcpd_registry *registry, uint32_t signal, 
 	registry->signals_used[signal / 64] |= UINT64_C(1) << (signal % 64);
 	registry->signal_fds[signal] = fd;
 	registry->n_nodes++;
+	if (registry->events.nodes_changed)
+		registry->events.nodes_changed(registry->events.user);
 }
 
 void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
@@ -267,6 +294,8 @@ void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
 	zcp_close_fd(&registry->signal_fds[signal]);
 	registry->signals_used[signal / 64] &= ~(UINT64_C(1) << (signal % 64));
 	registry->n_nodes--;
+	if (registry->events.nodes_changed)
+		registry->events.nodes_changed(registry->events.user);
 	/* Relaxed: a runtime after us does not wait for this node. */
 	atomic_store_explicit(&registry->signals.signals[signal].node, 0, memory_order_relaxed);
 }

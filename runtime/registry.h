@@ -30,6 +30,8 @@ struct zcpd_registry_events {
 		      void *user);
 	/* A pool has more size classes, from `first` on; once for each of its endpoints. */
 	void (*grown)(struct zcpd_endpoint *endpoint, uint32_t first, void *user);
+	/* A node is about to be told that it is one, or has left. */
+	void (*nodes_changed)(void *user);
 	/* A node of a runtime before us has handed back all that it has. */
 	void (*returned)(void *user);
 	void *user;
@@ -92,7 +94,14 @@ __attribute__((warn_unused_result)) int zcpd_registry_adopt(struct zcpd_registry
 							    uint64_t domain_id, bool symmetric,
 							    int signals_fd, const char **why);
 
-/* Whether all nodes that a runtime before us had are here. */
+/* Wakes all who sleep in the domain: they look for the runtime. */
+void zcpd_registry_wake_all(struct zcpd_registry *registry);
+
+/* Puts down whose a signal is, for a runtime that comes after us. */
+void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint32_t pid,
+			       uint64_t process_start);
+
+/* Whether all nodes that a runtime before us had are here, or dead. */
 bool zcpd_registry_is_complete(const struct zcpd_registry *registry);
 
 /* Unmaps all and tells nobody: what is open goes on without the runtime. */

@@ -74,6 +74,8 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 		return;
 	}
 	session->signal = (uint32_t)signal;
+	zcpd_registry_name_signal(session->registry, session->signal, session->pid,
+				  session->process_start);
 	session->greeted = true;
 	ZCP_CRASHPOINT("hello.before_record");
 	zcpd_record_session(session);
@@ -240,10 +242,13 @@ static void hand_back(struct zcpd_session *session, const struct zcp_message *me
 	char text[ZCP_TEXT_SIZE];
 	int r = zcpd_adopt_endpoint(session, &message->u.hand_back, fds, text, sizeof(text));
 
-	if (r < 0)
-		zcpd_session_send_error(session, message->id, r, text);
-	else
+	if (r == 0) {
 		zcpd_session_send_ok(session, message->id);
+		return;
+	}
+	zcpd_warning("node '%s' (pid %u) cannot come back with all: %s", session->node,
+		     session->pid, text);
+	zcpd_session_send_error(session, message->id, r, text);
 }
 
 static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)

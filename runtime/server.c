@@ -27,7 +27,7 @@
 /* There as long as nodes are attached: a runtime that finds it has come after one that was killed. */
 #define NODES_NAME "zcpd.nodes"
 /* How long such a one waits for those nodes, which look for it ten times a second. */
-#define WAIT_MS 300
+#define WAIT_MS 1000
 #define BACKLOG 256
 #define GRACE_MS_MIN 1
 #define GRACE_MS_MAX 20
@@ -152,30 +152,10 @@ static void on_session_ended(struct zcpd_session *session, void *user)
 	watch_idleness(server);
 }
 
-static void mark_nodes(struct zcpd_server *server)
-{
-	bool is_needed = server->registry.n_nodes > 0;
-	char path[PATH_MAX];
-	int fd;
-
-	if (server->is_marked == is_needed ||
-	    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) < 0)
-		return;
-	server->is_marked = is_needed;
-	if (!is_needed) {
-		(void)unlink(path);
-		return;
-	}
-	/* Without it the one after us waits for nobody, and nodes come too late. */
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	zcp_close_fd(&fd);
-}
-
 /* Once in each turn of the loop, after everything that may have begun a grace period. */
 static void on_turn(uv_check_t *check)
 {
 	watch_grace(check->data);
-	mark_nodes(check->data);
 }
 
 static int accept_one(struct zcpd_server *server)
@@ -273,6 +253,26 @@ static void record_server(struct zcpd_server *server)
 	zcpd_journal_keep(&server->journal, 0, &record, fds, server->listener >= 0 ? 2 : 1);
 }
 
+static void on_nodes_changed(void *user)
+{
+	struct zcpd_server *server = user;
+	bool is_needed = server->registry.n_nodes > 0 || server->registry.waits;
+	char path[PATH_MAX];
+	int fd;
+
+	if (server->is_marked == is_needed ||
+	    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) < 0)
+		return;
+	server->is_marked = is_needed;
+	if (!is_needed) {
+		(void)unlink(path);
+		return;
+	}
+	/* Without it the one after us waits for nobody, and nodes come too late. */
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	zcp_close_fd(&fd);
+}
+
 /* Whoever has asked for something new in the meantime has it now. */
 static void end_wait(struct zcpd_server *server)
 {
@@ -284,6 +284,7 @@ static void end_wait(struct zcpd_server *server)
 	server->waits_until_ns = 0;
 	(void)uv_timer_stop(&server->wait_timer);
 	record_server(server);
+	on_nodes_changed(server);
 	LIST_FOREACH(session, &server->sessions, link)
 		zcpd_session_go_on(session);
 }
@@ -296,8 +297,15 @@ static void on_wait_end(uv_timer_t *timer)
 static void on_returned(void *user)
 {
 	struct zcpd_server *server = user;
+	struct zcpd_session *session;
 
-	if (server->registry.waits && zcpd_registry_is_complete(&server->registry))
+	if (!server->registry.waits)
+		return;
+	/* Who is known by one topic may have others. */
+	LIST_FOREACH(session, &server->sessions, link)
+		if (session->returning)
+			return;
+	if (zcpd_registry_is_complete(&server->registry))
 		end_wait(server);
 }
 
@@ -338,11 +346,12 @@ static int start_registry(struct zcpd_server *server, const struct zcpd_registry
 		return r;
 	}
 	server->registry.journal = &server->journal;
-	/* Numbers of connections, as long as the ids of whoever comes back are not known. */
-	if (server->is_marked) {
-		server->registry.last_id = UINT64_C(1) << 63;
-		server->waits_until_ns = zcp_now_ns() + WAIT_MS * UINT64_C(1000000);
-	}
+	/*
+	 * Numbers of connections, as long as the ids of whoever comes back are not known: such as
+	 * nobody has, not even where all of this has been before.
+	 */
+	if (server->is_marked)
+		server->registry.last_id = UINT64_C(1) << 63 | server->registry.domain_id << 16;
 	zcpd_record_registry(&server->registry);
 	return 0;
 }
@@ -356,6 +365,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		.closed = on_closed,
 		.grown = on_grown,
 		.wakes = on_wakes,
+		.nodes_changed = on_nodes_changed,
 		.returned = on_returned,
 		.user = server,
 	};
@@ -380,6 +390,8 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		r = start_registry(server, &events, text, text_size);
 	ZCP_CRASHPOINT("start.after_registry");
 	if (r == 0 && server->listener < 0) {
+		if (server->is_marked)
+			server->waits_until_ns = zcp_now_ns() + WAIT_MS * UINT64_C(1000000);
 		r = write_pid(server, options->pid, text, text_size);
 		if (r == 0)
 			r = listen_on_socket(server, text, text_size);
@@ -387,7 +399,10 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		if (r == 0)
 			record_server(server);
 	}
-	server->registry.waits = server->waits_until_ns > zcp_now_ns();
+	server->registry.waits = r == 0 && server->waits_until_ns > zcp_now_ns();
+	/* A worker before us may not have come to it. */
+	if (server->registry.waits)
+		zcpd_registry_wake_all(&server->registry);
 	return r;
 }
 
@@ -492,7 +507,6 @@ void zcpd_server_deinit(struct zcpd_server *server)
 	(void)unlink(server->paths.socket.sun_path);
 	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) == 0)
 		(void)unlink(path);
-	mark_nodes(server);
 	while (!LIST_EMPTY(&server->sessions))
 		zcpd_session_abandon(LIST_FIRST(&server->sessions));
 	uv_walk(&server->loop, close_handle, NULL);

@@ -283,14 +283,27 @@ static void flush_packets(struct zcpd_session *session)
 	watch_socket(session);
 }
 
-/* What nodes of a runtime before us may have first: who they are, and what their topics are. */
+/*
+ * Nodes of a runtime before us come first: who they are, and what their topics are. Until they
+ * are here, nobody opens anything, nor is told what there is.
+ */
 static bool must_wait(const struct zcpd_session *session, const struct zcp_message *message)
 {
 	if (!session->registry->waits)
 		return false;
-	return message->type == ZCP_MESSAGE_OPEN_PUBLISHER ||
-	       message->type == ZCP_MESSAGE_OPEN_SUBSCRIBER ||
-	       (message->type == ZCP_MESSAGE_HELLO && message->u.hello.domain_id == 0);
+	switch (message->type) {
+	case ZCP_MESSAGE_HELLO:
+		return message->u.hello.domain_id == 0;
+	case ZCP_MESSAGE_OPEN_PUBLISHER:
+	case ZCP_MESSAGE_OPEN_SUBSCRIBER:
+	case ZCP_MESSAGE_LIST:
+	case ZCP_MESSAGE_INFO:
+	case ZCP_MESSAGE_ENDPOINTS:
+	case ZCP_MESSAGE_AUDIT:
+		return true;
+	default:
+		return false;
+	}
 }
 
 void zcpd_session_go_on(struct zcpd_session *session)
@@ -527,6 +540,9 @@ void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t sig
 			LIST_REMOVE(endpoint, link);
 			LIST_INSERT_HEAD(&session->endpoints, endpoint, link);
 			endpoint->session = session;
+			/* It may have come back before, to a worker before us or to us. */
+			endpoint->returned = false;
+			zcpd_record_endpoint(session->registry, endpoint);
 		}
 		former->ending = true;
 		former->ended(former, former->user);

@@ -37,8 +37,8 @@
 /* Keeps the mapping: another thread may be about to wake us through it. */
 static int retire_signals(struct zcp_node *node)
 {
-	struct zcp_signals *former = realloc(node->former_signals, (node->n_former_signals + 1) *
-									   sizeof(former[0]));
+	struct zcp_signals *former = realloc(node->former_signals,
+					     (node->n_former_signals + 1) * sizeof(former[0]));
 
 	if (!former)
 		return zcp_node_fail(node, -ENOMEM, "out of memory");
@@ -54,10 +54,11 @@ static void set_all_stale(struct zcp_node *node)
 	struct zcp_subscriber *subscriber;
 	char text[ZCP_TEXT_SIZE];
 
-	(void)snprintf(text, sizeof(text),
-		       "the runtime that has come to domain '%s' knows nothing of node '%s' and does "
-		       "not take it over: close its publishers and subscribers and open them again",
-		       node->domain, node->name);
+	(void)snprintf(
+		text, sizeof(text),
+		"the runtime that has come to domain '%s' knows nothing of node '%s' and does "
+		"not take it over: close its publishers and subscribers and open them again",
+		node->domain, node->name);
 	LIST_FOREACH(publisher, &node->publishers, link)
 		zcp_endpoint_set_stale(&publisher->endpoint, text);
 	LIST_FOREACH(subscriber, &node->subscribers, link)
@@ -297,10 +298,11 @@ int zcp_reattach(struct zcp_node *node, enum zcp_attach_effort effort, uint64_t 
 		return 0;
 	start_timer(node);
 	return r == -ECONNREFUSED ?
-		       zcp_node_fail(node, -ENOTCONN,
-				     "the runtime of domain '%s' is gone: what is open goes on; start "
-				     "zcpd for what is new",
-				     node->domain) :
+		       zcp_node_fail(
+			       node, -ENOTCONN,
+			       "the runtime of domain '%s' is gone: what is open goes on; start "
+			       "zcpd for what is new",
+			       node->domain) :
 		       r;
 }
 
@@ -320,25 +322,29 @@ static int say_stale(struct zcp_node *node)
 	return zcp_node_fail(node, -ESTALE, "%s", node->stale_error);
 }
 
-int zcp_attend(struct zcp_node *node)
+void zcp_attend_quietly(struct zcp_node *node)
 {
 	uint64_t now = zcp_now_ns(), interval = node->socket >= 0 ? LOOK_NS : LOOK_WITHOUT_NS;
+	char error[sizeof(node->error)];
 
 	node->n_unattended = 0;
 	/* Who polls on us is called again at once as long as the end of a connection is there. */
 	if (now < node->attend_again_ns ||
 	    (now - node->attended_ns < interval && !(node->poll_fd >= 0 && node->socket >= 0)))
-		return say_stale(node);
+		return;
 	node->attended_ns = now;
-	if (!is_connected(node)) {
-		char error[sizeof(node->error)];
+	if (is_connected(node))
+		return;
+	/* What is not found now is nobody's failure. */
+	memcpy(error, node->error, sizeof(error));
+	if (zcp_reattach(node, ZCP_ATTACH_LOOK, now + BUDGET_NS) == -ETIMEDOUT)
+		node->attend_again_ns = zcp_now_ns() + REST_NS;
+	memcpy(node->error, error, sizeof(error));
+}
 
-		/* What is not found now is nobody's failure. */
-		memcpy(error, node->error, sizeof(error));
-		if (zcp_reattach(node, ZCP_ATTACH_LOOK, now + BUDGET_NS) == -ETIMEDOUT)
-			node->attend_again_ns = zcp_now_ns() + REST_NS;
-		memcpy(node->error, error, sizeof(error));
-	}
+int zcp_attend(struct zcp_node *node)
+{
+	zcp_attend_quietly(node);
 	return say_stale(node);
 }
 

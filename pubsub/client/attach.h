@@ -35,6 +35,9 @@ zcp_reattach(struct zcp_node *node, enum zcp_attach_effort effort, uint64_t dead
  */
 __attribute__((warn_unused_result)) int zcp_attend(struct zcp_node *node);
 
+/* The same; what has become stale is said later. */
+void zcp_attend_quietly(struct zcp_node *node);
+
 /* The next time it is not too early. */
 void zcp_attend_soon(struct zcp_node *node);
 

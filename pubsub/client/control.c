@@ -210,10 +210,13 @@ int zcp_control_request_with(struct zcp_node *node, const struct zcp_message *re
 		deadline = node->deadline_ns;
 	r = exchange(node, request, out, n_out, deadline, &answer, &received);
 	/* What it had half done for us it has undone, or its heir does, when we are back. */
-	if (r == -ENOTCONN && looks_for_another(node, request, &effort)) {
+	while (r == -ENOTCONN && looks_for_another(node, request, &effort)) {
 		r = zcp_reattach(node, effort, deadline);
-		if (r == 0)
-			r = exchange(node, request, out, n_out, deadline, &answer, &received);
+		if (r < 0)
+			return r;
+		r = exchange(node, request, out, n_out, deadline, &answer, &received);
+		if (effort == ZCP_ATTACH_LOOK || zcp_now_ns() >= deadline)
+			break;
 	}
 	if (r < 0)
 		return r;

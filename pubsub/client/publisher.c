@@ -279,6 +279,11 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 	if (r < 0)
 		return r;
 	clear(loan);
+	/* Where nobody gets anything, or a system call was made anyhow. */
+	if (__builtin_expect(publisher->writer.n_lanes == 0 || publisher->writer.has_woken, 0)) {
+		publisher->writer.has_woken = false;
+		zcp_attend_quietly(publisher->endpoint.node);
+	}
 	return 0;
 }
 

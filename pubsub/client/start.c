@@ -234,6 +234,11 @@ static int read_output(const struct start *start, int fd, char *said, size_t sai
 	return 0;
 }
 
+/* Expected outcome: it was killed before it could serve, or say why not. */
+enum {
+	RUN_E_SILENT = 1,
+};
+
 static int run(struct start *start)
 {
 	ZCP_CLEANUP(zcp_close_fd) int output = -1;
@@ -276,7 +281,7 @@ static int run(struct start *start)
 	if (status != 0) {
 		(void)snprintf(start->text, start->text_size, "the runtime '%s' did not start: %s",
 			       program, said[0] ? said : "it said nothing");
-		return -EIO;
+		return said[0] ? -EIO : RUN_E_SILENT;
 	}
 	return 0;
 }
@@ -324,7 +329,9 @@ static int connect_or_start(struct start *start, int *socketp)
 		/* The time that is left may be too short for one more. */
 		if (r < 0 && !(r == -ETIMEDOUT && pause_ns > RETRY_NS))
 			return r;
-		if (r == 0)
+		if (r == RUN_E_SILENT && zcp_now_ns() >= start->deadline)
+			return -EIO;
+		if (r >= 0)
 			r = try_connect(start, socketp);
 		if (r == -ETIMEDOUT || (r == -ECONNREFUSED && zcp_now_ns() >= start->deadline)) {
 			(void)snprintf(start->text, start->text_size,

@@ -6,6 +6,7 @@
 
 #ifdef ZCP_CRASHPOINTS
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,25 @@ void zcp_crashpoint_arm(const char *name, uint64_t k)
 		atomic_store_explicit(&point->n_passed, 0, memory_order_relaxed);
 }
 
+static void die(void)
+{
+	const char *once = getenv("ZCP_CRASHPOINT_ONCE");
+	int fd = once ? open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+
+	armed = NULL;
+	if (once && fd < 0)
+		return;
+	if (getenv("ZCP_CRASHPOINT_WITH_PARENT"))
+		(void)kill(getppid(), SIGKILL);
+	(void)kill(getpid(), SIGKILL);
+}
+
 void zcp_crashpoint_pass(struct zcp_crashpoint *point)
 {
 	/* Relaxed: a count. Nobody arms what another thread of the process passes. */
 	(void)atomic_fetch_add_explicit(&point->n_passed, 1, memory_order_relaxed);
 	if (armed && strcmp(armed, point->name) == 0 && --left == 0)
-		(void)kill(getpid(), SIGKILL);
+		die();
 }
 
 const struct zcp_crashpoint *zcp_crashpoint_begin(void)

@@ -5,7 +5,9 @@
  * They are there only in a build with -DZCP_CRASHPOINTS=ON; else they are nothing at all.
  *
  * A process arms one for itself, or has it armed by ZCP_CRASHPOINT=NAME:K in its environment:
- * the K-th time that the process comes by, it kills itself with SIGKILL.
+ * the K-th time that the process comes by, it kills itself with SIGKILL. With
+ * ZCP_CRASHPOINT_WITH_PARENT=1 it kills its parent first. With ZCP_CRASHPOINT_ONCE=PATH only the
+ * first process does so that can make that file: those that are started after it go on.
  */
 #ifndef ZCP_SHM_CRASHPOINT_H
 #define ZCP_SHM_CRASHPOINT_H

@@ -10,7 +10,9 @@
  * A signal:
  *   0    epoch   8   odd: asleep or about to; the next number for each sleep
  *   8    mode    4   how to wake from this sleep: enum zcp_signal_mode
+ *   12   pid     4   whose process; see also process_start
  *   16   node    8   whose it is
+ *   24   process_start 8
  *   64   events  4   grows with each wake; the futex word
  *
  * A waker never changes what the sleeper has set, so one that is killed or stopped on its
@@ -33,13 +35,19 @@ struct zcp_signal_shm {
 	/* written by: the sleeper; read by: wakers */
 	_Atomic uint64_t epoch;
 	_Atomic uint32_t mode;
-	uint32_t reserved_mode;
+	/*
+	 * written by: the runtime, when the node has come; read by: the one that comes after it.
+	 * Its process, and when that began
+	 */
+	_Atomic uint32_t pid;
 	/*
 	 * the node's id in the domain: an eventfd that is known by it is still the right one;
 	 * made 0 by the runtime when the node is gone
 	 */
 	_Atomic uint64_t node;
-	uint64_t reserved[5];
+	/* as the pid */
+	_Atomic uint64_t process_start;
+	uint64_t reserved[4];
 	/* written by: wakers, with fetch_add; read by: the sleeper and the kernel */
 	_Atomic uint32_t events;
 	uint32_t reserved_events[15];
@@ -48,7 +56,9 @@ struct zcp_signal_shm {
 static_assert(sizeof(struct zcp_signal_shm) == 128, "two cache lines");
 static_assert(offsetof(struct zcp_signal_shm, epoch) == 0, "layout");
 static_assert(offsetof(struct zcp_signal_shm, mode) == 8, "layout");
+static_assert(offsetof(struct zcp_signal_shm, pid) == 12, "layout");
 static_assert(offsetof(struct zcp_signal_shm, node) == 16, "layout");
+static_assert(offsetof(struct zcp_signal_shm, process_start) == 24, "layout");
 static_assert(offsetof(struct zcp_signal_shm, events) == 64, "layout");
 
 struct zcp_signals_shm {

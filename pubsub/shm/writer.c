@@ -388,10 +388,12 @@ __attribute__((noinline)) static void wake_sleepers(struct zcp_writer *writer)
 		struct zcp_writer_lane *lane = &writer->lanes[i];
 		uint64_t word = atomic_load_explicit(&shm->sleepers[lane->subscriber / 64],
 						     memory_order_relaxed);
+		uint64_t before = lane->woken;
 
 		if (lane->signal && (word >> (lane->subscriber % 64) & 1) &&
 		    zcp_signal_wake_sleeper(lane->signal, &lane->woken) && writer->options.wake_fd)
 			writer->options.wake_fd(lane->signal_index, writer->options.user);
+		writer->has_woken = writer->has_woken || lane->woken != before;
 	}
 }
 

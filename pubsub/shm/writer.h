@@ -93,6 +93,8 @@ struct zcp_writer {
 	uint64_t holders[ZCP_HOLDER_WORDS];
 	struct zcp_writer_lane *lanes;
 	uint32_t n_lanes;
+	/* a publish has woken a sleeper; cleared by whoever looks at it */
+	bool has_woken;
 	uint32_t n_blocking;
 	uint32_t n_loaned;
 	/* the pool's size classes that we can use, the smallest first */

@@ -4,6 +4,9 @@
  * nodes come and go, open and close, join late, die, and grow a pool. The next worker goes on:
  * everything that is asked for succeeds, a link that was there loses nothing, the audit is clean,
  * slots serve the next ones, and no descriptor is left over.
+ *
+ * Then the same with its keeper, so that nothing is left of the runtime: the one that a node
+ * starts next goes on with what nodes hand back. And that one is killed, as soon as it begins.
  */
 #include <errno.h>
 #include <signal.h>
@@ -11,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pubsub/client/node.h"
@@ -28,6 +32,9 @@
 /* As many passings of each, unless there are fewer. */
 #define PASSINGS 3
 #define PASSINGS_MANY 80
+#define PASSINGS_SOME 20
+/* Records of a runtime that serves nobody yet. */
+#define KEEPS_AT_START 4
 
 /* What the worker comes by; what it comes by at every turn it is killed at more often. */
 static const struct point {
@@ -60,12 +67,39 @@ static const struct point {
 	{ "journal.after_drop", true },
 };
 
+/* What a runtime comes by that goes on with what nodes hand back. */
+static const struct point adopt_points[] = {
+	{ "start.after_lock", false },    { "start.after_registry", false },
+	{ "start.after_listen", false },  { "accept.before_record", false },
+	{ "request.after_peek", true },   { "request.before_consume", true },
+	{ "adopt.after_drop", false },    { "adopt.after_session", false },
+	{ "adopt.after_class", false },   { "adopt.after_topic", false },
+	{ "adopt.after_endpoint", true }, { "adopt.after_returned", true },
+	{ "adopt.after_close", false },   { "join.after_active", false },
+	{ "leave.after_sweep", false },   { "recover.after_op", false },
+	{ "journal.before_keep", true },  { "journal.after_keep", true },
+};
+
+/* Who is killed. */
+enum victim {
+	WORKER,
+	BOTH,        /* with its keeper */
+	NEXT_WORKER, /* of the runtime that comes after one that was killed */
+	NEXT_BOTH,
+};
+
 static const char config[] = "[topic.\"kept\"]\n"
 			     "keep_history = true\n"
 			     "history = 2\n";
 
 struct scene {
 	struct zcp_test_runtime runtime;
+	enum victim victim;
+	/* there when somebody was killed */
+	char mark[128];
+	/* keeps a topic that has history and nobody else */
+	struct zcp_test_child holder;
+	bool has_holder;
 	struct zcp_node *node;
 	/* the link that must not notice */
 	struct zcp_publisher *publisher;
@@ -74,8 +108,11 @@ struct scene {
 };
 
 struct count {
+	/* descriptors */
 	unsigned int keeper;
 	unsigned int worker;
+	/* chunks that wait in the queue of one who takes nothing */
+	uint64_t held;
 };
 
 /* As many messages as fit, and all of them again. */
@@ -160,6 +197,32 @@ static void grow(struct scene *scene)
 	zcp_publisher_close(large);
 }
 
+/* Meanwhile our node comes back, if it has to. */
+static void hear(struct scene *scene, struct zcp_test_child *child, uint64_t step)
+{
+	while (!zcp_test_has_said(child))
+		ZCP_CHECK(zcp_node_wait(scene->node, 1000000) == -ETIMEDOUT);
+	zcp_test_hear_step(child, step);
+}
+
+static void on_sample(const struct zcp_sample *sample, void *user)
+{
+	(void)sample;
+	(void)user;
+}
+
+/* Takes nothing, and sleeps until it is killed. */
+static void hold(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+
+	(void)arg;
+	(void)zcp_test_subscriber(node, "kept", DEPTH, HELD, 0);
+	zcp_subscriber_on_sample(zcp_test_subscriber(node, "quiet", 1, 1, 0), on_sample, NULL);
+	zcp_test_say_step(self, 0);
+	ZCP_OK(zcp_node_dispatch(node, ZCP_FOREVER), node);
+}
+
 static void live_and_die(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_node *node = zcp_test_node();
@@ -185,18 +248,20 @@ static void meet_one_who_dies(struct scene *scene)
 	struct zcp_test_child child;
 
 	zcp_test_fork(&child, live_and_die, NULL);
-	zcp_test_hear_step(&child, 0);
+	hear(scene, &child, 0);
 	exchange(scene);
 	zcp_test_say_step(&child, 1);
-	zcp_test_hear_step(&child, 2);
-	exchange(scene);
+	hear(scene, &child, 2);
+	/* Who knows nothing of the end of its connection goes by its process. */
+	if (scene->victim == WORKER)
+		exchange(scene);
 	zcp_test_kill(&child);
 	zcp_test_wait_for_members(scene->node, "t", 1, 1);
 }
 
-static struct count count(const struct scene *scene)
+static struct count count(const struct scene *scene, uint64_t held)
 {
-	struct count now;
+	struct count now = { .held = held };
 
 	ZCP_CHECK(zcp_test_ask(scene->node, "none") == -ENOENT);
 	now.keeper = zcp_test_n_fds(scene->runtime.pid);
@@ -210,69 +275,177 @@ static void check_count(const struct scene *scene, const struct count *wanted)
 	struct count now;
 
 	do {
-		now = count(scene);
+		now = count(scene, 0);
 	} while (now.keeper != wanted->keeper || now.worker != wanted->worker);
 }
 
-/* Returns whether the worker has come by. */
-static bool play(const char *point, unsigned int k, struct count *wanted)
+static void arm(const struct scene *scene, const char *point, unsigned int k)
 {
-	struct scene scene = { .n = 0 };
+	bool both = scene->victim == BOTH || scene->victim == NEXT_BOTH;
 	char text[64];
-	bool killed;
 
 	(void)snprintf(text, sizeof(text), "%s:%u", point ? point : "", k);
 	ZCP_CHECK(setenv("ZCP_CRASHPOINT", text, 1) == 0);
-	zcp_test_runtime_start(&scene.runtime, config);
+	ZCP_CHECK(setenv("ZCP_CRASHPOINT_ONCE", scene->mark, 1) == 0);
+	if (both)
+		ZCP_CHECK(setenv("ZCP_CRASHPOINT_WITH_PARENT", "1", 1) == 0);
+}
+
+static void disarm(void)
+{
 	ZCP_CHECK(unsetenv("ZCP_CRASHPOINT") == 0);
-	scene.node = zcp_test_node();
-	scene.publisher = open_publisher(scene.node, "t", PAYLOAD);
-	scene.subscriber = open_subscriber(scene.node, "t");
-	exchange(&scene);
+	ZCP_CHECK(unsetenv("ZCP_CRASHPOINT_ONCE") == 0);
+	ZCP_CHECK(unsetenv("ZCP_CRASHPOINT_WITH_PARENT") == 0);
+}
+
+static bool is_next(const struct scene *scene)
+{
+	return scene->victim == NEXT_WORKER || scene->victim == NEXT_BOTH;
+}
+
+static void begin(struct scene *scene, const char *point, unsigned int k)
+{
+	(void)snprintf(scene->mark, sizeof(scene->mark), "%s/killed", zcp_test_directory());
+	/* Whoever is started by a node reads the same. */
+	ZCP_CHECK(setenv("ZCP_CONFIG", zcp_test_config(config), 1) == 0);
+	if (!is_next(scene))
+		arm(scene, point, k);
+	zcp_test_runtime_start(&scene->runtime, config);
+	disarm();
+	scene->node = zcp_test_node();
+	scene->publisher = open_publisher(scene->node, "t", PAYLOAD);
+	scene->subscriber = open_subscriber(scene->node, "t");
+	if (scene->victim != WORKER) {
+		scene->has_holder = true;
+		zcp_test_fork(&scene->holder, hold, NULL);
+		hear(scene, &scene->holder, 0);
+	}
+	exchange(scene);
+	if (is_next(scene)) {
+		zcp_test_runtime_kill_all(&scene->runtime);
+		arm(scene, point, k);
+	}
+}
+
+/* Returns whether somebody was killed. */
+static bool end(struct scene *scene)
+{
+	bool killed;
+	int status;
+
+	if (scene->has_holder)
+		zcp_test_kill(&scene->holder);
+	zcp_node_close(scene->node);
+	disarm();
+	if (scene->victim == BOTH) {
+		(void)zcp_test_pidfd_kill(scene->runtime.pidfd, SIGTERM);
+		ZCP_CHECK(waitpid(scene->runtime.pid, &status, 0) == scene->runtime.pid);
+		(void)close(scene->runtime.pidfd);
+		(void)close(scene->runtime.notify);
+		killed = access(scene->mark, F_OK) == 0;
+		ZCP_CHECK(killed ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL :
+				   WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		zcp_test_started_runtime_stop("default");
+	} else if (is_next(scene)) {
+		zcp_test_started_runtime_stop("default");
+		killed = access(scene->mark, F_OK) == 0;
+	} else {
+		zcp_test_runtime_stop(&scene->runtime);
+		killed = access(scene->mark, F_OK) == 0;
+	}
+	ZCP_CHECK(unlink(scene->runtime.log) == 0);
+	(void)unlink(scene->mark);
+	return killed;
+}
+
+/* Returns whether the victim has come by. */
+static bool play(enum victim victim, const char *point, unsigned int k, struct count *wanted)
+{
+	struct scene scene = { .victim = victim };
+	uint64_t held, after;
+
+	begin(&scene, point, k);
 	join_late(&scene);
 	leave_history(&scene);
 	grow(&scene);
 	meet_one_who_dies(&scene);
 	exchange(&scene);
-	ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+	held = zcp_test_audit(scene.node);
 	join_late(&scene);
 	zcp_subscriber_close(scene.subscriber);
 	zcp_publisher_close(scene.publisher);
 	ZCP_CHECK(zcp_test_ask(scene.node, "t") == -ENOENT);
-	ZCP_CHECK(zcp_test_audit(scene.node) == 0);
-	if (point)
+	after = zcp_test_audit(scene.node);
+	if (after != held || (point && held != wanted->held))
+		(void)fprintf(stderr, "%s:%u: chunks held: %llu, then %llu; wanted %llu\n", point,
+			      k, (unsigned long long)held, (unsigned long long)after,
+			      (unsigned long long)wanted->held);
+	ZCP_CHECK(after == held);
+	ZCP_CHECK(point ? held == wanted->held : scene.has_holder || held == 0);
+	if (!point)
+		wanted->held = held;
+	if (victim == WORKER && point)
 		check_count(&scene, wanted);
-	else
-		*wanted = count(&scene);
-	zcp_node_close(scene.node);
-	zcp_test_runtime_stop(&scene.runtime);
-	killed = zcp_test_runtime_said(&scene.runtime, "the worker has died (signal 9)");
-	ZCP_CHECK(unlink(scene.runtime.log) == 0);
-	return killed;
+	else if (victim == WORKER)
+		*wanted = count(&scene, held);
+	return end(&scene);
 }
 
-static void next_worker_goes_on(void)
+static void play_all(enum victim victim, const struct point *list, size_t n_points,
+		     unsigned int many)
 {
+	const char *only = getenv("ZCP_TEST_POINT");
 	struct count whole;
 	unsigned int n = 0;
 
-	(void)alarm(100);
-	ZCP_CHECK(!play(NULL, 0, &whole));
-	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]); i++) {
-		unsigned int most = points[i].many ? PASSINGS_MANY : PASSINGS, k = 1;
+	(void)alarm(200);
+	ZCP_CHECK(!play(victim, NULL, 0, &whole));
+	for (size_t i = 0; i < n_points; i++) {
+		unsigned int most = list[i].many ? many : PASSINGS, first = 1, k;
 
-		while (k <= most && play(points[i].name, k, &whole))
-			k++;
-		if (getenv("ZCP_TEST_VERBOSE") || k == 1)
-			(void)fprintf(stderr, "%s: passed %u times\n", points[i].name, k - 1);
-		ZCP_CHECK(k > 1);
-		n += k - 1;
+		if (only && strcmp(only, list[i].name) != 0)
+			continue;
+		/* With all of it dead before it serves, nobody is there to go on. */
+		if (victim == BOTH && strstr(list[i].name, "_keep"))
+			first += KEEPS_AT_START;
+		for (k = first; k < first + most && play(victim, list[i].name, k, &whole); k++)
+			;
+		if (getenv("ZCP_TEST_VERBOSE") || k == first)
+			(void)fprintf(stderr, "%s: passed %u times\n", list[i].name, k - first);
+		ZCP_CHECK(k > first);
+		n += k - first;
 	}
 	(void)printf("killed %u times\n", n);
 }
 
+static void next_worker_goes_on(void)
+{
+	play_all(WORKER, points, sizeof(points) / sizeof(points[0]), PASSINGS_MANY);
+}
+
+static void next_runtime_goes_on(void)
+{
+	/* Not before it serves: then nobody is there to go on. */
+	play_all(BOTH, points + 3, sizeof(points) / sizeof(points[0]) - 3, PASSINGS_SOME);
+}
+
+static void next_runtime_s_worker_is_killed(void)
+{
+	play_all(NEXT_WORKER, adopt_points, sizeof(adopt_points) / sizeof(adopt_points[0]),
+		 PASSINGS_SOME);
+}
+
+static void next_runtime_is_killed(void)
+{
+	play_all(NEXT_BOTH, adopt_points, sizeof(adopt_points) / sizeof(adopt_points[0]),
+		 PASSINGS_SOME);
+}
+
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(next_worker_goes_on),
+	ZCP_TEST_CASE(next_runtime_goes_on),
+	ZCP_TEST_CASE(next_runtime_s_worker_is_killed),
+	ZCP_TEST_CASE(next_runtime_is_killed),
 };
 
 int main(int argc, char **argv)

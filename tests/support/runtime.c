@@ -159,6 +159,30 @@ pid_t zcp_test_kill_worker(pid_t runtime)
 	return pid;
 }
 
+void zcp_test_runtime_kill_all(struct zcp_test_runtime *runtime)
+{
+	int pidfd = zcp_test_pidfd(zcp_test_worker(runtime->pid));
+
+	/* Stopped, it does nothing about the other one's end. */
+	ZCP_CHECK(pidfd >= 0 && zcp_test_pidfd_kill(pidfd, SIGSTOP) == 0);
+	zcp_test_runtime_kill(runtime);
+	(void)zcp_test_pidfd_kill(pidfd, SIGKILL);
+	ZCP_CHECK(zcp_test_ends(pidfd, -1));
+	(void)close(pidfd);
+}
+
+void zcp_test_started_runtime_stop(const char *domain)
+{
+	pid_t pid = zcp_test_runtime_pid(domain);
+	int pidfd = pid > 0 ? zcp_test_pidfd(pid) : -1;
+
+	if (pidfd < 0)
+		return;
+	(void)zcp_test_pidfd_kill(pidfd, SIGTERM);
+	ZCP_CHECK(zcp_test_ends(pidfd, -1));
+	(void)close(pidfd);
+}
+
 static void read_all(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -35,6 +35,12 @@ void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config
 void zcp_test_runtime_stop(struct zcp_test_runtime *runtime);
 void zcp_test_runtime_kill(struct zcp_test_runtime *runtime);
 
+/* Kills both of its processes, at one moment as far as anybody can tell. */
+void zcp_test_runtime_kill_all(struct zcp_test_runtime *runtime);
+
+/* SIGTERM to the runtime that some node has started, if there is one, and waits for its end. */
+void zcp_test_started_runtime_stop(const char *domain);
+
 /* The process that works for the runtime with this pid, at the moment; waits until there is one. */
 pid_t zcp_test_worker(pid_t runtime);
 

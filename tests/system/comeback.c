@@ -25,19 +25,6 @@
 #define HELD 2
 #define PAYLOAD 64
 
-/* Both, at one moment as far as anybody can tell: the worker is stopped, so that it does nothing. */
-static void kill_all(struct zcp_test_runtime *runtime)
-{
-	pid_t worker = zcp_test_worker(runtime->pid);
-	int pidfd = zcp_test_pidfd(worker);
-
-	ZCP_CHECK(pidfd >= 0 && zcp_test_pidfd_kill(pidfd, SIGSTOP) == 0);
-	zcp_test_runtime_kill(runtime);
-	(void)zcp_test_pidfd_kill(pidfd, SIGKILL);
-	ZCP_CHECK(zcp_test_ends(pidfd, -1));
-	(void)close(pidfd);
-}
-
 static void exchange(struct zcp_node *node, struct zcp_publisher *publisher,
 		     struct zcp_subscriber *subscriber, uint64_t *n, int times)
 {
@@ -77,7 +64,7 @@ static void a_node_comes_back_with_what_it_has(void)
 
 		exchange(node, publisher, subscriber, &n, 100);
 		zcp_test_send(publisher, ++n);
-		kill_all(&runtime);
+		zcp_test_runtime_kill_all(&runtime);
 		zcp_test_expect(subscriber, n);
 		exchange(node, publisher, subscriber, &n, 100);
 		zcp_test_send(publisher, ++n);
@@ -89,7 +76,7 @@ static void a_node_comes_back_with_what_it_has(void)
 		ZCP_CHECK(zcp_test_audit(node) == 0);
 		exchange(node, publisher, subscriber, &n, 100);
 		new = zcp_test_node();
-		ZCP_CHECK(new->domain_id == domain && new->id != node->id);
+		ZCP_CHECK(new->domain_id == domain &&new->id != node->id);
 		other = zcp_test_publisher(new, "t", PAYLOAD, 2);
 		ZCP_CHECK(zcp_publisher_n_subscribers(other) == 1);
 		zcp_test_send(other, 7);
@@ -182,7 +169,7 @@ static void sleepers_come_back_by_themselves(void)
 		zcp_test_hear_step(&dies, 0);
 		zcp_test_wait_for_members(node, "t", 2, 5);
 		zcp_test_send(publisher, 2 * round);
-		kill_all(&runtime);
+		zcp_test_runtime_kill_all(&runtime);
 		zcp_test_kill(&dies);
 		zcp_test_send(publisher, 2 * round + 1);
 		zcp_test_runtime_start(&runtime, NULL);
@@ -238,7 +225,7 @@ static void pools_and_history_come_back(void)
 	zcp_test_send(a, 1);
 	zcp_test_send(b, 2);
 	zcp_test_send(large, 3);
-	kill_all(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 	zcp_test_runtime_start(&runtime, config);
 	/* One after another: each hands back what it knows of it. */
 	check_info(node, "shared/a", 1, 1);
@@ -286,7 +273,7 @@ static void what_cannot_go_on_says_so(void)
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
 	zcp_test_send(publisher, 1);
 	ZCP_OK(zcp_subscriber_take(subscriber, &sample), node);
-	kill_all(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 	options.max_payload = PAYLOAD;
 	/* The second time as well, when the end of the connection is known. */
 	for (int i = 0; i < 2; i++) {
@@ -301,9 +288,11 @@ static void what_cannot_go_on_says_so(void)
 	ZCP_CHECK(new->domain_id != node->domain_id);
 	(void)zcp_test_publisher(new, "t", PAYLOAD, 2);
 	ZCP_REFUSED(zcp_node_wait(node, ZCP_FOREVER), node, -ESTALE, "open them again");
-	ZCP_REFUSED(zcp_publisher_loan(publisher, 8, &loan), node, -ESTALE, "topic 't'|open it again");
+	ZCP_REFUSED(zcp_publisher_loan(publisher, 8, &loan), node, -ESTALE,
+		    "topic 't'|open it again");
 	ZCP_CHECK(zcp_sample_release(&sample) == 0);
-	ZCP_REFUSED(zcp_subscriber_take(subscriber, &sample), node, -ESTALE, "topic 't'|open it again");
+	ZCP_REFUSED(zcp_subscriber_take(subscriber, &sample), node, -ESTALE,
+		    "topic 't'|open it again");
 	zcp_publisher_close(publisher);
 	zcp_subscriber_close(subscriber);
 	ZCP_CHECK(new->domain_id == node->domain_id);
@@ -335,7 +324,7 @@ static void what_is_closed_meanwhile_is_gone(void)
 	(void)zcp_test_publisher(other, "t", PAYLOAD, 2);
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
 	zcp_test_send(publisher, 1);
-	kill_all(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 	zcp_subscriber_close(subscriber);
 	zcp_node_close(other);
 	zcp_test_runtime_start(&runtime, NULL);
