@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -337,6 +338,120 @@ static void what_is_closed_meanwhile_is_gone(void)
 	zcp_test_runtime_stop(&runtime);
 }
 
+/* The runtime lives, and has taken the connection for over: what hung on it is opened again. */
+static void a_connection_that_breaks_is_told(void)
+{
+	struct zcp_subscriber *subscriber;
+	struct zcp_test_runtime runtime;
+	struct zcp_publisher *publisher;
+	struct zcp_node *node, *other;
+	uint64_t n = 0, id;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	other = zcp_test_node();
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+	id = node->id;
+	ZCP_CHECK(shutdown(node->socket, SHUT_RDWR) == 0);
+	ZCP_REFUSED(zcp_node_wait(node, ZCP_FOREVER), node, -ESTALE,
+		    "topic 't'|taken the connection for lost|open it again");
+	ZCP_CHECK(node->id == id);
+	zcp_publisher_close(publisher);
+	zcp_subscriber_close(subscriber);
+	ZCP_CHECK(zcp_test_ask(other, "t") == -ENOENT);
+	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+	exchange(node, publisher, subscriber, &n, 10);
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_node_close(other);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* --- regions that somebody has written to --- */
+
+#define ROUNDS 40
+
+static void scribble(void *base, size_t from, size_t size, unsigned int *seed)
+{
+	uint32_t *words = base;
+
+	for (int i = 0; i < 200; i++)
+		words[(from + (size_t)rand_r(seed) % size) / 4] =
+			rand_r(seed) % 2 ? (uint32_t)rand_r(seed) : (uint32_t)rand_r(seed) % 300;
+}
+
+/*
+ * Geometry and identity, members, descriptors, signals: the runtime takes the topic or refuses
+ * it, and serves others either way.
+ */
+static void scribble_somewhere(struct zcp_publisher *publisher, int round, unsigned int *seed)
+{
+	struct zcp_topic *topic = &publisher->endpoint.topic;
+	struct zcp_signals *signals = &publisher->endpoint.node->signals;
+	size_t header = sizeof(struct zcp_region_shm);
+
+	switch (round % 5) {
+	case 0:
+		scribble(topic->shm, header, sizeof(struct zcp_topic_shm) - header, seed);
+		break;
+	case 1:
+		scribble(topic->publishers, 0,
+			 topic->geometry.max_publishers * sizeof(topic->publishers[0]), seed);
+		break;
+	case 2:
+		scribble(topic->subscribers, 0,
+			 topic->geometry.max_subscribers * sizeof(topic->subscribers[0]), seed);
+		break;
+	case 3:
+		scribble(publisher->endpoint.pool.classes[0].chunks_region.base, header, 4096,
+			 seed);
+		break;
+	default:
+		scribble(signals->region.base, header, 8192, seed);
+		break;
+	}
+}
+
+static void what_is_handed_back_is_not_believed(void)
+{
+	unsigned int seed = 1;
+	int n_back = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		struct zcp_test_runtime runtime;
+		struct zcp_publisher *publisher, *new;
+		struct zcp_subscriber *subscriber, *of_new;
+		struct zcp_node *node, *other;
+		struct zcp_loan loan;
+		uint64_t n = 0;
+
+		zcp_test_runtime_start(&runtime, NULL);
+		node = zcp_test_node();
+		publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+		subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+		exchange(node, publisher, subscriber, &n, 10);
+		zcp_test_runtime_kill_all(&runtime);
+		scribble_somewhere(publisher, round, &seed);
+		zcp_test_runtime_start(&runtime, NULL);
+		ZCP_CHECK(zcp_test_ask(node, "other") == -ENOENT);
+		n_back += zcp_publisher_loan(publisher, 1, &loan) != -ESTALE;
+		other = zcp_test_node();
+		new = zcp_test_publisher(other, "other", PAYLOAD, 2);
+		of_new = zcp_test_subscriber(node, "other", DEPTH, HELD, 0);
+		zcp_test_send(new, 7);
+		zcp_test_expect(of_new, 7);
+		zcp_node_close(other);
+		zcp_node_close(node);
+		zcp_test_runtime_stop(&runtime);
+		ZCP_CHECK(!zcp_test_runtime_said(&runtime, "the worker has died"));
+		ZCP_CHECK(unlink(runtime.log) == 0);
+	}
+	/* Some could go on, and some could not. */
+	ZCP_CHECK(n_back > 0 && n_back < ROUNDS);
+}
+
 /* --- under load --- */
 
 /* A node that starts no runtime, and waits for the one that is started. */
@@ -473,6 +588,8 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(pools_and_history_come_back),
 	ZCP_TEST_CASE(what_cannot_go_on_says_so),
 	ZCP_TEST_CASE(what_is_closed_meanwhile_is_gone),
+	ZCP_TEST_CASE(a_connection_that_breaks_is_told),
+	ZCP_TEST_CASE(what_is_handed_back_is_not_believed),
 	ZCP_TEST_CASE(nothing_is_lost_under_load),
 };
 
