@@ -152,8 +152,11 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 		return r;
 	if (is_ready(node, which))
 		return 0;
-	if (timeout_ns == 0)
-		return -ETIMEDOUT;
+	if (timeout_ns == 0) {
+		/* Whoever only looks may do so seldom. */
+		r = zcp_attend(node);
+		return r < 0 ? r : -ETIMEDOUT;
+	}
 	if (timeout_ns < 0 && !can_be_ready(node, which))
 		return zcp_node_fail(
 			node, -EINVAL,

@@ -99,6 +99,36 @@ static void a_node_comes_back_with_what_it_has(void)
 	zcp_test_runtime_stop(&runtime);
 }
 
+/* Nothing wakes it, and it asks for nothing: it comes back by publishing, or by looking. */
+static void one_who_only_publishes_comes_back(void)
+{
+	for (int looks = 0; looks < 2; looks++) {
+		struct zcp_test_runtime runtime;
+		struct zcp_publisher *publisher;
+		struct zcp_node *node, *other;
+		uint64_t n = 0;
+
+		zcp_test_runtime_start(&runtime, NULL);
+		node = zcp_test_node();
+		publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+		zcp_test_runtime_kill_all(&runtime);
+		zcp_test_runtime_start(&runtime, NULL);
+		while (zcp_test_runtime_count(&runtime, "has come back") < 1) {
+			if (looks)
+				ZCP_CHECK(zcp_node_wait(node, 0) == -ETIMEDOUT);
+			else
+				zcp_test_send(publisher, ++n);
+		}
+		other = zcp_test_node();
+		(void)zcp_test_subscriber(other, "t", DEPTH, HELD, 0);
+		ZCP_CHECK(zcp_publisher_n_subscribers(publisher) == 1);
+		zcp_node_close(other);
+		zcp_node_close(node);
+		zcp_test_runtime_stop(&runtime);
+		ZCP_CHECK(unlink(runtime.log) == 0);
+	}
+}
+
 /* --- who sleeps, and who dies meanwhile --- */
 
 enum way {
@@ -584,6 +614,7 @@ static void nothing_is_lost_under_load(void)
 
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(a_node_comes_back_with_what_it_has),
+	ZCP_TEST_CASE(one_who_only_publishes_comes_back),
 	ZCP_TEST_CASE(sleepers_come_back_by_themselves),
 	ZCP_TEST_CASE(pools_and_history_come_back),
 	ZCP_TEST_CASE(what_cannot_go_on_says_so),
