@@ -44,6 +44,8 @@ failed() {
 	input=$(sed -n 's/.*Test unit written to \(.*\)/\1/p' "$log" | tail -n 1)
 	[ -n "$input" ] || input=$(sed -n 's/^Running: //p' "$log" | tail -n 1)
 	printf '%-8s FAILED; the input: %s\n' "$name" "${input:-none, see above}"
+	[ -z "$input" ] ||
+		printf '%-8s again: %s\n' "" "${launcher:+$launcher }$build/tests/fuzz-$name $input"
 	status=1
 }
 
