@@ -32,6 +32,15 @@ static void welcome(struct zcpd_session *session, uint64_t id)
 	zcpd_session_send(session, &reply, &session->registry->signals_fd, 1);
 }
 
+static void set_name(struct zcpd_session *session, const char *name)
+{
+	(void)snprintf(session->node, sizeof(session->node), "%s", name);
+	/* It goes into the log and onto people's terminals. */
+	for (char *c = session->node; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+}
+
 static void hello(struct zcpd_session *session, const struct zcp_message *message,
 		  const struct zcp_fds *fds)
 {
@@ -39,11 +48,6 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 	char text[ZCP_TEXT_SIZE];
 	int signal;
 
-	(void)snprintf(session->node, sizeof(session->node), "%s", hello->name);
-	/* It goes into the log and onto people's terminals. */
-	for (char *c = session->node; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
 	if (session->greeted && session->restored) {
 		welcome(session, message->id);
 		return;
@@ -52,6 +56,7 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 		zcpd_session_refuse(session, "introduces itself twice");
 		return;
 	}
+	set_name(session, hello->name);
 	if (hello->fingerprint != zcp_layout_fingerprint()) {
 		zcpd_session_send_error(
 			session, message->id, -EPROTO,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Clients of the control socket that say anything in any order, with any descriptors beside
- * it, and end at any time: the registry agrees with itself after each step, the answers are
- * what they should be, and when all have gone nothing is left, open or allocated.
+ * it, and end at any time; and a worker that dies at any time, from whose records the next one
+ * goes on. The registry agrees with itself after each step, the answers are what they should be,
+ * the records say what there is, and when all have gone nothing is left, open, allocated or kept.
  *
  *   c CLIENT CRAMPED       connects; CRAMPED: what it does not read is soon too much
  *   r CLIENT               reads what was said to it
@@ -13,6 +14,9 @@
  *   d KIND                 one more descriptor goes with what is said next: support/image.h
  *   b N                    0: the runtime does all at once; 1: when it is told to
  *   u    v    V            it is; it looks after those that join and leave; time passes first
+ *   t N                    the worker dies: before the N-th access to shared memory of what it
+ *                          does next (a crash point counts as one), or else behind it; the one
+ *                          after that, as often as this is said again before
  *   z N                    it can open about N descriptors more, the next time it does anything
  *   M TOPIC WORD VALUE               lies in a topic
  *   O TOPIC PUBLISHER WORD VALUE     lies in a publisher's slot, whose first word is op
@@ -20,19 +24,19 @@
  *   C N                    before everything else: which configuration
  *   Z                      last of all: the runtime ends, and its clients are still there
  */
-#include <fcntl.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
+#include "runtime/audit.h"
 #include "runtime/log.h"
 #include "tests/fuzz/support/clients.h"
 #include "tests/fuzz/support/descriptors.h"
 #include "tests/fuzz/support/image.h"
 #include "tests/fuzz/support/input.h"
+#include "tests/fuzz/support/mortal.h"
 #include "tests/fuzz/support/packet.h"
+#include "tests/fuzz/support/records_check.h"
 #include "tests/fuzz/support/registry_check.h"
 #include "tests/fuzz/support/requests.h"
 #include "tests/support/check.h"
@@ -63,11 +67,7 @@ static struct zcpd_config *configs[N_CONFIGURATIONS];
 
 struct scene {
 	struct zcp_fuzz_runtime runtime;
-	/* what goes with the next packet */
-	struct zcp_fds fds;
 	uint64_t n_requests;
-	/* how many descriptors the runtime can open in its next turn; -1: as many as it likes */
-	int n_free;
 	bool batch;
 	bool honest;
 };
@@ -75,9 +75,9 @@ struct scene {
 static void send_packet(struct scene *s, struct zcp_fuzz_client *client, const void *packet,
 			size_t size)
 {
-	struct zcp_fds fds = s->fds;
+	struct zcp_fds fds = s->runtime.fds;
 
-	s->fds.n_fds = 0;
+	s->runtime.fds.n_fds = 0;
 	zcp_fuzz_client_send(client, packet, size, &fds);
 }
 
@@ -109,8 +109,8 @@ static void add_descriptor(struct scene *s, struct zcp_fuzz_input *input)
 	};
 	int fd = zcp_fuzz_image_open(&image);
 
-	if (fd >= 0 && s->fds.n_fds < 3)
-		s->fds.fds[s->fds.n_fds++] = fd;
+	if (fd >= 0 && s->runtime.fds.n_fds < 3)
+		s->runtime.fds.fds[s->runtime.fds.n_fds++] = fd;
 	else
 		zcp_close_fd(&fd);
 }
@@ -119,11 +119,11 @@ static void add_descriptor(struct scene *s, struct zcp_fuzz_input *input)
 
 static const struct zcpd_topic *choose_existing(const struct scene *s, struct zcp_fuzz_input *input)
 {
-	uint32_t n = s->runtime.registry.n_topics;
+	uint32_t n = s->runtime.server.registry.n_topics;
 	uint32_t i = n > 0 ? zcp_fuzz_below(input, n) : 0;
 	const struct zcpd_topic *topic;
 
-	LIST_FOREACH(topic, &s->runtime.registry.topics, link)
+	LIST_FOREACH(topic, &s->runtime.server.registry.topics, link)
 		if (i-- == 0)
 			return topic;
 	return NULL;
@@ -177,7 +177,7 @@ static void let_time_pass(struct scene *s)
 {
 	struct zcpd_endpoint *endpoint;
 
-	TAILQ_FOREACH(endpoint, &s->runtime.registry.pending, pending)
+	TAILQ_FOREACH(endpoint, &s->runtime.server.registry.pending, pending)
 		endpoint->deadline_ns = 0;
 }
 
@@ -190,14 +190,17 @@ static void run_runtime(struct scene *s, char command, struct zcp_fuzz_input *in
 	case 'b':
 		s->batch = zcp_fuzz_below(input, 2);
 		break;
+	case 't':
+		zcp_fuzz_runtime_kill(&s->runtime, (uint32_t)zcp_fuzz_number(input));
+		break;
 	case 'z':
-		s->n_free = (int)zcp_fuzz_below(input, 8);
+		s->runtime.n_free = (int)zcp_fuzz_below(input, 8);
 		break;
 	case 'V':
 		let_time_pass(s);
 		/* fall through */
 	case 'v':
-		ZCP_IGNORE(zcpd_registry_poll(&s->runtime.registry));
+		zcp_fuzz_runtime_poll(&s->runtime);
 		break;
 	case 'M':
 		lie_in_topic(s, input);
@@ -241,7 +244,7 @@ static void run_client(struct scene *s, char command, struct zcp_fuzz_input *inp
 
 static void check(const struct scene *s)
 {
-	const struct zcpd_registry *registry = &s->runtime.registry;
+	const struct zcpd_registry *registry = &s->runtime.server.registry;
 	uint32_t n_greeted = 0, n_words = (registry->signals.n_signals + 63) / 64;
 
 	zcp_fuzz_registry_check(registry, s->honest);
@@ -266,36 +269,30 @@ static void check(const struct scene *s)
 	ZCP_CHECK(zcp_fuzz_n_bits(registry->signals_used, n_words) == n_greeted);
 }
 
-static void turn(struct scene *s)
+static void audit(const struct scene *s)
 {
-	struct rlimit limit, less;
-	int lowest;
+	struct zcp_message report = { .type = ZCP_MESSAGE_NONE };
+	char text[ZCP_TEXT_SIZE];
 
-	if (s->n_free < 0) {
-		zcp_fuzz_runtime_turn(&s->runtime);
-		return;
-	}
-	lowest = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-	ZCP_CHECK(lowest >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
-	less = limit;
-	less.rlim_cur = (rlim_t)(lowest + s->n_free);
-	zcp_close_fd(&lowest);
-	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &less) == 0);
-	zcp_fuzz_runtime_turn(&s->runtime);
-	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-	s->n_free = -1;
+	ZCP_CHECK(zcpd_audit(&s->runtime.server.registry, &report, text, sizeof(text)) == 0);
+	ZCP_CHECK(report.u.audit_report.n_wrong == 0);
+	zcp_message_deinit(&report);
 }
 
 static void run(struct scene *s, char command, struct zcp_fuzz_input *input)
 {
-	if (strchr("dbuvVMODz", command))
+	uint32_t n_workers = s->runtime.n_workers;
+
+	if (strchr("dbtuvVMODz", command))
 		run_runtime(s, command, input);
 	else if (s->n_requests < REQUESTS_MAX)
 		run_client(s, command, input);
-	if (command == 'z' || (s->batch && command != 'u'))
+	if (command == 'z' || command == 't' || (s->batch && command != 'u'))
 		return;
-	turn(s);
+	zcp_fuzz_runtime_turn(&s->runtime);
 	check(s);
+	if (s->runtime.n_workers != n_workers)
+		zcp_fuzz_records_check(&s->runtime.keeper, &s->runtime.server);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -305,6 +302,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
+	zcp_fuzz_mortal_init();
 	zcpd_log_set_level(ZCPD_CONFIG_LOG_ERROR);
 	/* The first loop of all opens something that stays. */
 	ZCP_CHECK(uv_loop_init(&loop) == 0);
@@ -326,17 +324,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		config = zcp_fuzz_below(&input, N_CONFIGURATIONS);
 	memset(&s, 0, sizeof(s));
 	s.honest = true;
-	s.n_free = -1;
 	zcp_fuzz_descriptors_begin();
 	zcp_fuzz_runtime_init(&s.runtime, configs[config]);
-	while ((command = zcp_fuzz_command(&input, ZCP_FUZZ_REQUESTS "crqjkdbzuvVMODZ")) &&
+	while ((command = zcp_fuzz_command(&input, ZCP_FUZZ_REQUESTS "crqjkdbtzuvVMODZ")) &&
 	       command != 'Z')
 		run(&s, command, &input);
+	zcp_fuzz_records_check(&s.runtime.keeper, &s.runtime.server);
+	if (s.honest)
+		audit(&s);
 	if (command == 'Z')
 		zcp_fuzz_runtime_abandon(&s.runtime);
 	else
 		zcp_fuzz_runtime_deinit(&s.runtime);
-	zcp_fds_deinit(&s.fds);
 	zcp_fuzz_descriptors_check();
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,7 +17,18 @@
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
 #include "pubsub/wire/name.h"
+#include "runtime/record.h"
+#include "runtime/restore.h"
+#include "tests/fuzz/support/mortal.h"
+#include "tests/fuzz/support/records_check.h"
 #include "tests/support/check.h"
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5 */
+#endif
+
+/* Accesses and crash points that a worker may live for, at the most. */
+#define DEATH_MAX 100000
 
 /* --- the runtime --- */
 
@@ -51,73 +63,281 @@ static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
 	zcpd_session_grown(endpoint, first);
 }
 
+static const struct zcpd_registry_events registry_events = {
+	.joined = on_joined,
+	.refused = on_refused,
+	.closed = on_closed,
+	.wakes = on_wakes,
+	.grown = on_grown,
+};
+
+/* As zcpd_server_init() does, without a directory. */
+static void start_worker(void *user)
+{
+	struct zcp_fuzz_runtime *runtime = user;
+	struct zcpd_server *server = &runtime->server;
+	char text[ZCP_TEXT_SIZE] = "";
+
+	*server = (struct zcpd_server){
+		.config = runtime->config,
+		.lock = -1,
+		.listener = -1,
+		.spare = -1,
+		.journal = { zcp_fuzz_keeper_begin(&runtime->keeper) },
+	};
+	LIST_INIT(&server->sessions);
+	server->registry.signals_fd = -1;
+	ZCP_CHECK(uv_loop_init(&server->loop) == 0);
+	ZCP_CHECK(zcpd_restore(server, &registry_events, text, sizeof(text)) == 0);
+	if (server->registry.signals_fd >= 0)
+		return;
+	ZCP_CHECK(zcpd_registry_init(&server->registry, runtime->config, true, &registry_events) ==
+		  0);
+	server->registry.journal = &server->journal;
+	zcpd_record_registry(&server->registry);
+}
+
+/* Marks those that are not the worker's. */
+static void mark_others(const struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_descriptors *others)
+{
+	zcp_fuzz_keeper_descriptors(&runtime->keeper, others);
+	for (uint32_t i = 0; i < runtime->fds.n_fds; i++)
+		zcp_fuzz_descriptors_mark(others, runtime->fds.fds[i]);
+	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
+		zcp_fuzz_descriptors_mark(others, runtime->clients[i].socket);
+		zcp_fuzz_descriptors_mark(others, runtime->clients[i].death);
+	}
+}
+
+static void bury_worker(struct zcp_fuzz_runtime *runtime)
+{
+	struct zcp_fuzz_descriptors others = { .has = { false } };
+
+	zcp_fuzz_mortal_bury();
+	zcp_fuzz_keeper_end(&runtime->keeper);
+	mark_others(runtime, &others);
+	zcp_fuzz_descriptors_close(&others);
+}
+
+static uint32_t next_death(struct zcp_fuzz_runtime *runtime)
+{
+	uint32_t after = ZCP_FUZZ_LIVES;
+
+	if (runtime->n_deaths > 0) {
+		after = runtime->deaths[0];
+		runtime->n_deaths--;
+		memmove(runtime->deaths, runtime->deaths + 1,
+			runtime->n_deaths * sizeof(runtime->deaths[0]));
+	}
+	return after;
+}
+
+static void find_sessions(struct zcp_fuzz_runtime *runtime)
+{
+	struct zcpd_session *session;
+	uint32_t n = 0, n_found = 0;
+
+	LIST_FOREACH(session, &runtime->server.sessions, link)
+		n++;
+	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
+		struct zcp_fuzz_client *client = &runtime->clients[i];
+
+		client->session = NULL;
+		LIST_FOREACH(session, &runtime->server.sessions, link)
+			if (session->pid == client->pid)
+				client->session = session;
+		n_found += client->session != NULL;
+	}
+	ZCP_CHECK(n_found == n);
+}
+
+/* The worker does something, and where it dies the next one begins, with this limit. */
+static void act_limited(struct zcp_fuzz_runtime *runtime, void (*what)(void *user), void *user,
+			const struct rlimit *limit)
+{
+	uint32_t after = next_death(runtime);
+
+	ZCP_IGNORE(!zcp_fuzz_mortal_run(what, user, after));
+	if (limit)
+		ZCP_CHECK(setrlimit(RLIMIT_NOFILE, limit) == 0);
+	while (after != ZCP_FUZZ_LIVES) {
+		bury_worker(runtime);
+		runtime->n_workers++;
+		after = next_death(runtime);
+		ZCP_IGNORE(!zcp_fuzz_mortal_run(start_worker, runtime, after));
+	}
+	find_sessions(runtime);
+}
+
+static void act(struct zcp_fuzz_runtime *runtime, void (*what)(void *user), void *user)
+{
+	act_limited(runtime, what, user, NULL);
+}
+
 void zcp_fuzz_runtime_init(struct zcp_fuzz_runtime *runtime, const struct zcpd_config *config)
 {
-	const struct zcpd_registry_events events = {
-		.joined = on_joined,
-		.refused = on_refused,
-		.closed = on_closed,
-		.wakes = on_wakes,
-		.grown = on_grown,
-	};
-
+	*runtime = (struct zcp_fuzz_runtime){ .config = config, .n_free = -1, .n_workers = 1 };
 	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++)
 		runtime->clients[i] = (struct zcp_fuzz_client){ .socket = -1, .death = -1 };
-	ZCP_CHECK(uv_loop_init(&runtime->loop) == 0);
-	ZCP_CHECK(zcpd_registry_init(&runtime->registry, config, true, &events) == 0);
+	zcp_fuzz_keeper_init(&runtime->keeper);
+	act(runtime, start_worker, runtime);
+}
+
+void zcp_fuzz_runtime_kill(struct zcp_fuzz_runtime *runtime, uint32_t after)
+{
+	if (runtime->n_deaths < ZCP_FUZZ_DEATHS)
+		runtime->deaths[runtime->n_deaths++] = after % DEATH_MAX;
+}
+
+static void turn(void *user)
+{
+	struct zcp_fuzz_runtime *runtime = user;
+
+	/* Once for what has come, and once for the handles that it has closed. */
+	(void)uv_run(&runtime->server.loop, UV_RUN_NOWAIT);
+	(void)uv_run(&runtime->server.loop, UV_RUN_NOWAIT);
 }
 
 void zcp_fuzz_runtime_turn(struct zcp_fuzz_runtime *runtime)
 {
-	/* Once for what has come, and once for the handles that it has closed. */
-	(void)uv_run(&runtime->loop, UV_RUN_NOWAIT);
-	(void)uv_run(&runtime->loop, UV_RUN_NOWAIT);
+	struct rlimit limit, less;
+	int lowest;
+
+	if (runtime->n_free < 0) {
+		act(runtime, turn, runtime);
+		return;
+	}
+	lowest = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	ZCP_CHECK(lowest >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	less = limit;
+	less.rlim_cur = (rlim_t)(lowest + runtime->n_free);
+	zcp_close_fd(&lowest);
+	runtime->n_free = -1;
+	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &less) == 0);
+	act_limited(runtime, turn, runtime, &limit);
+}
+
+static void poll_registry(void *user)
+{
+	struct zcp_fuzz_runtime *runtime = user;
+
+	ZCP_IGNORE(zcpd_registry_poll(&runtime->server.registry));
+}
+
+void zcp_fuzz_runtime_poll(struct zcp_fuzz_runtime *runtime)
+{
+	act(runtime, poll_registry, runtime);
+}
+
+static void end_worker(void *user)
+{
+	struct zcp_fuzz_runtime *runtime = user;
+
+	ZCP_CHECK(LIST_EMPTY(&runtime->server.sessions));
+	ZCP_CHECK(uv_loop_close(&runtime->server.loop) == 0);
+	zcpd_registry_deinit(&runtime->server.registry);
+	zcp_close_fd(&runtime->server.journal.socket);
 }
 
 static void end(struct zcp_fuzz_runtime *runtime)
 {
+	act(runtime, end_worker, runtime);
+	zcp_fuzz_mortal_end();
 	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
-		ZCP_CHECK(!runtime->clients[i].session);
 		zcp_close_fd(&runtime->clients[i].socket);
 		zcp_close_fd(&runtime->clients[i].death);
 	}
-	ZCP_CHECK(uv_loop_close(&runtime->loop) == 0);
-	zcpd_registry_deinit(&runtime->registry);
+	zcp_fuzz_keeper_deinit(&runtime->keeper);
+	zcp_fds_deinit(&runtime->fds);
 }
 
 void zcp_fuzz_runtime_deinit(struct zcp_fuzz_runtime *runtime)
 {
 	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++)
 		zcp_fuzz_client_die(&runtime->clients[i]);
+	do {
+		zcp_fuzz_runtime_turn(runtime);
+	} while (runtime->n_deaths > 0);
 	zcp_fuzz_runtime_turn(runtime);
 	/* Who has waited for a publisher waits no more. */
-	ZCP_CHECK(!zcpd_registry_poll(&runtime->registry));
+	zcp_fuzz_runtime_poll(runtime);
+	ZCP_CHECK(TAILQ_EMPTY(&runtime->server.registry.pending));
 	zcp_fuzz_runtime_turn(runtime);
+	zcp_fuzz_records_check_last(&runtime->keeper, &runtime->server);
 	end(runtime);
+}
+
+static void abandon_all(void *user)
+{
+	struct zcp_fuzz_runtime *runtime = user;
+
+	while (!LIST_EMPTY(&runtime->server.sessions))
+		zcpd_session_abandon(LIST_FIRST(&runtime->server.sessions));
+	turn(runtime);
 }
 
 void zcp_fuzz_runtime_abandon(struct zcp_fuzz_runtime *runtime)
 {
-	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++)
-		if (runtime->clients[i].session)
-			zcpd_session_abandon(runtime->clients[i].session);
-	zcp_fuzz_runtime_turn(runtime);
+	runtime->n_deaths = 0;
+	act(runtime, abandon_all, runtime);
 	end(runtime);
 }
 
 /* --- clients --- */
 
+/* The one that connects: its process is ours, and something else has to stand for it. */
+static const struct zcp_fuzz_client *connecting;
+
+/* The linker's names. NOLINTBEGIN(bugprone-reserved-identifier) */
+int __real_getsockopt(int socket, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockopt(int socket, int level, int name, void *value, socklen_t *size);
+
+int __wrap_getsockopt(int socket, int level, int name, void *value, socklen_t *size)
+{
+	int r = 0;
+
+	if (name != SO_PEERPIDFD)
+		r = __real_getsockopt(socket, level, name, value, size);
+	if (!connecting || r < 0)
+		return r;
+	if (name == SO_PEERCRED)
+		((struct ucred *)value)->pid = (pid_t)connecting->pid;
+	if (name == SO_PEERPIDFD) {
+		int fd = fcntl(connecting->death, F_DUPFD_CLOEXEC, 0);
+
+		memcpy(value, &fd, sizeof(fd));
+	}
+	return 0;
+}
+/* NOLINTEND(bugprone-reserved-identifier) */
+
 static void on_ended(struct zcpd_session *session, void *user)
 {
-	struct zcp_fuzz_client *client = user;
+	(void)user;
+	LIST_REMOVE(session, link);
+}
 
-	ZCP_CHECK(client->session == session);
-	client->session = NULL;
+struct connection {
+	struct zcpd_server *server;
+	int socket;
+};
+
+/* As accept_one() of the server does. */
+static void accept_client(void *user)
+{
+	const struct connection *connection = user;
+	struct zcpd_session *session;
+
+	ZCP_CHECK(zcpd_session_new(&session, &connection->server->loop,
+				   &connection->server->registry, connection->socket, on_ended,
+				   NULL) == 0);
+	LIST_INSERT_HEAD(&connection->server->sessions, session, link);
 }
 
 void zcp_fuzz_client_connect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
 			     bool cramped)
 {
+	struct connection connection = { .server = &runtime->server };
 	int sockets[2], least = 0;
 
 	if (client->session)
@@ -132,10 +352,11 @@ void zcp_fuzz_client_connect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_c
 	client->socket = sockets[0];
 	client->death = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ZCP_CHECK(client->death >= 0);
-	ZCP_CHECK(zcpd_session_new(&client->session, &runtime->loop, &runtime->registry, sockets[1],
-				   on_ended, client) == 0);
-	/* Its process is ours, and is not to end: something else takes the place of its pidfd. */
-	ZCP_CHECK(dup3(client->death, client->session->pidfd, O_CLOEXEC) >= 0);
+	client->pid = ++runtime->n_processes;
+	connecting = client;
+	connection.socket = sockets[1];
+	act(runtime, accept_client, &connection);
+	connecting = NULL;
 }
 
 void zcp_fuzz_client_hang_up(struct zcp_fuzz_client *client)
@@ -177,8 +398,9 @@ static void check_classes(const struct zcp_fuzz_runtime *runtime, bool is_publis
 
 	ZCP_CHECK(n_fds % 2 == 0);
 	for (uint32_t i = 0; i < n_fds; i += 2) {
-		ZCP_CHECK(zcp_pool_attach(&pool, fds[i], fds[i + 1], runtime->registry.domain_id,
-					  is_publisher, &why) == 0);
+		ZCP_CHECK(zcp_pool_attach(&pool, fds[i], fds[i + 1],
+					  runtime->server.registry.domain_id, is_publisher,
+					  &why) == 0);
 		/* What subscribers are given they cannot write to. */
 		ZCP_CHECK(is_publisher || (fcntl(fds[i + 1], F_GETFL) & O_ACCMODE) == O_RDONLY);
 	}
@@ -195,10 +417,11 @@ static void check_opened(const struct zcp_fuzz_runtime *runtime, const struct zc
 	const char *why = "";
 
 	ZCP_CHECK(fds->n_fds >= n);
-	ZCP_CHECK(zcp_topic_attach(&topic, fds->fds[0], runtime->registry.domain_id, &why) == 0);
+	ZCP_CHECK(zcp_topic_attach(&topic, fds->fds[0], runtime->server.registry.domain_id, &why) ==
+		  0);
 	if (opened->backlog)
-		ZCP_CHECK(zcp_backlog_import(&backlog, fds->fds[1], runtime->registry.domain_id,
-					     &why) == 0);
+		ZCP_CHECK(zcp_backlog_import(&backlog, fds->fds[1],
+					     runtime->server.registry.domain_id, &why) == 0);
 	check_classes(runtime, is_publisher, fds->fds + n, fds->n_fds - n);
 	if (is_publisher) {
 		ZCP_CHECK(opened->slot < topic.geometry.max_publishers);
@@ -234,7 +457,7 @@ static void check_said(const struct zcp_fuzz_runtime *runtime, const struct zcp_
 	switch (message->type) {
 	case ZCP_MESSAGE_WELCOME:
 		ZCP_CHECK(fds->n_fds == 1);
-		ZCP_CHECK(message->u.welcome.signal < runtime->registry.signals.n_signals);
+		ZCP_CHECK(message->u.welcome.signal < runtime->server.registry.signals.n_signals);
 		return;
 	case ZCP_MESSAGE_OPENED:
 		check_opened(runtime, &message->u.opened, fds);

@@ -1,31 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The runtime without a server around it, and its clients, all in this process: each a
- * socket's end, and an event that stands for the end of the client's process.
+ * The runtime's worker without a listening socket, with a keeper, and its clients, all in this
+ * process: each client a socket's end, and an event that stands for the end of its process. The
+ * worker can die at any moment, and then the next one goes on.
  */
 #ifndef ZCP_FUZZ_CLIENTS_H
 #define ZCP_FUZZ_CLIENTS_H
 
 #include <uv.h>
 
-#include "runtime/registry.h"
-#include "runtime/session.h"
+#include "runtime/server.h"
+#include "tests/fuzz/support/keeper.h"
 
 #define ZCP_FUZZ_CLIENTS 4
+#define ZCP_FUZZ_DEATHS 4
 
 struct zcp_fuzz_client {
 	/* -1: not connected */
 	int socket;
 	/* written to: its process has ended */
 	int death;
+	uint32_t pid;
 	/* NULL once it is over */
 	struct zcpd_session *session;
 };
 
 struct zcp_fuzz_runtime {
-	uv_loop_t loop;
-	struct zcpd_registry registry;
+	const struct zcpd_config *config;
+	struct zcp_fuzz_keeper keeper;
+	struct zcpd_server server;
 	struct zcp_fuzz_client clients[ZCP_FUZZ_CLIENTS];
+	uint32_t n_processes;
+	/* what goes with the next packet */
+	struct zcp_fds fds;
+	/* descriptors that the worker can open in its next turn; -1: as many as it likes */
+	int n_free;
+	/*
+	 * Workers that are to die, the next one first: at which access from the beginning of what it
+	 * does next, and when it has done that at the latest.
+	 */
+	uint32_t deaths[ZCP_FUZZ_DEATHS];
+	uint32_t n_deaths;
+	/* workers there have been */
+	uint32_t n_workers;
 };
 
 void zcp_fuzz_runtime_init(struct zcp_fuzz_runtime *runtime, const struct zcpd_config *config);
@@ -34,8 +51,12 @@ void zcp_fuzz_runtime_deinit(struct zcp_fuzz_runtime *runtime);
 /* The runtime goes, and its clients are still there. */
 void zcp_fuzz_runtime_abandon(struct zcp_fuzz_runtime *runtime);
 
-/* Lets the runtime do what there is to do. */
+/* One more worker is to die. */
+void zcp_fuzz_runtime_kill(struct zcp_fuzz_runtime *runtime, uint32_t after);
+
+/* Lets the runtime do what there is to do; or look after those that join and leave. */
 void zcp_fuzz_runtime_turn(struct zcp_fuzz_runtime *runtime);
+void zcp_fuzz_runtime_poll(struct zcp_fuzz_runtime *runtime);
 
 /* `cramped`: what is sent to it does not fit its socket for long. */
 void zcp_fuzz_client_connect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,

@@ -88,6 +88,13 @@ int __wrap_munmap(void *address, size_t size)
 }
 /* NOLINTEND(bugprone-reserved-identifier) */
 
+void zcp_fuzz_unmap_all(void)
+{
+	while (n_mappings > 0)
+		ZCP_CHECK(munmap(mappings[n_mappings - 1].base, mappings[n_mappings - 1].size) ==
+			  0);
+}
+
 UNSEEN static struct mapping *find(const void *at, uint64_t size)
 {
 	uintptr_t from = (uintptr_t)at;

@@ -23,6 +23,9 @@ bool zcp_fuzz_is_mapped(const void *at, uint64_t size);
 /* Reads the first and the last bytes of it: from outside a mapping or what is poisoned, a crash. */
 void zcp_fuzz_read(const void *at, uint64_t size);
 
+/* The process that has them is over. */
+void zcp_fuzz_unmap_all(void);
+
 /* Nobody may touch what is between the two, which are in one mapping, until it is unmapped. */
 void zcp_fuzz_poison(const void *from, const void *to);
 

@@ -9,22 +9,6 @@
 #include "tests/fuzz/support/input.h"
 
 /*
- * h CLIENT WRONG                  says hello; with another layout where WRONG is not 0
- * p CLIENT TOPIC TYPE PAYLOAD LOANS HISTORY SHAPE              opens a publisher
- * s CLIENT TOPIC TYPE DEPTH HELD ON_FULL HISTORY ORDER SHAPE   opens a subscriber
- * x CLIENT ENDPOINT               closes one of its endpoints
- * y CLIENT REQUEST                closes what a request has opened
- * g CLIENT ENDPOINT               wants the pool's classes
- * f CLIENT    w CLIENT SIGNAL     gives its eventfd; wants somebody's
- * l CLIENT TOPIC   i CLIENT TOPIC   e CLIENT TOPIC FROM   a CLIENT   asks
- * m CLIENT TYPE                   says a message of that type, without fields
- */
-#define ZCP_FUZZ_REQUESTS_H
-
-#include "tests/fuzz/support/clients.h"
-#include "tests/fuzz/support/input.h"
-
-/*
  *   h CLIENT WRONG                says hello; with another layout where WRONG is not 0
  *   p CLIENT TOPIC TYPE PAYLOAD LOANS HISTORY SHAPE             opens a publisher
  *   s CLIENT TOPIC TYPE DEPTH HELD ON_FULL HISTORY ORDER SHAPE  opens a subscriber
