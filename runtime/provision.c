@@ -218,8 +218,12 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	if (limit < now)
 		limit = now;
 	r = zcpd_pool_add_class(pool, payload, (uint32_t)(limit < most ? limit : most));
-	if (r < 0)
+	if (r < 0) {
+		/* Not settled by a class that there is not. */
+		if (first == 0)
+			pool->alignment = pool->user_header_size = 0;
 		return r;
+	}
 	/* The next classes are like the first, whatever becomes of this publisher. */
 	if (first == 0) {
 		zcpd_topic_set_user_header(topic, pool->user_header_size);
