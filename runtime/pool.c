@@ -227,6 +227,11 @@ void zcpd_pool_keep_holder(struct zcpd_pool *pool, uint32_t holder)
 	keep_bit(pool->holders, holder);
 }
 
+bool zcpd_pool_has_holder(const struct zcpd_pool *pool, uint32_t holder)
+{
+	return pool->holders[holder / 64] >> (holder % 64) & 1;
+}
+
 void zcpd_pool_keep_owner(struct zcpd_pool *pool, uint32_t owner)
 {
 	keep_bit(pool->owners, owner);

@@ -101,8 +101,9 @@ void zcpd_pool_give_holder(struct zcpd_pool *pool, uint32_t holder);
 __attribute__((warn_unused_result)) int zcpd_pool_take_owner(struct zcpd_pool *pool);
 void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner);
 
-/* One that a worker before us has given. */
+/* One that a worker before us has given; and whether somebody has it. */
 void zcpd_pool_keep_holder(struct zcpd_pool *pool, uint32_t holder);
+bool zcpd_pool_has_holder(const struct zcpd_pool *pool, uint32_t holder);
 void zcpd_pool_keep_owner(struct zcpd_pool *pool, uint32_t owner);
 
 /* The descriptor a ref names; NULL where there is none. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From records to objects. They come in the order in which they were kept first: what one names
- * has come before it.
+ * has come before it. One that does not fit the others, or what there can be, is not believed.
  */
 #include "runtime/restore.h"
 
@@ -58,13 +58,18 @@ static int restore_server(struct restore *restore, const struct zcp_record_serve
 {
 	struct zcpd_server *server = restore->server;
 
-	if (fds->n_fds != 1 + (uint32_t)record->listening)
+	if (server->lock >= 0 || fds->n_fds != 1 + (uint32_t)record->listening)
 		return -EPROTO;
 	server->lock = zcp_steal_fd(&fds->fds[0]);
 	server->waits_until_ns = record->waits_until_ns;
 	if (record->listening)
 		server->listener = zcp_steal_fd(&fds->fds[1]);
 	return 0;
+}
+
+static bool is_used(const struct restore *restore, uint32_t signal)
+{
+	return restore->registry->signals_used[signal / 64] >> (signal % 64) & 1;
 }
 
 static int restore_session(struct restore *restore, const struct zcp_record_session *record,
@@ -76,7 +81,9 @@ static int restore_session(struct restore *restore, const struct zcp_record_sess
 
 	if (fds->n_fds != 1 + (uint32_t)record->connected + record->has_eventfd)
 		return -EPROTO;
-	if (record->greeted && record->signal >= restore->registry->signals.n_signals)
+	if (find_session(restore, record->number) ||
+	    (record->greeted && (record->signal >= restore->registry->signals.n_signals ||
+				 is_used(restore, record->signal))))
 		return -EPROTO;
 	r = zcpd_server_add_session(restore->server, record, zcp_steal_fd(&fds->fds[0]),
 				    record->connected ? zcp_steal_fd(&fds->fds[n++]) : -1,
@@ -93,6 +100,8 @@ static int restore_pool(struct restore *restore, const struct zcp_record_pool *r
 	struct zcpd_pool **pools, *pool;
 	int r;
 
+	if (find_pool(restore, record->number))
+		return -EPROTO;
 	pools = realloc(restore->pools, (restore->n_pools + 1) * sizeof(pools[0]));
 	if (!pools)
 		return -ENOMEM;
@@ -116,10 +125,24 @@ static int restore_class(struct restore *restore, const struct zcp_record_class 
 {
 	struct zcpd_pool *pool = find_pool(restore, record->pool);
 
-	if (!pool || fds->n_fds != 3 || record->index != pool->view.n_classes)
+	if (!pool || fds->n_fds != 3 || record->index != pool->view.n_classes ||
+	    record->index >= ZCP_CLASSES_MAX)
 		return -EPROTO;
 	fds->n_fds = 0;
 	return zcpd_pool_restore_class(pool, record->payload_size, record->n_chunks, fds->fds);
+}
+
+/* Limits as zcp_topic_attach() wants them, and owner numbers that there are. */
+static bool is_topic(const struct zcp_record_topic *record)
+{
+	if (record->max_publishers == 0 || record->max_publishers > ZCP_TOPIC_PUBLISHERS_MAX ||
+	    record->max_subscribers == 0 || record->max_subscribers > ZCP_TOPIC_SUBSCRIBERS_MAX ||
+	    record->max_depth_log2 > ZCP_LANE_LOG2_MAX || record->n_slots != record->max_publishers)
+		return false;
+	for (uint32_t p = 0; p < record->n_slots; p++)
+		if (record->slots[p].owner >= ZCPD_OWNERS || record->slots[p].former >= ZCPD_OWNERS)
+			return false;
+	return true;
 }
 
 static int restore_topic(struct restore *restore, const struct zcp_record_topic *record,
@@ -130,7 +153,8 @@ static int restore_topic(struct restore *restore, const struct zcp_record_topic 
 	struct zcpd_topic *topic;
 	int r;
 
-	if (!pool || fds->n_fds != 1)
+	if (!pool || fds->n_fds != 1 || !is_topic(record) || find_topic(restore, record->number) ||
+	    zcpd_registry_topic(restore->registry, record->name))
 		return -EPROTO;
 	zcpd_config_topic(restore->registry->config, record->name, &config);
 	r = zcpd_topic_restore(&topic, &config, pool, record, zcp_steal_fd(&fds->fds[0]));
@@ -170,6 +194,25 @@ static void fill_endpoint(struct zcpd_endpoint *endpoint, const struct zcp_recor
 		endpoint->grace.starts[i] = record->starts[i].seq;
 }
 
+/* Of what a publisher is known by, and where it is. */
+static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_record_endpoint *record)
+{
+	return record->slot < topic->view.geometry.max_publishers &&
+	       !topic->publishers[record->slot] && record->owner &&
+	       record->owner == topic->owners[record->slot] &&
+	       record->former == topic->formers[record->slot] &&
+	       (record->state == ZCPD_ENDPOINT_OPEN || record->state == ZCPD_ENDPOINT_INACTIVE);
+}
+
+static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_record_endpoint *record)
+{
+	return record->slot < topic->view.geometry.max_subscribers &&
+	       !topic->subscribers[record->slot] && record->holder < ZCP_HOLDERS_MAX &&
+	       !zcpd_pool_has_holder(topic->pool, record->holder) &&
+	       record->depth_log2 <= topic->view.geometry.max_depth_log2 &&
+	       record->state <= ZCPD_ENDPOINT_LEAVING;
+}
+
 static int restore_endpoint(struct restore *restore, const struct zcp_record_endpoint *record,
 			    struct zcp_fds *fds)
 {
@@ -177,8 +220,8 @@ static int restore_endpoint(struct restore *restore, const struct zcp_record_end
 	struct zcpd_endpoint *endpoint;
 
 	if (!topic || fds->n_fds > 1 || record->n_starts > ZCP_TOPIC_PUBLISHERS_MAX ||
-	    record->slot >= (record->is_publisher ? topic->view.geometry.max_publishers :
-						    topic->view.geometry.max_subscribers))
+	    record->signal >= restore->registry->signals.n_signals ||
+	    !(record->is_publisher ? is_publisher(topic, record) : is_subscriber(topic, record)))
 		return -EPROTO;
 	endpoint = calloc(1, sizeof(*endpoint));
 	if (!endpoint)
@@ -206,6 +249,11 @@ static int restore_endpoint(struct restore *restore, const struct zcp_record_end
 static int restore_record(struct restore *restore, const struct zcp_message *record,
 			  struct zcp_fds *fds)
 {
+	bool has_registry = restore->registry->signals_fd >= 0;
+
+	if (record->type != ZCP_MESSAGE_RECORD_SERVER &&
+	    has_registry == (record->type == ZCP_MESSAGE_RECORD_REGISTRY))
+		return -EPROTO;
 	switch (record->type) {
 	case ZCP_MESSAGE_RECORD_SERVER:
 		return restore_server(restore, &record->u.record_server, fds);

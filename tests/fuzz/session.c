@@ -21,6 +21,8 @@
  *   M TOPIC WORD VALUE               lies in a topic
  *   O TOPIC PUBLISHER WORD VALUE     lies in a publisher's slot, whose first word is op
  *   D TOPIC CLASS CHUNK WORD VALUE   lies in a descriptor
+ *   R RECORD FIELD VALUE   a record is not what was kept; R and S: support/records_lie.h
+ *   S RECORD HOW           it is spoiled; the next worker may refuse to go on
  *   C N                    before everything else: which configuration
  *   Z                      last of all: the runtime ends, and its clients are still there
  */
@@ -37,12 +39,12 @@
 #include "tests/fuzz/support/mortal.h"
 #include "tests/fuzz/support/packet.h"
 #include "tests/fuzz/support/records_check.h"
+#include "tests/fuzz/support/records_lie.h"
 #include "tests/fuzz/support/registry_check.h"
 #include "tests/fuzz/support/requests.h"
 #include "tests/support/check.h"
 
 #define N_CONFIGURATIONS 3
-#define REQUESTS_MAX 200
 
 static const char *const configurations[N_CONFIGURATIONS] = {
 	"[runtime]\nmax_nodes = 3\nmax_topics = 5\n"
@@ -67,18 +69,25 @@ static struct zcpd_config *configs[N_CONFIGURATIONS];
 
 struct scene {
 	struct zcp_fuzz_runtime runtime;
-	uint64_t n_requests;
 	bool batch;
 	bool honest;
 };
 
-static void send_packet(struct scene *s, struct zcp_fuzz_client *client, const void *packet,
+static bool send_packet(struct scene *s, struct zcp_fuzz_client *client, const void *packet,
 			size_t size)
 {
 	struct zcp_fds fds = s->runtime.fds;
 
 	s->runtime.fds.n_fds = 0;
-	zcp_fuzz_client_send(client, packet, size, &fds);
+	return zcp_fuzz_client_send(client, packet, size, &fds);
+}
+
+/* Who closes what it has not got yet does not wait for that any more. */
+static void wait_no_more(struct scene *s, const struct zcp_fuzz_client *client)
+{
+	for (uint64_t i = 1; i <= s->runtime.n_requests; i++)
+		if (s->runtime.requests[i].pid == client->pid)
+			s->runtime.requests[i].pid = 0;
 }
 
 static void say(struct scene *s, struct zcp_fuzz_client *client, struct zcp_message *message)
@@ -86,9 +95,12 @@ static void say(struct scene *s, struct zcp_fuzz_client *client, struct zcp_mess
 	static char packet[ZCP_PACKET_SIZE_MAX];
 	size_t size;
 
-	message->id = ++s->n_requests;
+	message->id = ++s->runtime.n_requests;
 	ZCP_CHECK(zcp_codec_pack(message, packet, sizeof(packet), &size) == 0);
-	send_packet(s, client, packet, size);
+	if (message->type == ZCP_MESSAGE_CLOSE)
+		wait_no_more(s, client);
+	if (send_packet(s, client, packet, size))
+		s->runtime.requests[message->id].pid = client->pid;
 }
 
 static void say_text(struct scene *s, struct zcp_fuzz_client *client, struct zcp_fuzz_input *input)
@@ -98,8 +110,11 @@ static void say_text(struct scene *s, struct zcp_fuzz_client *client, struct zcp
 
 	while (input->at < input->end && *input->at != '\n')
 		input->at++;
-	send_packet(s, client, packet,
-		    zcp_fuzz_packet(text, (size_t)(input->at - text), packet, sizeof(packet)));
+	/* It may have the number of anything. */
+	wait_no_more(s, client);
+	ZCP_IGNORE(!send_packet(s, client, packet,
+				zcp_fuzz_packet(text, (size_t)(input->at - text), packet,
+						sizeof(packet))));
 }
 
 static void add_descriptor(struct scene *s, struct zcp_fuzz_input *input)
@@ -211,6 +226,15 @@ static void run_runtime(struct scene *s, char command, struct zcp_fuzz_input *in
 	case 'D':
 		lie_in_descriptor(s, input);
 		break;
+	case 'R':
+	case 'S':
+		s->runtime.records_lie = true;
+		s->honest = false;
+		if (command == 'R')
+			zcp_fuzz_records_change(&s->runtime.keeper.shelf, input);
+		else
+			zcp_fuzz_records_spoil(&s->runtime.keeper.shelf, input);
+		break;
 	}
 }
 
@@ -283,16 +307,37 @@ static void run(struct scene *s, char command, struct zcp_fuzz_input *input)
 {
 	uint32_t n_workers = s->runtime.n_workers;
 
-	if (strchr("dbtuvVMODz", command))
+	if (strchr("dbtuvVMODzRS", command))
 		run_runtime(s, command, input);
-	else if (s->n_requests < REQUESTS_MAX)
+	else if (s->runtime.n_requests < ZCP_FUZZ_REQUESTS_MAX)
 		run_client(s, command, input);
-	if (command == 'z' || command == 't' || (s->batch && command != 'u'))
+	if (strchr("ztRS", command) || (s->batch && command != 'u'))
 		return;
 	zcp_fuzz_runtime_turn(&s->runtime);
+	if (s->runtime.records_lie)
+		return;
 	check(s);
 	if (s->runtime.n_workers != n_workers)
 		zcp_fuzz_records_check(&s->runtime.keeper, &s->runtime.server);
+}
+
+static void end(struct scene *s, bool is_abandoned)
+{
+	if (s->runtime.records_lie) {
+		zcp_fuzz_runtime_kill(&s->runtime, 0);
+		zcp_fuzz_runtime_turn(&s->runtime);
+		zcp_fuzz_runtime_drop(&s->runtime);
+		return;
+	}
+	zcp_fuzz_records_check(&s->runtime.keeper, &s->runtime.server);
+	if (s->honest) {
+		zcp_fuzz_clients_check_answers(&s->runtime);
+		audit(s);
+	}
+	if (is_abandoned)
+		zcp_fuzz_runtime_abandon(&s->runtime);
+	else
+		zcp_fuzz_runtime_deinit(&s->runtime);
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -326,16 +371,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	s.honest = true;
 	zcp_fuzz_descriptors_begin();
 	zcp_fuzz_runtime_init(&s.runtime, configs[config]);
-	while ((command = zcp_fuzz_command(&input, ZCP_FUZZ_REQUESTS "crqjkdbtzuvVMODZ")) &&
-	       command != 'Z')
-		run(&s, command, &input);
-	zcp_fuzz_records_check(&s.runtime.keeper, &s.runtime.server);
-	if (s.honest)
-		audit(&s);
-	if (command == 'Z')
-		zcp_fuzz_runtime_abandon(&s.runtime);
-	else
-		zcp_fuzz_runtime_deinit(&s.runtime);
+	do {
+		command = zcp_fuzz_command(&input, ZCP_FUZZ_REQUESTS "crqjkdbtzuvVMODRSZ");
+		if (command && command != 'Z')
+			run(&s, command, &input);
+	} while (command && command != 'Z' && !s.runtime.is_refused);
+	end(&s, command == 'Z');
 	zcp_fuzz_descriptors_check();
 	return 0;
 }

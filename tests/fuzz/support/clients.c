@@ -77,6 +77,7 @@ static void start_worker(void *user)
 	struct zcp_fuzz_runtime *runtime = user;
 	struct zcpd_server *server = &runtime->server;
 	char text[ZCP_TEXT_SIZE] = "";
+	int r;
 
 	*server = (struct zcpd_server){
 		.config = runtime->config,
@@ -88,7 +89,13 @@ static void start_worker(void *user)
 	LIST_INIT(&server->sessions);
 	server->registry.signals_fd = -1;
 	ZCP_CHECK(uv_loop_init(&server->loop) == 0);
-	ZCP_CHECK(zcpd_restore(server, &registry_events, text, sizeof(text)) == 0);
+	r = zcpd_restore(server, &registry_events, text, sizeof(text));
+	if (r < 0) {
+		ZCP_CHECK(runtime->records_lie && text[0]);
+		runtime->is_refused = true;
+		zcpd_registry_deinit(&server->registry);
+		return;
+	}
 	if (server->registry.signals_fd >= 0)
 		return;
 	ZCP_CHECK(zcpd_registry_init(&server->registry, runtime->config, true, &registry_events) ==
@@ -148,7 +155,7 @@ static void find_sessions(struct zcp_fuzz_runtime *runtime)
 				client->session = session;
 		n_found += client->session != NULL;
 	}
-	ZCP_CHECK(n_found == n);
+	ZCP_CHECK(n_found == n || runtime->records_lie);
 }
 
 /* The worker does something, and where it dies the next one begins, with this limit. */
@@ -157,16 +164,18 @@ static void act_limited(struct zcp_fuzz_runtime *runtime, void (*what)(void *use
 {
 	uint32_t after = next_death(runtime);
 
-	ZCP_IGNORE(!zcp_fuzz_mortal_run(what, user, after));
+	if (!runtime->is_refused)
+		ZCP_IGNORE(!zcp_fuzz_mortal_run(what, user, after));
 	if (limit)
 		ZCP_CHECK(setrlimit(RLIMIT_NOFILE, limit) == 0);
-	while (after != ZCP_FUZZ_LIVES) {
+	while (after != ZCP_FUZZ_LIVES && !runtime->is_refused) {
 		bury_worker(runtime);
 		runtime->n_workers++;
 		after = next_death(runtime);
 		ZCP_IGNORE(!zcp_fuzz_mortal_run(start_worker, runtime, after));
 	}
-	find_sessions(runtime);
+	if (!runtime->is_refused)
+		find_sessions(runtime);
 }
 
 static void act(struct zcp_fuzz_runtime *runtime, void (*what)(void *user), void *user)
@@ -239,16 +248,27 @@ static void end_worker(void *user)
 	zcp_close_fd(&runtime->server.journal.socket);
 }
 
-static void end(struct zcp_fuzz_runtime *runtime)
+static void end_others(struct zcp_fuzz_runtime *runtime)
 {
-	act(runtime, end_worker, runtime);
-	zcp_fuzz_mortal_end();
 	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
 		zcp_close_fd(&runtime->clients[i].socket);
 		zcp_close_fd(&runtime->clients[i].death);
 	}
 	zcp_fuzz_keeper_deinit(&runtime->keeper);
 	zcp_fds_deinit(&runtime->fds);
+}
+
+static void end(struct zcp_fuzz_runtime *runtime)
+{
+	act(runtime, end_worker, runtime);
+	zcp_fuzz_mortal_end();
+	end_others(runtime);
+}
+
+void zcp_fuzz_runtime_drop(struct zcp_fuzz_runtime *runtime)
+{
+	bury_worker(runtime);
+	end_others(runtime);
 }
 
 void zcp_fuzz_runtime_deinit(struct zcp_fuzz_runtime *runtime)
@@ -371,13 +391,14 @@ void zcp_fuzz_client_die(struct zcp_fuzz_client *client)
 	zcp_fuzz_client_hang_up(client);
 }
 
-void zcp_fuzz_client_send(struct zcp_fuzz_client *client, const char *packet, size_t size,
+bool zcp_fuzz_client_send(struct zcp_fuzz_client *client, const char *packet, size_t size,
 			  struct zcp_fds *fds)
 {
-	if (client->socket >= 0)
-		ZCP_IGNORE(zcp_socket_send_packet(client->socket, packet, size, fds->fds,
-						  fds->n_fds) < 0);
+	bool is_sent = client->socket >= 0 && zcp_socket_send_packet(client->socket, packet, size,
+								     fds->fds, fds->n_fds) == 0;
+
 	zcp_fds_deinit(fds);
+	return is_sent;
 }
 
 /* --- what the runtime says --- */
@@ -488,7 +509,21 @@ static void check_said(const struct zcp_fuzz_runtime *runtime, const struct zcp_
 	ZCP_CHECK(fds->n_fds == 0);
 }
 
-void zcp_fuzz_client_drain(const struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client)
+/* It may come again after a worker's death, but never as another one. */
+static void note_answer(struct zcp_fuzz_runtime *runtime, const struct zcp_message *message)
+{
+	struct zcp_fuzz_request *request = &runtime->requests[message->id];
+
+	if (message->id == 0 || message->id > runtime->n_requests)
+		return;
+	request->is_answered = true;
+	if (message->type != ZCP_MESSAGE_OPENED)
+		return;
+	ZCP_CHECK(request->opened == 0 || request->opened == message->u.opened.endpoint);
+	request->opened = message->u.opened.endpoint;
+}
+
+void zcp_fuzz_client_drain(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client)
 {
 	int r = 0;
 
@@ -498,10 +533,44 @@ void zcp_fuzz_client_drain(const struct zcp_fuzz_runtime *runtime, struct zcp_fu
 
 		r = zcp_socket_receive(client->socket, &message, &fds);
 		if (r == 0) {
-			check_said(runtime, &message, &fds);
+			if (!runtime->records_lie) {
+				check_said(runtime, &message, &fds);
+				note_answer(runtime, &message);
+			}
 			zcp_fds_deinit(&fds);
 			zcp_message_deinit(&message);
 		}
 	}
 	ZCP_CHECK(r == 0 || r == -EAGAIN || r == -EPIPE || r == -ECONNRESET);
+}
+
+/* Whether somebody who is connected waits for one. */
+static bool has_unanswered(const struct zcp_fuzz_runtime *runtime)
+{
+	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
+		const struct zcp_fuzz_client *client = &runtime->clients[i];
+
+		if (client->socket < 0 || !client->session || client->session->socket < 0)
+			continue;
+		for (uint64_t k = 1; k <= runtime->n_requests; k++)
+			if (runtime->requests[k].pid == client->pid &&
+			    !runtime->requests[k].is_answered)
+				return true;
+	}
+	return false;
+}
+
+void zcp_fuzz_clients_check_answers(struct zcp_fuzz_runtime *runtime)
+{
+	/* One may wait for the one before it, and that for somebody to read. */
+	uint64_t n_turns = 2 * runtime->n_requests + 2;
+
+	while (runtime->n_deaths > 0)
+		zcp_fuzz_runtime_turn(runtime);
+	for (uint64_t i = 0; i < n_turns && has_unanswered(runtime); i++) {
+		zcp_fuzz_runtime_turn(runtime);
+		for (int c = 0; c < ZCP_FUZZ_CLIENTS; c++)
+			zcp_fuzz_client_drain(runtime, &runtime->clients[c]);
+	}
+	ZCP_CHECK(!has_unanswered(runtime));
 }

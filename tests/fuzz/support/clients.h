@@ -14,6 +14,7 @@
 
 #define ZCP_FUZZ_CLIENTS 4
 #define ZCP_FUZZ_DEATHS 4
+#define ZCP_FUZZ_REQUESTS_MAX 200
 
 struct zcp_fuzz_client {
 	/* -1: not connected */
@@ -25,12 +26,22 @@ struct zcp_fuzz_client {
 	struct zcpd_session *session;
 };
 
+/* What was asked with a number, and what has come back for it. */
+struct zcp_fuzz_request {
+	/* who has asked; 0: nobody, or nobody waits for the answer */
+	uint32_t pid;
+	bool is_answered;
+	uint64_t opened;
+};
+
 struct zcp_fuzz_runtime {
 	const struct zcpd_config *config;
 	struct zcp_fuzz_keeper keeper;
 	struct zcpd_server server;
 	struct zcp_fuzz_client clients[ZCP_FUZZ_CLIENTS];
 	uint32_t n_processes;
+	struct zcp_fuzz_request requests[ZCP_FUZZ_REQUESTS_MAX + 1];
+	uint64_t n_requests;
 	/* what goes with the next packet */
 	struct zcp_fds fds;
 	/* descriptors that the worker can open in its next turn; -1: as many as it likes */
@@ -43,6 +54,10 @@ struct zcp_fuzz_runtime {
 	uint32_t n_deaths;
 	/* workers there have been */
 	uint32_t n_workers;
+	/* the records are not what a worker has kept */
+	bool records_lie;
+	/* and the last worker has said so */
+	bool is_refused;
 };
 
 void zcp_fuzz_runtime_init(struct zcp_fuzz_runtime *runtime, const struct zcpd_config *config);
@@ -50,6 +65,9 @@ void zcp_fuzz_runtime_init(struct zcp_fuzz_runtime *runtime, const struct zcpd_c
 void zcp_fuzz_runtime_deinit(struct zcp_fuzz_runtime *runtime);
 /* The runtime goes, and its clients are still there. */
 void zcp_fuzz_runtime_abandon(struct zcp_fuzz_runtime *runtime);
+
+/* Whatever is left of the worker is not looked at. */
+void zcp_fuzz_runtime_drop(struct zcp_fuzz_runtime *runtime);
 
 /* One more worker is to die. */
 void zcp_fuzz_runtime_kill(struct zcp_fuzz_runtime *runtime, uint32_t after);
@@ -65,11 +83,14 @@ void zcp_fuzz_client_connect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_c
 void zcp_fuzz_client_hang_up(struct zcp_fuzz_client *client);
 void zcp_fuzz_client_die(struct zcp_fuzz_client *client);
 
-/* The descriptors are consumed. What does not fit the socket is not sent. */
-void zcp_fuzz_client_send(struct zcp_fuzz_client *client, const char *packet, size_t size,
+/* The descriptors are consumed. Returns whether it was sent: what does not fit the socket is not. */
+bool zcp_fuzz_client_send(struct zcp_fuzz_client *client, const char *packet, size_t size,
 			  struct zcp_fds *fds);
 
 /* Reads all answers and events, and checks that each is what the runtime may say. */
-void zcp_fuzz_client_drain(const struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client);
+void zcp_fuzz_client_drain(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client);
+
+/* Reads all there is, and checks that whoever is still connected has all its answers. */
+void zcp_fuzz_clients_check_answers(struct zcp_fuzz_runtime *runtime);
 
 #endif
