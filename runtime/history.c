@@ -236,17 +236,28 @@ int zcpd_history_hand_on(struct zcpd_topic *topic, const struct zcpd_endpoint *p
 
 	if (r == 0)
 		r = make_backlog(backlog, list.n_items);
-	for (size_t i = 0; r == 0 && i < list.n_items; i++) {
+	for (size_t i = list.n_items; r == 0 && i-- > 0;) {
 		if (i < publisher->history)
 			add_entry(backlog, &list.items[i]);
 		else
 			let_go(&list.items[i]);
 		ZCP_CRASHPOINT("hand_on.after_chunk");
 	}
-	if (r == 0)
-		reverse(backlog->entries, backlog->n_entries);
 	free(list.items);
 	return r;
+}
+
+void zcpd_history_forget(struct zcpd_topic *topic, uint32_t slot)
+{
+	struct retained_list list = { .n_items = 0 };
+
+	if (collect(topic, (int)slot, &list) == 0) {
+		for (size_t i = list.n_items; i-- > 0;) {
+			let_go(&list.items[i]);
+			ZCP_CRASHPOINT("forget.after_chunk");
+		}
+	}
+	free(list.items);
 }
 
 uint32_t zcpd_history_trim(struct zcpd_topic *topic, uint32_t slot, uint32_t history)

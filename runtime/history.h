@@ -28,6 +28,13 @@ __attribute__((warn_unused_result)) int zcpd_history_hand_on(struct zcpd_topic *
 							     struct zcp_backlog *backlog);
 
 /*
+ * Before the recovery of a publisher's chunks: none of its slot's messages stay. They go from the
+ * oldest on, so that whoever joins when this has ended halfway is not given older ones than those
+ * that it cannot have. Without memory for that they stay, for recovery to clear.
+ */
+void zcpd_history_forget(struct zcpd_topic *topic, uint32_t slot);
+
+/*
  * After the recovery of a publisher's chunks: only the last `history` messages of its slot
  * stay. Returns how many there are.
  */

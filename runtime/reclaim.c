@@ -279,6 +279,12 @@ static bool recover_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *p
 	return false;
 }
 
+/* Whether what it has published stays for those who join after its end. */
+static bool leaves_history(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher)
+{
+	return topic->config.keep_history && publisher->history > 0;
+}
+
 static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
 			  uint32_t ref, uint64_t state, bool inside)
 {
@@ -300,8 +306,7 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 	}
 	/* Of the loans only the one that was being published has a number. */
 	published = loaned && inside && seq != 0 && seq == next_seq - 1;
-	if (topic->config.keep_history && publisher->history > 0 &&
-	    (published || (state & ZCP_CHUNK_RETAINED)))
+	if (leaves_history(topic, publisher) && (published || (state & ZCP_CHUNK_RETAINED)))
 		kept = ZCP_CHUNK_RETAINED;
 	ZCP_CRASHPOINT("recover.before_chunk");
 	/*
@@ -329,6 +334,8 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 	/* OP-A1: the death has ordered it already; do not rely on it. */
 	uint64_t op = atomic_load_explicit(&slot->op, memory_order_acquire);
 
+	if (!leaves_history(topic, publisher))
+		zcpd_history_forget(topic, publisher->slot);
 	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
 		const struct zcp_class *class = &topic->pool->view.classes[c];
 		uint32_t n_touched = zcpd_pool_n_touched(topic->pool, c);

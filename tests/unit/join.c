@@ -3,7 +3,11 @@
  * Joining while publishers go on, step by step: a registry without a server, and a publisher
  * that is held up in the middle of a publish.
  */
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "pubsub/shm/backlog.h"
 #include "pubsub/shm/lane.h"
@@ -221,4 +225,78 @@ Test(join, what_is_held_from_history_stays_held_when_the_publisher_goes)
 	for (int i = 0; i < n; i++)
 		cr_assert(zcp_chunk_has_holder(messages[i].chunk.descriptor, subscriber->holder));
 	zcp_reader_deinit(&reader);
+}
+
+static bool is_retained(const struct zcp_chunk_shm *chunk)
+{
+	return zcp_test_load(&chunk->state) & ZCP_CHUNK_RETAINED;
+}
+
+static uintptr_t page_of(const struct zcp_chunk_shm *chunk)
+{
+	uintptr_t size = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+	return (uintptr_t)chunk / size * size;
+}
+
+/* As a worker that dies at the first change of that chunk. */
+static void close_but_die_at(struct zcpd_endpoint *publisher, const struct zcp_chunk_shm *chunk)
+{
+	int status;
+	pid_t pid = fork();
+
+	cr_assert(pid >= 0);
+	if (pid == 0) {
+		(void)signal(SIGSEGV, SIG_DFL);
+		if (mprotect((void *)page_of(chunk), 1, PROT_READ) == 0)
+			close_endpoint(publisher);
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(!WIFEXITED(status) || WEXITSTATUS(status) != 0, "it has come to its end");
+}
+
+/* The newest message is in the first page of the table, the one before in the last. */
+Test(join, worker_that_dies_while_it_forgets_does_not_leave_older_messages_than_it_takes)
+{
+	enum { LOANS = 80 };
+	struct zcp_open_publisher request = {
+		.topic = "pages", .max_payload = 64, .loans = LOANS, .history = 2
+	};
+	struct zcp_writer_options options = { .max_loans = LOANS, .history = 2, .symmetric = true };
+	struct zcp_pool chunks = { .n_classes = 0 };
+	const struct zcp_chunk_shm *newest, *before;
+	struct zcpd_endpoint *publisher;
+	struct zcp_chunk_shm *table;
+	struct zcp_writer many;
+	uint32_t refs[LOANS];
+	const char *why;
+
+	cr_assert_eq(zcpd_registry_open_publisher(&registry, &client, &request, &publisher, text,
+						  sizeof(text)),
+		     0);
+	options.owner = publisher->owner;
+	cr_assert_eq(zcp_pool_attach(&chunks, publisher->topic->pool->classes[0].chunks_fd,
+				     publisher->topic->pool->classes[0].data_fd, registry.domain_id,
+				     true, &why),
+		     0);
+	cr_assert_eq(zcp_writer_init(&many, &publisher->topic->view, &chunks, &registry.signals,
+				     &options),
+		     0);
+	for (int i = 0; i < LOANS; i++)
+		cr_assert_eq(zcp_writer_loan(&many, 64, &refs[i]), 0);
+	/* As the runtime has it mapped. */
+	table = publisher->topic->pool->view.classes[0].chunks;
+	before = &table[zcp_ref_index(refs[LOANS - 1])];
+	newest = &table[zcp_ref_index(refs[0])];
+	cr_assert(page_of(newest) < page_of(before));
+	cr_assert_eq(zcp_writer_publish(&many, refs[LOANS - 1], 64, 0), 0);
+	cr_assert_eq(zcp_writer_publish(&many, refs[0], 64, 0), 0);
+	cr_assert(is_retained(before) && is_retained(newest));
+
+	close_but_die_at(publisher, before);
+	cr_assert(is_retained(newest));
+	zcp_writer_deinit(&many);
+	zcp_pool_deinit(&chunks);
+	close_endpoint(publisher);
 }
