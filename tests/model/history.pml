@@ -8,8 +8,8 @@
  *
  * Checked: what the joiner has taken is what was announced and does not change while it is held;
  * it gets each number once and in order, a gap only where it is counted as lost; it gets the
- * last H, and all that there are of an idle slot, unless its lane has overflowed (asserts in Sub
- * and Runtime); with WAIT, all that a publisher sends after it has heard of the joiner is taken
+ * last H, and all that there are of an idle slot, unless its lane has overflowed, or, without
+ * KEEP, their publisher's recovery had begun to forget them (asserts in Sub and Runtime); with WAIT, all that a publisher sends after it has heard of the joiner is taken
  * or counted (assert in Sub); in the end only history keeps chunks, of the last H messages
  * (assert in Runtime).
  *
@@ -30,6 +30,12 @@
  *                                                                     -DWAIT=2
  *   BUG_UNKEPT     recovery does not retain what it has published     -DKEEP -DKILLS=1
  *   BUG_UNTRIMMED  recovery keeps more than H messages                -DKEEP -DKILLS=1
+ *   BUG_UNFORGOTTEN  without KEEP recovery lets be what is RETAINED   -DMSGS=1
+ *   BUG_ANYORDER   they are forgotten in another order than from the oldest on
+ *                                                                     -DH=2 -DMSGS=2 -DWKILLS=1
+ *   BUG_GONEFIRST  the publisher is gone before its messages are forgotten
+ *                                                                     -DMSGS=1 -DWKILLS=1
+ *   BUG_PINNED     what a worker had PINNED stays so                  -DMSGS=1 -DWKILLS=1
  *   BUG_STALE      a claimed chunk keeps its old number
  *                                           -DKEEP -DKILLS=1 -DSPARE -DOTHERS=1 -DMSGS=1
  */
@@ -57,7 +63,7 @@
 #ifndef WKILLS
 #define WKILLS 0        /* times that the runtime's worker is killed; the next one goes on */
 #endif
-/* -DKEEP: the topic has keep_history */
+/* -DKEEP: the topic has keep_history; without, the history of a slot ends with its publisher */
 /* -DSPARE: each publisher has a second chunk on loan that it never publishes */
 /* -DWAIT=n: a publisher waits for a subscriber before it sends message n */
 
@@ -328,8 +334,37 @@ end:
 #endif
 #define N_KEPT (!(KEEPS) -> 0 : (next_seq - 1 < H -> next_seq - 1 : H))
 
+/* From the oldest on, should this end halfway. */
+inline forget() {
+	do
+	:: atomic {
+		best = NC;
+		do
+		:: c < NC ->
+			if
+			:: retained[c] && IS_OURS(owner[c]) &&
+			   (best == NC || dseq[c] < dseq[best]) -> best = c
+			:: else
+			fi;
+			c++
+		:: else -> c = 0; break
+		od;
+		if
+		:: best < NC -> retained[best] = 0; base = dseq[best] + 1; best = 0
+		:: else -> best = 0; break
+		fi
+	   }
+	od
+}
+
 inline recover() {
 	inside = op % 2;
+#ifdef BUG_GONEFIRST
+	publisher = 0;
+#endif
+#if !defined(KEEP) && !defined(BUG_UNFORGOTTEN) && !defined(BUG_ANYORDER)
+	forget();
+#endif
 	do
 	:: c < NC ->
 		atomic { l = loaned[c]; t = retained[c]; g = gen[c]; o = owner[c] };
@@ -354,7 +389,9 @@ inline recover() {
 			fi;
 			q = dseq[c];
 			if :: pushed && next_seq <= q -> next_seq = q + 1 :: else fi;
-#ifndef BUG_UNKEPT
+#ifdef BUG_UNFORGOTTEN
+			t = t || KEEPS && (l && inside && q != 0 && q + 1 == next_seq);
+#elif !defined(BUG_UNKEPT)
 			t = KEEPS && (t || (l && inside && q != 0 && q + 1 == next_seq));
 #else
 			t = KEEPS && t;
@@ -365,6 +402,7 @@ inline recover() {
 					loaned[c] = 0; retained[c] = t; owner[c] = FORMER
 				:: else
 				fi;
+				if :: KEEPS :: else -> base = next_seq fi;
 				q = 0; w = 0; there = 0; dropped = 0; pushed = 0; t = 0
 			}
 		:: else -> t = 0
@@ -384,10 +422,7 @@ inline recover() {
 	od;
 #endif
 	op = op + op % 2;
-	atomic {
-		publisher = 0; inside = 0;
-		if :: KEEPS :: else -> base = next_seq fi
-	}
+	atomic { publisher = 0; inside = 0 }
 }
 
 /* The next publisher gets the slot, and what the one before has left. */

@@ -82,6 +82,9 @@ holds block
 holds dataplane
 holds dataplane -DNP=2 -DMSGS1=1 -DKILLS=0 -DPNEW=0 -DSNEW=0
 holds history -DMSGS=2
+holds history -DMSGS=1 -DKILLS=1 -DWKILLS=1
+holds history -DMSGS=1 -DKILLS=1 -DWKILLS=1 -DKEEP
+holds history -DMSGS=2 -DH=2 -DWKILLS=1
 
 for bug in CLEAR NOEVENTS NORECHECK LATEBIT LATEEPOCH LATEEVENTS LATEMODE LATEDRAIN NODEATH; do
 	finds wake BUG_$bug
@@ -105,11 +108,17 @@ finds history BUG_EARLY -DWAIT=2
 finds history BUG_SETTLE -DWAIT=2
 finds history BUG_UNKEPT -DKEEP -DKILLS=1
 finds history BUG_UNTRIMMED -DKEEP -DKILLS=1
+finds history BUG_UNFORGOTTEN -DMSGS=1
+finds history BUG_ANYORDER -DH=2 -DMSGS=2 -DWKILLS=1
+finds history BUG_GONEFIRST -DMSGS=1 -DWKILLS=1
+finds history BUG_PINNED -DMSGS=1 -DWKILLS=1
 finds history BUG_STALE -DKEEP -DKILLS=1 -DSPARE -DOTHERS=1 -DMSGS=1
 
 if [ "${1-}" = deep ]; then
 	holds history
 	holds history -DKEEP -DKILLS=1 -DMSGS=2
+	holds history -DKILLS=1 -DMSGS=2 -DH=2 -DWKILLS=1
+	holds history -DKILLS=1 -DMSGS=2 -DWKILLS=1 -DKEEP
 	holds block -DTIMEOUTS=1
 fi
 exit "$failed"
