@@ -198,6 +198,28 @@ Test(reader, message_that_is_not_held_cannot_be_released)
 	cr_assert_eq(zcp_testbed_n_busy(&bed), 0);
 }
 
+Test(reader, tickets_wrap_and_tell_a_stale_copy_still)
+{
+	struct zcp_reader_message before, m;
+
+	for (uint32_t place = 0; place < MAX_HELD; place++)
+		zcp_test_store(&reader.places[place].ticket, UINT32_MAX - 1);
+	(void)publish_from(0);
+	before = m = take();
+	cr_assert_eq(before.ticket, UINT32_MAX);
+	/* Until the place has its turn again. */
+	do {
+		release(&m);
+		(void)publish_from(0);
+		m = take();
+	} while (m.place != before.place);
+	cr_assert_eq(m.ticket, 0);
+	cr_assert_eq(zcp_reader_release(&reader, before.place, before.ticket), -EINVAL);
+	cr_assert(zcp_chunk_has_holder(m.chunk.descriptor, HOLDER));
+	release(&m);
+	cr_assert_eq(zcp_testbed_n_busy(&bed), 0);
+}
+
 Test(reader, numbers_wrap_at_2_to_the_32_with_nothing_lost)
 {
 	static const uint64_t starts[] = { (UINT64_C(1) << 31) - 4, (UINT64_C(1) << 32) - 4,
