@@ -67,11 +67,6 @@ static int restore_server(struct restore *restore, const struct zcp_record_serve
 	return 0;
 }
 
-static bool is_used(const struct restore *restore, uint32_t signal)
-{
-	return restore->registry->signals_used[signal / 64] >> (signal % 64) & 1;
-}
-
 static int restore_session(struct restore *restore, const struct zcp_record_session *record,
 			   struct zcp_fds *fds)
 {
@@ -83,7 +78,7 @@ static int restore_session(struct restore *restore, const struct zcp_record_sess
 		return -EPROTO;
 	if (find_session(restore, record->number) ||
 	    (record->greeted && (record->signal >= restore->registry->signals.n_signals ||
-				 is_used(restore, record->signal))))
+				 zcpd_registry_has_signal(restore->registry, record->signal))))
 		return -EPROTO;
 	r = zcpd_server_add_session(restore->server, record, zcp_steal_fd(&fds->fds[0]),
 				    record->connected ? zcp_steal_fd(&fds->fds[n++]) : -1,
