@@ -46,7 +46,15 @@ struct zcpd_runtime_config {
 	uint64_t idle_timeout_ns;
 	uint32_t max_nodes;
 	uint32_t max_topics;
+	/* of one user; 0: no limit */
+	uint32_t max_connections_per_user;
+	uint32_t max_endpoints_per_user;
+	uint64_t max_memory_per_user; /* bytes */
+	uint64_t hello_timeout_ns;
 };
+
+/* Connections that a user may have beside all the nodes there may be, unless it is said how many. */
+#define ZCPD_CONFIG_SPARE_CONNECTIONS 64
 
 /* [defaults] and [topic."NAME"]; the strings belong to the configuration. */
 struct zcpd_topic_config {

@@ -65,6 +65,7 @@ void zcpd_record_class(struct zcpd_registry *registry, const struct zcpd_pool *p
 	record.u.record_class = (struct zcp_record_class){
 		.pool = pool->id,
 		.index = class_index,
+		.uid = class->uid,
 		.n_chunks = pool->view.classes[class_index].n_chunks,
 		.payload_size = pool->view.classes[class_index].payload_size,
 	};
@@ -85,6 +86,7 @@ void zcpd_record_topic(struct zcpd_registry *registry, const struct zcpd_topic *
 	record.u.record_topic = (struct zcp_record_topic){
 		.number = topic->id,
 		.pool = topic->pool->id,
+		.uid = topic->uid,
 		.type_size = topic->type_size,
 		.type_alignment = topic->type_alignment,
 		.former_payload = topic->former_payload,
@@ -120,6 +122,7 @@ void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endp
 		.is_publisher = endpoint->is_publisher,
 		.state = endpoint->state,
 		.pid = endpoint->pid,
+		.uid = endpoint->uid,
 		.signal = endpoint->signal,
 		.slot = endpoint->slot,
 		.owner = endpoint->owner,

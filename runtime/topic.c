@@ -111,6 +111,7 @@ int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_confi
 	}
 	topic->fd = fd;
 	topic->id = record->number;
+	topic->uid = record->uid;
 	topic->config = *config;
 	topic->pool = pool;
 	topic->former_payload = record->former_payload;

@@ -44,6 +44,7 @@ struct zcpd_endpoint {
 	uint64_t node_id;
 	uint64_t process_start;
 	uint32_t pid;
+	uint32_t uid;
 	uint32_t signal;
 	uint32_t slot;
 	/* publishers: the slot's number in descriptors, and that of those who had it before */
@@ -86,6 +87,8 @@ struct zcpd_endpoint {
 
 struct zcpd_topic {
 	uint64_t id;
+	/* the user whose request it was made for */
+	uint32_t uid;
 	struct zcpd_topic_config config;
 	struct zcp_topic view;
 	int fd;

@@ -342,6 +342,7 @@ static const struct zcp_field zcp_record_pool_fields[] = {
 static const struct zcp_field zcp_record_class_fields[] = {
 	U64(zcp_record_class, pool),
 	U32(zcp_record_class, index),
+	U32(zcp_record_class, uid),
 	U32(zcp_record_class, n_chunks),
 	U64(zcp_record_class, payload_size),
 	END,
@@ -357,6 +358,7 @@ static const struct zcp_field zcp_record_slot_fields[] = {
 static const struct zcp_field zcp_record_topic_fields[] = {
 	U64(zcp_record_topic, number),
 	U64(zcp_record_topic, pool),
+	U32(zcp_record_topic, uid),
 	STRING(zcp_record_topic, name),
 	STRING(zcp_record_topic, type),
 	U64(zcp_record_topic, type_size),
@@ -381,6 +383,7 @@ static const struct zcp_field zcp_record_endpoint_fields[] = {
 	U32(zcp_record_endpoint, state),
 	STRING(zcp_record_endpoint, node),
 	U32(zcp_record_endpoint, pid),
+	U32(zcp_record_endpoint, uid),
 	U32(zcp_record_endpoint, signal),
 	U32(zcp_record_endpoint, slot),
 	U32(zcp_record_endpoint, owner),
