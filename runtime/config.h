@@ -147,6 +147,19 @@ __attribute__((warn_unused_result)) int zcpd_config_parse(struct zcpd_config **o
 __attribute__((warn_unused_result)) int zcpd_config_load(struct zcpd_config **out, const char *path,
 							 struct zcpd_config_error *error);
 
+/*
+ * What a file has now, in a memfd that nobody can change (the caller's), for zcpd_config_load_fd();
+ * of NULL: nothing. Returns the descriptor, or what open(), read() and memfd_create() say; `error`
+ * is filled then.
+ */
+__attribute__((warn_unused_result)) int zcpd_config_copy(const char *path,
+							 struct zcpd_config_error *error);
+
+/* As zcpd_config_load(), from the beginning of what is open already; `path` is for the messages. */
+__attribute__((warn_unused_result)) int zcpd_config_load_fd(struct zcpd_config **out, int fd,
+							    const char *path,
+							    struct zcpd_config_error *error);
+
 /* Frees a configuration, or nothing when it is NULL. Returns NULL. */
 struct zcpd_config *zcpd_config_free(struct zcpd_config *config);
 

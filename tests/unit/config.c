@@ -444,6 +444,62 @@ Test(config, configuration_is_read_from_a_pipe)
 	cr_expect_eq(config->runtime.max_nodes, 3);
 }
 
+Test(config, copy_of_a_file_stays_what_the_file_was)
+{
+	config_cleanup struct zcpd_config *config = NULL, *again = NULL;
+	struct zcpd_config_error error = { 0 };
+	char path[] = "/tmp/zcp-config-XXXXXX";
+	int file = mkstemp(path), copy;
+
+	cr_assert_eq(write(file, "[runtime]\nmax_nodes = 3", 23), 23);
+	copy = zcpd_config_copy(path, &error);
+	cr_assert_geq(copy, 0, "%s", error.text);
+	cr_assert_eq(ftruncate(file, 0), 0);
+	close(file);
+	unlink(path);
+	cr_assert_eq(zcpd_config_load_fd(&config, copy, path, &error), 0, "%s", error.text);
+	cr_expect_eq(config->runtime.max_nodes, 3);
+	/* As often as it is wanted. */
+	cr_assert_eq(zcpd_config_load_fd(&again, copy, path, &error), 0, "%s", error.text);
+	expect_same(config, again);
+	cr_expect_eq(write(copy, "x", 1), -1);
+	cr_expect_eq(ftruncate(copy, 0), -1);
+	close(copy);
+}
+
+Test(config, copy_of_no_file_is_the_defaults)
+{
+	config_cleanup struct zcpd_config *config = NULL, *defaults = NULL;
+	struct zcpd_config_error error = { 0 };
+	int copy = zcpd_config_copy(NULL, &error);
+
+	cr_assert_geq(copy, 0, "%s", error.text);
+	cr_assert_eq(zcpd_config_load_fd(&config, copy, "", &error), 0, "%s", error.text);
+	cr_assert_eq(zcpd_config_new_default(&defaults), 0);
+	expect_same(config, defaults);
+	close(copy);
+}
+
+Test(config, copy_names_the_file)
+{
+	struct zcpd_config_error error = { 0 };
+	struct zcpd_config *config = NULL;
+	char path[] = "/tmp/zcp-config-XXXXXX";
+	int file = mkstemp(path), copy;
+
+	cr_assert_eq(write(file, "\n[runtime]\nmax_nodes = 0", 24), 24);
+	copy = zcpd_config_copy(path, &error);
+	cr_assert_geq(copy, 0, "%s", error.text);
+	cr_expect_eq(zcpd_config_load_fd(&config, copy, path, &error), -EINVAL);
+	cr_expect(strstr(error.text, path) == error.text && strstr(error.text, ":3:13: "), "%s",
+		  error.text);
+	close(copy);
+	close(file);
+	unlink(path);
+	cr_expect_eq(zcpd_config_copy(path, &error), -ENOENT);
+	cr_expect(strstr(error.text, path) == error.text, "%s", error.text);
+}
+
 Test(config, freeing_nothing_gives_nothing)
 {
 	cr_expect_null(zcpd_config_free(NULL));
