@@ -90,8 +90,6 @@ void zcpd_record_topic(struct zcpd_registry *registry, const struct zcpd_topic *
 		.type_size = topic->type_size,
 		.type_alignment = topic->type_alignment,
 		.former_payload = topic->former_payload,
-		.n_messages_before = topic->n_messages_before,
-		.n_lost_before = topic->n_lost_before,
 		.user_header_size = topic->user_header_size,
 		.has_user_header_size = topic->has_user_header_size,
 		.max_publishers = topic->view.geometry.max_publishers,

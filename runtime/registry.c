@@ -556,15 +556,12 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 {
 	struct zcpd_topic *topic = publisher->topic;
-	uint64_t before;
 
 	zcpd_publisher_recover(topic, publisher, &registry->signals, registry->signal_fds);
-	before = zcpd_topic_n_messages(topic);
 	if (publisher->max_payload > topic->former_payload)
 		topic->former_payload = publisher->max_payload;
 	topic->publishers[publisher->slot] = NULL;
 	topic->n_publishers--;
-	topic->n_messages_before += before - zcpd_topic_n_messages(topic);
 	ZCP_CRASHPOINT("close.after_recover");
 	zcpd_record_topic(registry, topic);
 	registry->events.closed(publisher, registry->events.user);
@@ -579,9 +576,6 @@ static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *s
 	struct zcpd_topic *topic = subscriber->topic;
 
 	zcpd_subscriber_sweep(topic, subscriber);
-	/* Relaxed: a count. */
-	topic->n_lost_before += atomic_load_explicit(
-		&topic->view.subscribers[subscriber->slot].n_lost, memory_order_relaxed);
 	topic->subscribers[subscriber->slot] = NULL;
 	topic->n_subscribers--;
 	zcpd_pool_give_holder(topic->pool, subscriber->holder);

@@ -108,9 +108,6 @@ struct zcpd_topic {
 	uint32_t kept[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* largest payload of publishers that are gone, bytes */
 	uint64_t former_payload;
-	/* of publishers that are gone */
-	uint64_t n_messages_before;
-	uint64_t n_lost_before;
 	char name[ZCP_TOPIC_SIZE];
 	/* "" and 0: nobody has said */
 	char type[ZCP_TYPE_SIZE];
@@ -189,6 +186,7 @@ uint32_t zcpd_topic_order(const struct zcpd_topic_config *config);
  */
 uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
 
+/* Messages that its publishers have published, those that have gone too. */
 uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic);
 
 /* Messages that wait for a subscriber, as of now. */

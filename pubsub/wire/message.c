@@ -364,8 +364,6 @@ static const struct zcp_field zcp_record_topic_fields[] = {
 	U64(zcp_record_topic, type_size),
 	U64(zcp_record_topic, type_alignment),
 	U64(zcp_record_topic, former_payload),
-	U64(zcp_record_topic, n_messages_before),
-	U64(zcp_record_topic, n_lost_before),
 	U32(zcp_record_topic, user_header_size),
 	BOOL(zcp_record_topic, has_user_header_size),
 	U32(zcp_record_topic, max_publishers),

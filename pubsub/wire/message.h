@@ -432,8 +432,6 @@ struct zcp_record_topic {
 	uint64_t type_size;
 	uint64_t type_alignment;
 	uint64_t former_payload;
-	uint64_t n_messages_before;
-	uint64_t n_lost_before;
 	uint32_t user_header_size;
 	bool has_user_header_size;
 	uint32_t max_publishers;

@@ -105,6 +105,9 @@ struct scene {
 	struct zcp_publisher *publisher;
 	struct zcp_subscriber *subscriber;
 	uint64_t n;
+	/* what has been sent and lost on "t", by those who have gone too */
+	uint64_t n_sent;
+	uint64_t n_lost;
 };
 
 struct count {
@@ -120,6 +123,7 @@ static void exchange(struct scene *scene)
 {
 	for (int i = 0; i < DEPTH; i++)
 		zcp_test_send(scene->publisher, scene->n + (uint64_t)i + 1);
+	scene->n_sent += DEPTH;
 	for (int i = 0; i < DEPTH; i++)
 		zcp_test_expect(scene->subscriber, ++scene->n);
 }
@@ -190,6 +194,7 @@ static void grow(struct scene *scene)
 
 	ZCP_CHECK(large->writer.options.slot == 1);
 	ZCP_CHECK(zcp_publisher_send(large, bytes, sizeof(bytes)) == 0);
+	scene->n_sent++;
 	ZCP_CHECK(zcp_subscriber_take(scene->subscriber, &sample) == 0);
 	ZCP_CHECK(sample.size == sizeof(bytes) && sample.lost == 0);
 	ZCP_CHECK(zcp_sample_release(&sample) == 0);
@@ -221,6 +226,40 @@ static void hold(struct zcp_test_child *self, void *arg)
 	zcp_subscriber_on_sample(zcp_test_subscriber(node, "quiet", 1, 1, 0), on_sample, NULL);
 	zcp_test_say_step(self, 0);
 	ZCP_OK(zcp_node_dispatch(node, ZCP_FOREVER), node);
+}
+
+/* One who goes has lost some, and so has the next one. */
+static void lose(struct scene *scene)
+{
+	for (int i = 0; i < 2; i++) {
+		struct zcp_subscriber *slow = zcp_test_subscriber(scene->node, "t", 1, 1,
+								  ZCP_ON_FULL_DROP_OLDEST);
+		uint64_t number, lost;
+
+		exchange(scene);
+		ZCP_CHECK(zcp_test_take(slow, &number, &lost));
+		ZCP_CHECK(number == scene->n && lost == DEPTH - 1);
+		scene->n_lost += lost;
+		zcp_subscriber_close(slow);
+	}
+}
+
+/* Whoever has gone, and whichever worker has noted it: each message counts once. */
+static void check_counts(struct scene *scene)
+{
+	struct zcp_message reply;
+
+	zcp_test_info(scene->node, "t", &reply);
+	if (reply.u.topic_info.n_messages != scene->n_sent ||
+	    reply.u.topic_info.n_lost != scene->n_lost)
+		(void)fprintf(stderr, "%llu messages and not %llu, %llu lost and not %llu\n",
+			      (unsigned long long)reply.u.topic_info.n_messages,
+			      (unsigned long long)scene->n_sent,
+			      (unsigned long long)reply.u.topic_info.n_lost,
+			      (unsigned long long)scene->n_lost);
+	ZCP_CHECK(reply.u.topic_info.n_messages == scene->n_sent);
+	ZCP_CHECK(reply.u.topic_info.n_lost == scene->n_lost);
+	zcp_message_deinit(&reply);
 }
 
 static void live_and_die(struct zcp_test_child *self, void *arg)
@@ -368,8 +407,11 @@ static bool play(enum victim victim, const char *point, unsigned int k, struct c
 	join_late(&scene);
 	leave_history(&scene);
 	grow(&scene);
+	lose(&scene);
+	check_counts(&scene);
 	meet_one_who_dies(&scene);
 	exchange(&scene);
+	check_counts(&scene);
 	held = zcp_test_audit(scene.node);
 	join_late(&scene);
 	zcp_subscriber_close(scene.subscriber);
