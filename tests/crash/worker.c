@@ -483,7 +483,70 @@ static void next_runtime_is_killed(void)
 		 PASSINGS_SOME);
 }
 
+/* --- what only the next worker can clear --- */
+
+/* Comes when the worker is about to die over it, and is let in by the next one. */
+static void be_late(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_subscriber *subscriber;
+
+	(void)arg;
+	options.depth = 1;
+	options.held = 1;
+	options.history = HISTORY;
+	zcp_test_say_step(self, 0);
+	zcp_test_hear_step(self, 1);
+	ZCP_OK(zcp_subscriber_open(&subscriber, node, "t", &options), node);
+	for (uint64_t number = 9; number <= 10; number++)
+		zcp_test_expect(subscriber, number);
+	zcp_test_say_step(self, 2);
+	zcp_test_wait_for_the_end(self);
+}
+
+/*
+ * The worker dies while it holds a message of the history for one who joins. Before there is
+ * another worker that message is history no more: as long as its publisher lives nobody lets go of
+ * it but the next worker when it begins, and the audit finds it.
+ */
+static void chunk_that_was_looked_at_is_not_lost(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_publisher *publisher;
+	struct zcp_test_child child;
+	struct zcp_node *node;
+	int worker;
+
+	ZCP_CHECK(setenv("ZCP_CRASHPOINT", "history.after_pin:1", 1) == 0);
+	zcp_test_runtime_start(&runtime, NULL);
+	ZCP_CHECK(unsetenv("ZCP_CRASHPOINT") == 0);
+	worker = zcp_test_pidfd(runtime.worker);
+	node = zcp_test_node();
+	publisher = open_publisher(node, "t", PAYLOAD);
+	for (uint64_t i = 1; i <= 2; i++)
+		zcp_test_send(publisher, i);
+	zcp_test_fork(&child, be_late, NULL);
+	zcp_test_hear_step(&child, 0);
+	/* Without its keeper awake it has no successor. */
+	zcp_test_stop_process(runtime.pid);
+	zcp_test_say_step(&child, 1);
+	ZCP_CHECK(zcp_test_ends(worker, -1));
+	for (uint64_t i = 3; i <= 10; i++)
+		zcp_test_send(publisher, i);
+	zcp_test_continue_process(runtime.pid);
+	zcp_test_hear_step(&child, 2);
+	ZCP_CHECK(zcp_test_runtime_said(&runtime, "the worker has died (signal 9)"));
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_test_kill(&child);
+	zcp_test_wait_for_members(node, "t", 1, 0);
+	(void)close(worker);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
 static const struct zcp_test_case cases[] = {
+	ZCP_TEST_CASE(chunk_that_was_looked_at_is_not_lost),
 	ZCP_TEST_CASE(next_worker_goes_on),
 	ZCP_TEST_CASE(next_runtime_goes_on),
 	ZCP_TEST_CASE(next_runtime_s_worker_is_killed),
