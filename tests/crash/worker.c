@@ -303,6 +303,8 @@ static struct count count(const struct scene *scene, uint64_t held)
 	struct count now = { .held = held };
 
 	ZCP_CHECK(zcp_test_ask(scene->node, "none") == -ENOENT);
+	/* What it was told by then, the keeper has read when it sleeps. */
+	zcp_test_wait_until_asleep_in(scene->runtime.pid, "poll");
 	now.keeper = zcp_test_n_fds(scene->runtime.pid);
 	now.worker = zcp_test_n_fds(zcp_test_worker(scene->runtime.pid));
 	return now;
