@@ -34,6 +34,8 @@ struct adoption {
 	struct zcpd_server *server;
 	struct zcpd_registry *registry;
 	const struct zcp_fds *fds;
+	/* who hands it back: what is taken over counts for that user, whoever had it made */
+	uint32_t uid;
 	struct zcp_record_topic record;
 	struct zcp_record_slot slots[ZCP_TOPIC_PUBLISHERS_MAX];
 	char pool_name[ZCP_TOPIC_SIZE];
@@ -169,6 +171,7 @@ static int read_topic(struct adoption *adoption)
 		return stale(adoption, why);
 	record->number = view.shm->region.region_id;
 	record->pool = view.shm->pool_id;
+	record->uid = adoption->uid;
 	record->type_size = view.shm->type_size;
 	record->type_alignment = view.shm->type_alignment;
 	record->user_header_size = (uint32_t)view.shm->user_header_size;
@@ -262,6 +265,7 @@ static int add_class(struct adoption *adoption, const struct zcp_class *class, i
 		return stale(adoption, "its pool cannot be opened for writing");
 	if (zcpd_pool_restore_class(pool, class->payload_size, class->n_chunks, fds) < 0)
 		return stale(adoption, "its pool cannot be mapped");
+	pool->classes[pool->view.n_classes - 1].uid = adoption->uid;
 	zcpd_record_pool(adoption->registry, pool);
 	zcpd_record_class(adoption->registry, pool, pool->view.n_classes - 1);
 	ZCP_CRASHPOINT("adopt.after_class");
@@ -538,6 +542,8 @@ static int adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t slo
 		r = find_owner(adoption, endpoint, &endpoint->session);
 	if (r < 0)
 		return r;
+	if (endpoint->session)
+		endpoint->uid = endpoint->session->uid;
 	/* Its node has handed back all that it has: it never got this one. */
 	if (endpoint->session && !endpoint->session->returning)
 		endpoint->session = NULL;
@@ -610,6 +616,7 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 		.server = session->user,
 		.registry = session->registry,
 		.fds = fds,
+		.uid = session->uid,
 		.text = text,
 		.text_size = text_size,
 	};

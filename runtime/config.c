@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "runtime/config_read.h"
@@ -102,21 +103,78 @@ static ssize_t read_all(int fd, char **bytesp)
 	return (ssize_t)size;
 }
 
+static int fail_to_read(const char *path, int r, struct zcpd_config_error *error)
+{
+	struct zcpd_config_reader reader = { .file_name = path, .error = error };
+	char sentence[128];
+
+	snprintf(sentence, sizeof(sentence), "cannot read the configuration: %s", strerror(-r));
+	return zcpd_config_fail_file(&reader, r, sentence);
+}
+
+int zcpd_config_load_fd(struct zcpd_config **out, int fd, const char *path,
+			struct zcpd_config_error *error)
+{
+	__attribute__((cleanup(free_bytes))) char *bytes = NULL;
+	ssize_t size;
+
+	/* A pipe has only one beginning. */
+	if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE)
+		return fail_to_read(path, -errno, error);
+	size = read_all(fd, &bytes);
+	if (size < 0)
+		return fail_to_read(path, (int)size, error);
+	return zcpd_config_parse(out, bytes, (size_t)size, path, error);
+}
+
 int zcpd_config_load(struct zcpd_config **out, const char *path, struct zcpd_config_error *error)
 {
 	__attribute__((cleanup(close_fd))) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	__attribute__((cleanup(free_bytes))) char *bytes = NULL;
-	struct zcpd_config_reader reader = { .file_name = path, .error = error };
-	char sentence[128];
-	ssize_t size;
 
-	size = fd < 0 ? -errno : read_all(fd, &bytes);
-	if (size < 0) {
-		snprintf(sentence, sizeof(sentence), "cannot read the configuration: %s",
-			 strerror((int)-size));
-		return zcpd_config_fail_file(&reader, (int)size, sentence);
+	if (fd < 0)
+		return fail_to_read(path, -errno, error);
+	return zcpd_config_load_fd(out, fd, path, error);
+}
+
+static int write_all(int fd, const char *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, bytes, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		size -= (size_t)n;
 	}
-	return zcpd_config_parse(out, bytes, (size_t)size, path, error);
+	return 0;
+}
+
+int zcpd_config_copy(const char *path, struct zcpd_config_error *error)
+{
+	__attribute__((cleanup(close_fd))) int file = -1;
+	__attribute__((cleanup(close_fd))) int copy = -1;
+	__attribute__((cleanup(free_bytes))) char *bytes = NULL;
+	ssize_t size = 0;
+	int r;
+
+	if (path) {
+		file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		size = file < 0 ? -errno : read_all(file, &bytes);
+		if (size < 0)
+			return fail_to_read(path, (int)size, error);
+	}
+	copy = memfd_create("zcpd-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	r = copy < 0 ? -errno : write_all(copy, bytes, (size_t)size);
+	if (r == 0 &&
+	    fcntl(copy, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		r = -errno;
+	if (r < 0)
+		return fail_to_read(path ? path : "the defaults", r, error);
+	r = copy;
+	copy = -1;
+	return r;
 }
 
 int zcpd_config_compare_names(const void *a, const void *b)

@@ -46,7 +46,15 @@ struct zcpd_runtime_config {
 	uint64_t idle_timeout_ns;
 	uint32_t max_nodes;
 	uint32_t max_topics;
+	/* of one user; 0: no limit */
+	uint32_t max_connections_per_user;
+	uint32_t max_endpoints_per_user;
+	uint64_t max_memory_per_user; /* bytes */
+	uint64_t hello_timeout_ns;
 };
+
+/* Connections that a user may have beside all the nodes there may be, unless it is said how many. */
+#define ZCPD_CONFIG_SPARE_CONNECTIONS 64
 
 /* [defaults] and [topic."NAME"]; the strings belong to the configuration. */
 struct zcpd_topic_config {
@@ -138,6 +146,19 @@ __attribute__((warn_unused_result)) int zcpd_config_parse(struct zcpd_config **o
  */
 __attribute__((warn_unused_result)) int zcpd_config_load(struct zcpd_config **out, const char *path,
 							 struct zcpd_config_error *error);
+
+/*
+ * What a file has now, in a memfd that nobody can change (the caller's), for zcpd_config_load_fd();
+ * of NULL: nothing. Returns the descriptor, or what open(), read() and memfd_create() say; `error`
+ * is filled then.
+ */
+__attribute__((warn_unused_result)) int zcpd_config_copy(const char *path,
+							 struct zcpd_config_error *error);
+
+/* As zcpd_config_load(), from the beginning of what is open already; `path` is for the messages. */
+__attribute__((warn_unused_result)) int zcpd_config_load_fd(struct zcpd_config **out, int fd,
+							    const char *path,
+							    struct zcpd_config_error *error);
 
 /* Frees a configuration, or nothing when it is NULL. Returns NULL. */
 struct zcpd_config *zcpd_config_free(struct zcpd_config *config);

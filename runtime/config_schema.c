@@ -63,6 +63,15 @@ static const struct zcpd_config_key runtime_keys[] = {
 	       "symmetric: never use membarrier"),
 	RUNTIME("max_nodes", COUNT, max_nodes, 1024, 1, 65536, "nodes attached at once"),
 	RUNTIME("max_topics", COUNT, max_topics, 1024, 1, 65536, "topics that exist at once"),
+	RUNTIME("max_connections_per_user", COUNT, max_connections_per_user,
+		1024 + ZCPD_CONFIG_SPARE_CONNECTIONS, 0, 1 << 20,
+		"connections of one user at once; 0: no limit"),
+	RUNTIME("max_endpoints_per_user", COUNT, max_endpoints_per_user, 65536, 0, 1 << 24,
+		"publishers and subscribers of one user at once; 0: no limit"),
+	RUNTIME("max_memory_per_user", SIZE, max_memory_per_user, 0, 0, UINT64_C(1) << 60,
+		"of the topics and their own pools that one user has made; 0: no limit"),
+	RUNTIME("hello_timeout", TIME, hello_timeout_ns, 5 * SECOND, MS, HOUR,
+		"a connection that has not introduced itself after this is closed"),
 };
 
 #define TOPIC(n, k, m, fb, lo, hi, h) KEY(n, k, zcpd_topic_config, m, fb, lo, hi, 0, h)

@@ -27,16 +27,21 @@ enum {
 	EXIT_USAGE = 2,
 };
 
+/* Our own, beside the keeper's: the number of the descriptor that has the configuration. */
+#define COPY_OPTION "config-copy"
+
 struct arguments {
 	struct zcpd_server_options server;
 	const char *config;
+	/* what the configuration was when the runtime began; nobody can change it */
+	int config_copy;
 	const char *check;
 	const char *log_level;
 	bool foreground;
 };
 
 /* As many as the worker is given, and one behind them. */
-#define WORKER_ARGUMENTS_MAX 12
+#define WORKER_ARGUMENTS_MAX 14
 
 static const char usage[] =
 	"usage: zcpd [OPTION]...\n"
@@ -80,6 +85,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "log-level", required_argument, NULL, 'l' },
 		{ "until-idle", no_argument, NULL, 'u' },
 		{ ZCPD_KEEPER_OPTION, required_argument, NULL, 'w' },
+		{ COPY_OPTION, required_argument, NULL, 'y' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -111,6 +117,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'w':
 			arguments->server.journal.socket = (int)strtol(optarg, NULL, 10);
+			break;
+		case 'y':
+			arguments->config_copy = (int)strtol(optarg, NULL, 10);
 			break;
 		case 'v':
 			(void)puts("zcpd " ZCP_VERSION_STRING);
@@ -155,18 +164,22 @@ static const char *config_path(const char *path)
 	return path;
 }
 
-static int load_config(struct zcpd_config **config, const char *path)
+/*
+ * The runtime goes by what the file has when it begins: each of its workers gets that, so that a
+ * file which is edited, or cannot be read any more, is no matter when one of them dies.
+ */
+static int load_config(struct zcpd_config **config, struct arguments *arguments)
 {
+	const char *path = arguments->config ? arguments->config : "the defaults";
 	struct zcpd_config_error error;
-	int r;
+	int r = 0;
 
-	if (!path) {
-		r = zcpd_config_new_default(config);
-		if (r < 0)
-			(void)fprintf(stderr, "zcpd: out of memory\n");
-		return r;
+	if (arguments->config_copy < 0) {
+		arguments->config_copy = zcpd_config_copy(arguments->config, &error);
+		r = arguments->config_copy;
 	}
-	r = zcpd_config_load(config, path, &error);
+	if (r >= 0)
+		r = zcpd_config_load_fd(config, arguments->config_copy, path, &error);
 	if (r < 0)
 		(void)fprintf(stderr, "zcpd: %s\n", error.text);
 	return r;
@@ -258,9 +271,14 @@ static void unpin(void)
 static int keep(const struct arguments *arguments)
 {
 	const char *list[WORKER_ARGUMENTS_MAX] = { "--domain", arguments->server.domain };
-	char config[PATH_MAX];
+	char config[PATH_MAX], copy[16];
 	int ready = -1, n = 2, r;
 
+	(void)snprintf(copy, sizeof(copy), "%d", arguments->config_copy);
+	list[n++] = "--" COPY_OPTION;
+	list[n++] = copy;
+	/* It goes on to whatever process of the runtime comes after us, under this number. */
+	(void)fcntl(arguments->config_copy, F_SETFD, 0);
 	if (arguments->foreground)
 		list[n++] = "--foreground";
 	if (arguments->server.until_idle)
@@ -344,7 +362,8 @@ int main(int argc, char **argv)
 {
 	ZCP_CLEANUP(zcpd_config_freep) struct zcpd_config *config = NULL;
 	struct arguments arguments = { .server = { .domain = getenv("ZCP_DOMAIN"),
-						   .journal = ZCPD_JOURNAL_NULL } };
+						   .journal = ZCPD_JOURNAL_NULL },
+				       .config_copy = -1 };
 	int r;
 
 	if (!arguments.server.domain || !arguments.server.domain[0])
@@ -354,15 +373,15 @@ int main(int argc, char **argv)
 		return r;
 	if (arguments.check)
 		return check_config(arguments.check);
-	arguments.config = config_path(arguments.config);
-	if (load_config(&config, arguments.config) < 0)
-		return EXIT_FAILED;
-	if (set_log_level(config, arguments.log_level) < 0)
-		return usage_error("--log-level takes error, warning, info or debug");
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* A region larger than RLIMIT_FSIZE is refused, and not the end of us. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	open_standard_descriptors();
+	arguments.config = config_path(arguments.config);
+	if (load_config(&config, &arguments) < 0)
+		return EXIT_FAILED;
+	if (set_log_level(config, arguments.log_level) < 0)
+		return usage_error("--log-level takes error, warning, info or debug");
 	raise_descriptor_limit();
 	if (arguments.server.journal.socket >= 0)
 		return work(&arguments, config);

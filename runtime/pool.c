@@ -23,7 +23,7 @@ int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, con
 	pool->automatic = automatic;
 	(void)snprintf(pool->name, sizeof(pool->name), "%s", name);
 	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
-		pool->classes[i] = (struct zcpd_class){ -1, -1, -1 };
+		pool->classes[i] = (struct zcpd_class){ -1, -1, -1, 0 };
 	/* 0 is nobody. */
 	pool->owners[0] = 1;
 	*poolp = pool;
@@ -60,6 +60,18 @@ static struct zcp_class_geometry geometry_of(const struct zcpd_pool *pool, uint3
 		.alignment = pool->alignment,
 		.user_header_size = pool->user_header_size,
 	};
+}
+
+uint64_t zcpd_pool_class_size(const struct zcpd_pool *pool, uint64_t payload_size,
+			      uint32_t n_chunks)
+{
+	/* How large it is does not depend on which it is. */
+	const struct zcp_class_geometry geometry = geometry_of(pool, 0, payload_size, n_chunks);
+	size_t chunks_size, data_size;
+
+	if (zcp_class_sizes(&geometry, &chunks_size, &data_size) < 0)
+		return 0;
+	return (uint64_t)chunks_size + data_size;
 }
 
 int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks)

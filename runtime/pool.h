@@ -22,6 +22,8 @@ struct zcpd_class {
 	int chunks_fd;
 	int data_fd;
 	int data_readonly_fd;
+	/* of an automatic pool: the user whose request it was made for */
+	uint32_t uid;
 };
 
 struct zcpd_pool {
@@ -65,6 +67,10 @@ zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_ch
 __attribute__((warn_unused_result)) int zcpd_pool_restore_class(struct zcpd_pool *pool,
 								uint64_t payload_size,
 								uint32_t n_chunks, int fds[3]);
+
+/* What a class takes when it is full, with its descriptors, bytes; 0 where it cannot be. */
+uint64_t zcpd_pool_class_size(const struct zcpd_pool *pool, uint64_t payload_size,
+			      uint32_t n_chunks);
 
 /* Adds all classes of a configured pool, with memory of a kind (ZCP_MEMORY_*); or none. */
 __attribute__((warn_unused_result)) int

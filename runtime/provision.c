@@ -16,6 +16,7 @@
 #include "runtime/admission.h"
 #include "runtime/available.h"
 #include "runtime/log.h"
+#include "runtime/quota.h"
 #include "runtime/record.h"
 
 /* Address space that one size class of an automatic pool may span; memory is taken by use. */
@@ -184,7 +185,8 @@ int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 }
 
 /* A size class for payloads that no class of the topic's own pool holds. */
-static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
+static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher, char *text,
+		size_t text_size)
 {
 	struct zcpd_topic *topic = publisher->topic;
 	struct zcpd_pool *pool = topic->pool;
@@ -192,7 +194,7 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 	uint64_t limit = zcpd_topic_limit_demand(&topic->config, publisher->history);
 	uint64_t now = zcpd_topic_demand(topic, publisher), most;
 	struct zcp_class_geometry geometry = { .n_chunks = 1 };
-	uint32_t first = pool->view.n_classes;
+	uint32_t first = pool->view.n_classes, n_chunks;
 	int r;
 
 	if (first > 0 && payload <= largest)
@@ -217,13 +219,18 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 		most = now;
 	if (limit < now)
 		limit = now;
-	r = zcpd_pool_add_class(pool, payload, (uint32_t)(limit < most ? limit : most));
+	n_chunks = (uint32_t)(limit < most ? limit : most);
+	r = zcpd_quota_check_memory(registry, publisher->uid, topic->name,
+				    zcpd_pool_class_size(pool, payload, n_chunks), text, text_size);
+	if (r == 0)
+		r = zcpd_pool_add_class(pool, payload, n_chunks);
 	if (r < 0) {
 		/* Not settled by a class that there is not. */
 		if (first == 0)
 			pool->alignment = pool->user_header_size = 0;
 		return r;
 	}
+	pool->classes[first].uid = publisher->uid;
 	/* The next classes are like the first, whatever becomes of this publisher. */
 	if (first == 0) {
 		zcpd_topic_set_user_header(topic, pool->user_header_size);
@@ -278,7 +285,9 @@ int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint 
 	}
 	if (!pool->automatic)
 		return 0;
-	r = grow(registry, publisher);
+	r = grow(registry, publisher, text, text_size);
+	if (r == -EDQUOT)
+		return r;
 	if (r == -EINVAL || r == -ENOSPC) {
 		(void)snprintf(text, text_size,
 			       "a payload of %" PRIu64

@@ -22,7 +22,7 @@ __attribute__((warn_unused_result)) int zcpd_provision_pool(struct zcpd_registry
 /*
  * Settles the largest payload of a publisher (what it asks for, else its type's size, else what
  * the topic has), and sees to a size class that holds it. Returns 0; -EMSGSIZE: more than the
- * topic may have; -EINVAL: no size is known; or what making regions gives; with a sentence in
+ * topic may have; -EDQUOT: more than its user may; -EINVAL: no size is known; or what making regions gives; with a sentence in
  * `text`.
  */
 __attribute__((warn_unused_result)) int

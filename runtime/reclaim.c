@@ -406,7 +406,9 @@ void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscr
 	atomic_store_explicit(&slot->signal, subscriber->signal, memory_order_relaxed);
 	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_taken, 0, memory_order_relaxed);
-	atomic_store_explicit(&slot->n_lost, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->first_lost,
+			      atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
+			      memory_order_relaxed);
 	set_active(topic, subscriber->slot, true);
 }
 

@@ -65,6 +65,7 @@ void zcpd_record_class(struct zcpd_registry *registry, const struct zcpd_pool *p
 	record.u.record_class = (struct zcp_record_class){
 		.pool = pool->id,
 		.index = class_index,
+		.uid = class->uid,
 		.n_chunks = pool->view.classes[class_index].n_chunks,
 		.payload_size = pool->view.classes[class_index].payload_size,
 	};
@@ -85,11 +86,10 @@ void zcpd_record_topic(struct zcpd_registry *registry, const struct zcpd_topic *
 	record.u.record_topic = (struct zcp_record_topic){
 		.number = topic->id,
 		.pool = topic->pool->id,
+		.uid = topic->uid,
 		.type_size = topic->type_size,
 		.type_alignment = topic->type_alignment,
 		.former_payload = topic->former_payload,
-		.n_messages_before = topic->n_messages_before,
-		.n_lost_before = topic->n_lost_before,
 		.user_header_size = topic->user_header_size,
 		.has_user_header_size = topic->has_user_header_size,
 		.max_publishers = topic->view.geometry.max_publishers,
@@ -120,6 +120,7 @@ void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endp
 		.is_publisher = endpoint->is_publisher,
 		.state = endpoint->state,
 		.pid = endpoint->pid,
+		.uid = endpoint->uid,
 		.signal = endpoint->signal,
 		.slot = endpoint->slot,
 		.owner = endpoint->owner,

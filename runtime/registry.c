@@ -18,6 +18,7 @@
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "runtime/provision.h"
+#include "runtime/quota.h"
 #include "runtime/reclaim.h"
 #include "runtime/record.h"
 #include "runtime/settle.h"
@@ -351,8 +352,8 @@ void zcpd_registry_insert_topic(struct zcpd_registry *registry, struct zcpd_topi
 	registry->n_topics++;
 }
 
-static int get_topic(struct zcpd_registry *registry, const char *name, struct zcpd_topic **topicp,
-		     char *text, size_t text_size)
+static int get_topic(struct zcpd_registry *registry, const char *name, uint32_t uid,
+		     struct zcpd_topic **topicp, char *text, size_t text_size)
 {
 	struct zcpd_topic *topic = zcpd_registry_topic(registry, name);
 	struct zcpd_topic_config config;
@@ -372,6 +373,9 @@ static int get_topic(struct zcpd_registry *registry, const char *name, struct zc
 		return -EUSERS;
 	}
 	zcpd_config_topic(registry->config, name, &config);
+	r = zcpd_quota_check_memory(registry, uid, name, zcpd_topic_size(&config), text, text_size);
+	if (r < 0)
+		return r;
 	r = zcpd_provision_pool(registry, name, &config, &pool, text, text_size);
 	if (r < 0)
 		return r;
@@ -384,6 +388,7 @@ static int get_topic(struct zcpd_registry *registry, const char *name, struct zc
 		zcpd_registry_drop_pool_if_unused(registry, pool);
 		return r;
 	}
+	topic->uid = uid;
 	zcpd_registry_insert_topic(registry, topic);
 	zcpd_record_topic(registry, topic);
 	ZCP_CRASHPOINT("open.after_topic");
@@ -431,6 +436,7 @@ static void fill_client(struct zcpd_registry *registry, struct zcpd_endpoint *en
 	endpoint->node_id = client->node_id;
 	endpoint->process_start = client->process_start;
 	endpoint->pid = client->pid;
+	endpoint->uid = client->uid;
 	endpoint->signal = client->signal;
 	(void)snprintf(endpoint->node, sizeof(endpoint->node), "%s", client->node);
 }
@@ -457,12 +463,14 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	int r;
 
 	r = check_name(request->topic, text, text_size);
+	if (r == 0)
+		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
 	if (r < 0)
 		return r;
 	publisher = new_endpoint(true, text, text_size);
 	if (!publisher)
 		return -ENOMEM;
-	r = get_topic(registry, request->topic, &topic, text, text_size);
+	r = get_topic(registry, request->topic, client->uid, &topic, text, text_size);
 	if (r < 0)
 		return r;
 	fill_client(registry, publisher, client, topic);
@@ -515,12 +523,14 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	int r;
 
 	r = check_name(request->topic, text, text_size);
+	if (r == 0)
+		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
 	if (r < 0)
 		return r;
 	subscriber = new_endpoint(false, text, text_size);
 	if (!subscriber)
 		return -ENOMEM;
-	r = get_topic(registry, request->topic, &topic, text, text_size);
+	r = get_topic(registry, request->topic, client->uid, &topic, text, text_size);
 	if (r < 0)
 		return r;
 	fill_client(registry, subscriber, client, topic);
@@ -546,15 +556,12 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
 {
 	struct zcpd_topic *topic = publisher->topic;
-	uint64_t before;
 
 	zcpd_publisher_recover(topic, publisher, &registry->signals, registry->signal_fds);
-	before = zcpd_topic_n_messages(topic);
 	if (publisher->max_payload > topic->former_payload)
 		topic->former_payload = publisher->max_payload;
 	topic->publishers[publisher->slot] = NULL;
 	topic->n_publishers--;
-	topic->n_messages_before += before - zcpd_topic_n_messages(topic);
 	ZCP_CRASHPOINT("close.after_recover");
 	zcpd_record_topic(registry, topic);
 	registry->events.closed(publisher, registry->events.user);
@@ -569,9 +576,6 @@ static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *s
 	struct zcpd_topic *topic = subscriber->topic;
 
 	zcpd_subscriber_sweep(topic, subscriber);
-	/* Relaxed: a count. */
-	topic->n_lost_before += atomic_load_explicit(
-		&topic->view.subscribers[subscriber->slot].n_lost, memory_order_relaxed);
 	topic->subscribers[subscriber->slot] = NULL;
 	topic->n_subscribers--;
 	zcpd_pool_give_holder(topic->pool, subscriber->holder);

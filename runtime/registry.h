@@ -43,6 +43,7 @@ struct zcpd_client {
 	uint64_t node_id;
 	uint64_t process_start;
 	uint32_t pid;
+	uint32_t uid;
 	uint32_t signal;
 	struct zcpd_session *session;
 	uint64_t request_id;

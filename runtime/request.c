@@ -82,6 +82,8 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 	zcpd_registry_name_signal(session->registry, session->signal, session->pid,
 				  session->process_start);
 	session->greeted = true;
+	/* It would wake us once more. */
+	(void)uv_timer_stop(&session->hello_timer);
 	ZCP_CRASHPOINT("hello.before_record");
 	zcpd_record_session(session);
 	ZCP_CRASHPOINT("hello.after_record");
@@ -118,6 +120,7 @@ static struct zcpd_client client_of(struct zcpd_session *session, uint64_t reque
 		.node_id = session->id,
 		.process_start = session->process_start,
 		.pid = session->pid,
+		.uid = session->uid,
 		.signal = session->signal,
 		.session = session,
 		.request_id = request_id,

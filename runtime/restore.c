@@ -119,12 +119,16 @@ static int restore_class(struct restore *restore, const struct zcp_record_class 
 			 struct zcp_fds *fds)
 {
 	struct zcpd_pool *pool = find_pool(restore, record->pool);
+	int r;
 
 	if (!pool || fds->n_fds != 3 || record->index != pool->view.n_classes ||
 	    record->index >= ZCP_CLASSES_MAX)
 		return -EPROTO;
 	fds->n_fds = 0;
-	return zcpd_pool_restore_class(pool, record->payload_size, record->n_chunks, fds->fds);
+	r = zcpd_pool_restore_class(pool, record->payload_size, record->n_chunks, fds->fds);
+	if (r == 0)
+		pool->classes[record->index].uid = record->uid;
+	return r;
 }
 
 /* Limits as zcp_topic_attach() wants them, and owner numbers that there are. */
@@ -165,6 +169,7 @@ static void fill_endpoint(struct zcpd_endpoint *endpoint, const struct zcp_recor
 	endpoint->state = (enum zcpd_endpoint_state)record->state;
 	(void)strcpy(endpoint->node, record->node);
 	endpoint->pid = record->pid;
+	endpoint->uid = record->uid;
 	endpoint->signal = record->signal;
 	endpoint->slot = record->slot;
 	endpoint->owner = record->owner;

@@ -18,6 +18,7 @@
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
+#include "runtime/door.h"
 #include "runtime/log.h"
 #include "runtime/record.h"
 #include "runtime/restore.h"
@@ -31,6 +32,8 @@
 #define BACKLOG 256
 #define GRACE_MS_MIN 1
 #define GRACE_MS_MAX 20
+/* Connections that are taken before those that there are have their turn. */
+#define ACCEPTS_PER_TURN 64
 /* Until connections are looked at again after one could not be accepted. */
 #define ACCEPT_PAUSE_MS 100
 
@@ -165,6 +168,10 @@ static int accept_one(struct zcpd_server *server)
 
 	if (fd < 0)
 		return zcp_errno();
+	if (!zcpd_door_lets_in(server, fd)) {
+		zcp_close_fd(&fd);
+		return 0;
+	}
 	r = zcpd_session_new(&session, &server->loop, &server->registry, fd, on_session_ended,
 			     server);
 	if (r < 0) {
@@ -193,14 +200,14 @@ static void on_accept_again(uv_timer_t *timer);
 static void on_connection(uv_poll_t *poll, int status, int events)
 {
 	struct zcpd_server *server = poll->data;
-	int r;
+	int r = 0;
 
 	(void)status;
 	(void)events;
-	do {
+	/* However fast they come: those who are there have their turn as well. */
+	for (int i = 0; i < ACCEPTS_PER_TURN && (r == 0 || r == -ECONNABORTED || r == -EINTR); i++)
 		r = accept_one(server);
-	} while (r == 0 || r == -ECONNABORTED || r == -EINTR);
-	if (r == -EAGAIN)
+	if (r == 0 || r == -EAGAIN || r == -ECONNABORTED || r == -EINTR)
 		return;
 	if (r == -EMFILE || r == -ENFILE)
 		turn_away(server);

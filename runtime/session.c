@@ -61,6 +61,7 @@ static void close_handles(struct zcpd_session *session)
 {
 	if (session->socket >= 0 && !uv_is_closing((uv_handle_t *)&session->socket_poll))
 		uv_close((uv_handle_t *)&session->socket_poll, free_session);
+	uv_close((uv_handle_t *)&session->hello_timer, free_session);
 	uv_close((uv_handle_t *)&session->pidfd_poll, free_session);
 }
 
@@ -132,7 +133,7 @@ static void disconnect(struct zcpd_session *session)
 /* What the peer sent is not what a node sends: it loses its connection and nothing else. */
 void zcpd_session_refuse(struct zcpd_session *session, const char *why)
 {
-	zcpd_warning("node '%s' (pid %u): %s: disconnected", session->node, session->pid, why);
+	zcpd_complaint("node '%s' (pid %u): %s: disconnected", session->node, session->pid, why);
 	disconnect(session);
 }
 
@@ -382,6 +383,17 @@ static void watch_socket(struct zcpd_session *session)
 	(void)uv_poll_start(&session->socket_poll, events, on_socket);
 }
 
+static void on_hello_timeout(uv_timer_t *timer)
+{
+	struct zcpd_session *session = timer->data;
+
+	/* What has come while we were busy came in time, and what we have put off. */
+	receive(session);
+	if (!session->greeted && !session->ending && !session->postponed)
+		zcpd_session_refuse(session,
+				    "has not introduced itself within hello_timeout of [runtime]");
+}
+
 /* A descriptor of the process that connected, and who it is. */
 static int identify(struct zcpd_session *session)
 {
@@ -433,8 +445,10 @@ static int fail_session(struct zcpd_session *session, int r)
 /* From here on the loop owns it. Consumes the session on failure. */
 static int watch_session(struct zcpd_session *session, uv_loop_t *loop)
 {
+	uint64_t timeout_ms = session->registry->config->runtime.hello_timeout_ns / 1000000;
 	int r;
 
+	session->hello_timer.data = session;
 	session->socket_poll.data = session;
 	session->pidfd_poll.data = session;
 	r = uv_poll_init(loop, &session->pidfd_poll, session->pidfd);
@@ -450,6 +464,10 @@ static int watch_session(struct zcpd_session *session, uv_loop_t *loop)
 		session->n_handles++;
 		watch_socket(session);
 	}
+	(void)uv_timer_init(loop, &session->hello_timer);
+	session->n_handles++;
+	if (!session->greeted)
+		(void)uv_timer_start(&session->hello_timer, on_hello_timeout, timeout_ms, 0);
 	(void)uv_poll_start(&session->pidfd_poll, UV_READABLE, on_process_end);
 	return 0;
 }
@@ -534,6 +552,7 @@ void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t sig
 	session->signal = signal;
 	session->greeted = true;
 	session->returning = true;
+	(void)uv_timer_stop(&session->hello_timer);
 	if (former) {
 		while (!LIST_EMPTY(&former->endpoints)) {
 			endpoint = LIST_FIRST(&former->endpoints);

@@ -56,6 +56,8 @@ struct zcpd_session {
 	uint32_t n_packets;
 	uv_poll_t socket_poll;
 	uv_poll_t pidfd_poll;
+	/* until the node has introduced itself */
+	uv_timer_t hello_timer;
 	uint32_t n_handles;
 	/* told when the session is over, before it is freed */
 	void (*ended)(struct zcpd_session *session, void *user);

@@ -111,11 +111,10 @@ int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_confi
 	}
 	topic->fd = fd;
 	topic->id = record->number;
+	topic->uid = record->uid;
 	topic->config = *config;
 	topic->pool = pool;
 	topic->former_payload = record->former_payload;
-	topic->n_messages_before = record->n_messages_before;
-	topic->n_lost_before = record->n_lost_before;
 	topic->type_size = record->type_size;
 	topic->type_alignment = record->type_alignment;
 	topic->user_header_size = record->user_header_size;
@@ -345,26 +344,39 @@ static uint64_t n_published(const struct zcpd_topic *topic, const struct zcpd_en
 	return next > publisher->first_seq ? next - publisher->first_seq : 0;
 }
 
+/*
+ * The numbers of a slot go on when a new publisher gets it, and so does what is lost in a
+ * subscriber's slot: nothing has to be put down when one goes, which could be put down twice.
+ */
 uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic)
 {
-	uint64_t n = topic->n_messages_before;
+	uint64_t n = 0;
 
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		if (topic->publishers[p])
-			n += n_published(topic, topic->publishers[p]);
+		/* Relaxed: a count. */
+		n += atomic_load_explicit(&topic->view.publishers[p].next_seq,
+					  memory_order_relaxed) -
+		     1;
 	return n;
 }
 
 uint64_t zcpd_topic_n_lost(const struct zcpd_topic *topic)
 {
-	uint64_t n = topic->n_lost_before;
+	uint64_t n = 0;
 
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		/* Relaxed: a count. */
-		if (topic->subscribers[s])
-			n += atomic_load_explicit(&topic->view.subscribers[s].n_lost,
-						  memory_order_relaxed);
+		n += atomic_load_explicit(&topic->view.subscribers[s].n_lost, memory_order_relaxed);
 	return n;
+}
+
+static uint64_t n_lost(const struct zcp_subscriber_slot_shm *slot)
+{
+	/* Relaxed: counts. */
+	uint64_t n = atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
+		 before = atomic_load_explicit(&slot->first_lost, memory_order_relaxed);
+
+	return n > before ? n - before : 0;
 }
 
 /* Whether publishers send to it. */
@@ -412,9 +424,9 @@ void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
 		.on_full = subscriber->on_full,
 		.history = subscriber->history,
 		.order = subscriber->order,
-		/* Relaxed: counts. */
+		/* Relaxed: a count. */
 		.n_taken = atomic_load_explicit(&slot->n_taken, memory_order_relaxed),
-		.n_lost = atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
+		.n_lost = n_lost(slot),
 	};
 	(void)snprintf(info->node, sizeof(info->node), "%s", subscriber->node);
 	info->n_queued = zcpd_topic_n_queued(subscriber);

@@ -44,6 +44,7 @@ struct zcpd_endpoint {
 	uint64_t node_id;
 	uint64_t process_start;
 	uint32_t pid;
+	uint32_t uid;
 	uint32_t signal;
 	uint32_t slot;
 	/* publishers: the slot's number in descriptors, and that of those who had it before */
@@ -86,6 +87,8 @@ struct zcpd_endpoint {
 
 struct zcpd_topic {
 	uint64_t id;
+	/* the user whose request it was made for */
+	uint32_t uid;
 	struct zcpd_topic_config config;
 	struct zcp_topic view;
 	int fd;
@@ -105,9 +108,6 @@ struct zcpd_topic {
 	uint32_t kept[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* largest payload of publishers that are gone, bytes */
 	uint64_t former_payload;
-	/* of publishers that are gone */
-	uint64_t n_messages_before;
-	uint64_t n_lost_before;
 	char name[ZCP_TOPIC_SIZE];
 	/* "" and 0: nobody has said */
 	char type[ZCP_TYPE_SIZE];
@@ -186,6 +186,7 @@ uint32_t zcpd_topic_order(const struct zcpd_topic_config *config);
  */
 uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
 
+/* Messages that its publishers have published, those that have gone too. */
 uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic);
 
 /* Messages that wait for a subscriber, as of now. */

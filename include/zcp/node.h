@@ -92,7 +92,8 @@ struct zcp_node_options {
  *   -EPROTO        another protocol version or memory layout: bring both to one version
  *   -ENOTSUP       the kernel or a sandbox refuses membarrier and the runtime counts on
  *                  it: set fences = "symmetric" in its configuration
- *   -EUSERS        the runtime has max_nodes nodes
+ *   -EUSERS        the runtime has max_nodes nodes, or this user max_connections_per_user
+ *                  connections: close some, or raise the limit that the sentence names
  *   -ETIMEDOUT     no answer within the timeout
  *   -ENOTCONN      the runtime hung up each time within the timeout: see its log
  *   -EMFILE -ENFILE -ENOMEM -EIO and what connect(2), mmap(2) and posix_spawn(3) give

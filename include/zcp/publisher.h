@@ -109,7 +109,11 @@ struct zcp_loan {
  *   -EPROTOTYPE    the topic has another type, or one of another size or alignment, or
  *                  another user header (both are named in the sentence)
  *   -EMSGSIZE      max_payload is more than the topic's pool holds
- *   -EUSERS        the topic has max_publishers publishers
+ *   -EUSERS        the topic has max_publishers publishers, the runtime max_topics topics, or
+ *                  this user max_endpoints_per_user endpoints: close some, or raise the limit
+ *                  that the sentence names
+ *   -EDQUOT        the topic, or chunks for max_payload, could take this user above
+ *                  max_memory_per_user: raise it, or lower max_payload or the topic's limits
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
  *                  sentence has the sum
  *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and

@@ -136,7 +136,11 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  *                  another user header (both are named in the sentence)
  *   -ERANGE        depth is more than the topic's max_depth, held more than 4096, or history
  *                  more than 1024
- *   -EUSERS        the topic has max_subscribers subscribers, or its pool 256
+ *   -EUSERS        the topic has max_subscribers subscribers, its pool 256, the runtime
+ *                  max_topics topics, or this user max_endpoints_per_user endpoints: close
+ *                  some, or raise the limit that the sentence names
+ *   -EDQUOT        the topic could take this user above max_memory_per_user: raise it, or
+ *                  lower the topic's limits
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
  *                  sentence has the sum
  *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and

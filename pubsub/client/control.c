@@ -114,6 +114,12 @@ static void act(struct zcp_node *node, struct zcp_message *message, struct zcp_f
 		refuse(node, message);
 }
 
+/* The runtime's last word to us, whatever we ask. */
+static bool is_last_word(const struct zcp_message *message)
+{
+	return message->type == ZCP_MESSAGE_ERROR && message->id == 0;
+}
+
 /* The next message that is the answer to request `id`; anything else is acted on. */
 static int receive_reply(struct zcp_node *node, uint64_t id, uint64_t deadline,
 			 struct zcp_message *reply, struct zcp_fds *fds)
@@ -138,7 +144,7 @@ static int receive_reply(struct zcp_node *node, uint64_t id, uint64_t deadline,
 				return r;
 			continue;
 		}
-		if (r < 0 || reply->id == id)
+		if (r < 0 || reply->id == id || is_last_word(reply))
 			return r;
 		act(node, reply, fds);
 		zcp_message_deinit(reply);
@@ -170,7 +176,8 @@ static int exchange(struct zcp_node *node, const struct zcp_message *request, co
 
 	message.id = ++node->request_id;
 	r = send_request(node, &message, out, n_out, deadline);
-	if (r == 0)
+	/* Where it hangs up it may have said why. */
+	if (r == 0 || r == -EPIPE)
 		r = receive_reply(node, message.id, deadline, answer, received);
 	if (r == -ETIMEDOUT)
 		cancel(node, &message);

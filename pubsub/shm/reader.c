@@ -38,6 +38,8 @@ int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
 		.slot = &topic->subscribers[options->slot],
 		.options = *options,
 	};
+	/* Relaxed: ours alone since we have the slot. */
+	reader->n_lost_before = atomic_load_explicit(&reader->slot->n_lost, memory_order_relaxed);
 	reader->lanes = zcp_memory_calloc(n, sizeof(reader->lanes[0]), prefault);
 	reader->cursors = zcp_memory_calloc(n, sizeof(reader->cursors[0]), prefault);
 	reader->places = zcp_memory_calloc(options->max_held, sizeof(reader->places[0]), prefault);
@@ -116,7 +118,8 @@ static void count(struct zcp_reader *reader, uint64_t n_taken, uint64_t n_lost)
 	reader->n_lost += n_lost;
 	atomic_store_explicit(&reader->slot->n_taken, reader->n_taken, memory_order_relaxed);
 	if (n_lost > 0)
-		atomic_store_explicit(&reader->slot->n_lost, reader->n_lost, memory_order_relaxed);
+		atomic_store_explicit(&reader->slot->n_lost, reader->n_lost_before + reader->n_lost,
+				      memory_order_relaxed);
 }
 
 /* After a take on a blocking lane: the publisher may wait for the room. */

@@ -77,6 +77,8 @@ struct zcp_reader {
 	uint32_t n_empty;
 	uint64_t n_taken;
 	uint64_t n_lost;
+	/* by those who had the slot before */
+	uint64_t n_lost_before;
 	/* our bit is set in the topic's sleepers */
 	bool sleeps;
 	/*

@@ -143,12 +143,15 @@ struct zcp_subscriber_slot_shm {
 	_Atomic uint64_t process_start;
 	/* written by: the subscriber; read by: the runtime, for `zcp info` */
 	_Atomic uint64_t n_taken;
+	/* goes on from one subscriber of the slot to the next, as next_seq does */
 	_Atomic uint64_t n_lost;
 	/* not 0: its node is to be woken when a publisher comes or goes; cleared as above */
 	_Atomic uint32_t watches;
 	/* as that of a publisher's slot */
 	_Atomic uint32_t abandoned;
-	uint64_t reserved_counts[5];
+	/* n_lost as it was when the slot was given; written as `watches` is cleared */
+	_Atomic uint64_t first_lost;
+	uint64_t reserved_counts[4];
 	/* written as the id, and read by those who ask who has the slot: the node's name */
 	_Atomic uint64_t node[ZCP_TOPIC_NODE_WORDS];
 };
@@ -171,6 +174,7 @@ static_assert(offsetof(struct zcp_subscriber_slot_shm, n_taken) == 64, "layout")
 static_assert(offsetof(struct zcp_subscriber_slot_shm, n_lost) == 72, "layout");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, watches) == 80, "layout");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, abandoned) == 84, "layout");
+static_assert(offsetof(struct zcp_subscriber_slot_shm, first_lost) == 88, "layout");
 static_assert(offsetof(struct zcp_subscriber_slot_shm, node) == 128, "layout");
 
 struct zcp_topic_shm {

@@ -208,7 +208,10 @@ struct zcp_signal_of {
 	uint64_t node;
 };
 
-/* Runtime: why a request was refused. */
+/*
+ * Runtime: why a request was refused. With id 0 the connection itself is, whatever was asked: it
+ * is closed after this.
+ */
 struct zcp_error {
 	uint32_t code; /* an errno, positive */
 	char text[ZCP_TEXT_SIZE];
@@ -407,6 +410,7 @@ struct zcp_record_pool {
 struct zcp_record_class {
 	uint64_t pool;
 	uint32_t index;
+	uint32_t uid;
 	uint32_t n_chunks;
 	uint64_t payload_size;
 };
@@ -422,13 +426,12 @@ struct zcp_record_slot {
 struct zcp_record_topic {
 	uint64_t number;
 	uint64_t pool;
+	uint32_t uid;
 	char name[ZCP_TOPIC_SIZE];
 	char type[ZCP_TYPE_SIZE];
 	uint64_t type_size;
 	uint64_t type_alignment;
 	uint64_t former_payload;
-	uint64_t n_messages_before;
-	uint64_t n_lost_before;
 	uint32_t user_header_size;
 	bool has_user_header_size;
 	uint32_t max_publishers;
@@ -447,6 +450,7 @@ struct zcp_record_endpoint {
 	uint32_t state;
 	char node[ZCP_NAME_SIZE];
 	uint32_t pid;
+	uint32_t uid;
 	uint32_t signal;
 	uint32_t slot;
 	uint32_t owner;

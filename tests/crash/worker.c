@@ -105,6 +105,9 @@ struct scene {
 	struct zcp_publisher *publisher;
 	struct zcp_subscriber *subscriber;
 	uint64_t n;
+	/* what has been sent and lost on "t", by those who have gone too */
+	uint64_t n_sent;
+	uint64_t n_lost;
 };
 
 struct count {
@@ -120,6 +123,7 @@ static void exchange(struct scene *scene)
 {
 	for (int i = 0; i < DEPTH; i++)
 		zcp_test_send(scene->publisher, scene->n + (uint64_t)i + 1);
+	scene->n_sent += DEPTH;
 	for (int i = 0; i < DEPTH; i++)
 		zcp_test_expect(scene->subscriber, ++scene->n);
 }
@@ -190,6 +194,7 @@ static void grow(struct scene *scene)
 
 	ZCP_CHECK(large->writer.options.slot == 1);
 	ZCP_CHECK(zcp_publisher_send(large, bytes, sizeof(bytes)) == 0);
+	scene->n_sent++;
 	ZCP_CHECK(zcp_subscriber_take(scene->subscriber, &sample) == 0);
 	ZCP_CHECK(sample.size == sizeof(bytes) && sample.lost == 0);
 	ZCP_CHECK(zcp_sample_release(&sample) == 0);
@@ -221,6 +226,40 @@ static void hold(struct zcp_test_child *self, void *arg)
 	zcp_subscriber_on_sample(zcp_test_subscriber(node, "quiet", 1, 1, 0), on_sample, NULL);
 	zcp_test_say_step(self, 0);
 	ZCP_OK(zcp_node_dispatch(node, ZCP_FOREVER), node);
+}
+
+/* One who goes has lost some, and so has the next one. */
+static void lose(struct scene *scene)
+{
+	for (int i = 0; i < 2; i++) {
+		struct zcp_subscriber *slow = zcp_test_subscriber(scene->node, "t", 1, 1,
+								  ZCP_ON_FULL_DROP_OLDEST);
+		uint64_t number, lost;
+
+		exchange(scene);
+		ZCP_CHECK(zcp_test_take(slow, &number, &lost));
+		ZCP_CHECK(number == scene->n && lost == DEPTH - 1);
+		scene->n_lost += lost;
+		zcp_subscriber_close(slow);
+	}
+}
+
+/* Whoever has gone, and whichever worker has noted it: each message counts once. */
+static void check_counts(struct scene *scene)
+{
+	struct zcp_message reply;
+
+	zcp_test_info(scene->node, "t", &reply);
+	if (reply.u.topic_info.n_messages != scene->n_sent ||
+	    reply.u.topic_info.n_lost != scene->n_lost)
+		(void)fprintf(stderr, "%llu messages and not %llu, %llu lost and not %llu\n",
+			      (unsigned long long)reply.u.topic_info.n_messages,
+			      (unsigned long long)scene->n_sent,
+			      (unsigned long long)reply.u.topic_info.n_lost,
+			      (unsigned long long)scene->n_lost);
+	ZCP_CHECK(reply.u.topic_info.n_messages == scene->n_sent);
+	ZCP_CHECK(reply.u.topic_info.n_lost == scene->n_lost);
+	zcp_message_deinit(&reply);
 }
 
 static void live_and_die(struct zcp_test_child *self, void *arg)
@@ -264,6 +303,8 @@ static struct count count(const struct scene *scene, uint64_t held)
 	struct count now = { .held = held };
 
 	ZCP_CHECK(zcp_test_ask(scene->node, "none") == -ENOENT);
+	/* What it was told by then, the keeper has read when it sleeps. */
+	zcp_test_wait_until_asleep_in(scene->runtime.pid, "poll");
 	now.keeper = zcp_test_n_fds(scene->runtime.pid);
 	now.worker = zcp_test_n_fds(zcp_test_worker(scene->runtime.pid));
 	return now;
@@ -368,8 +409,11 @@ static bool play(enum victim victim, const char *point, unsigned int k, struct c
 	join_late(&scene);
 	leave_history(&scene);
 	grow(&scene);
+	lose(&scene);
+	check_counts(&scene);
 	meet_one_who_dies(&scene);
 	exchange(&scene);
+	check_counts(&scene);
 	held = zcp_test_audit(scene.node);
 	join_late(&scene);
 	zcp_subscriber_close(scene.subscriber);
@@ -441,7 +485,70 @@ static void next_runtime_is_killed(void)
 		 PASSINGS_SOME);
 }
 
+/* --- what only the next worker can clear --- */
+
+/* Comes when the worker is about to die over it, and is let in by the next one. */
+static void be_late(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_subscriber *subscriber;
+
+	(void)arg;
+	options.depth = 1;
+	options.held = 1;
+	options.history = HISTORY;
+	zcp_test_say_step(self, 0);
+	zcp_test_hear_step(self, 1);
+	ZCP_OK(zcp_subscriber_open(&subscriber, node, "t", &options), node);
+	for (uint64_t number = 9; number <= 10; number++)
+		zcp_test_expect(subscriber, number);
+	zcp_test_say_step(self, 2);
+	zcp_test_wait_for_the_end(self);
+}
+
+/*
+ * The worker dies while it holds a message of the history for one who joins. Before there is
+ * another worker that message is history no more: as long as its publisher lives nobody lets go of
+ * it but the next worker when it begins, and the audit finds it.
+ */
+static void chunk_that_was_looked_at_is_not_lost(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_publisher *publisher;
+	struct zcp_test_child child;
+	struct zcp_node *node;
+	int worker;
+
+	ZCP_CHECK(setenv("ZCP_CRASHPOINT", "history.after_pin:1", 1) == 0);
+	zcp_test_runtime_start(&runtime, NULL);
+	ZCP_CHECK(unsetenv("ZCP_CRASHPOINT") == 0);
+	worker = zcp_test_pidfd(runtime.worker);
+	node = zcp_test_node();
+	publisher = open_publisher(node, "t", PAYLOAD);
+	for (uint64_t i = 1; i <= 2; i++)
+		zcp_test_send(publisher, i);
+	zcp_test_fork(&child, be_late, NULL);
+	zcp_test_hear_step(&child, 0);
+	/* Without its keeper awake it has no successor. */
+	zcp_test_stop_process(runtime.pid);
+	zcp_test_say_step(&child, 1);
+	ZCP_CHECK(zcp_test_ends(worker, -1));
+	for (uint64_t i = 3; i <= 10; i++)
+		zcp_test_send(publisher, i);
+	zcp_test_continue_process(runtime.pid);
+	zcp_test_hear_step(&child, 2);
+	ZCP_CHECK(zcp_test_runtime_said(&runtime, "the worker has died (signal 9)"));
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_test_kill(&child);
+	zcp_test_wait_for_members(node, "t", 1, 0);
+	(void)close(worker);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
 static const struct zcp_test_case cases[] = {
+	ZCP_TEST_CASE(chunk_that_was_looked_at_is_not_lost),
 	ZCP_TEST_CASE(next_worker_goes_on),
 	ZCP_TEST_CASE(next_runtime_goes_on),
 	ZCP_TEST_CASE(next_runtime_s_worker_is_killed),

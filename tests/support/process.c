@@ -159,14 +159,34 @@ static void read_proc(pid_t pid, const char *name, char *text, size_t size)
 	text[n > 0 ? n : 0] = 0;
 }
 
-static bool is_asleep(pid_t pid, const char *name)
+/* 'S', 'T', ...; 0 where it is gone. */
+static char state_of(pid_t pid)
 {
-	char stat[512], where[64];
+	char stat[512];
 	const char *state;
 
 	read_proc(pid, "stat", stat, sizeof(stat));
 	state = strrchr(stat, ')');
-	if (!state || state[1] != ' ' || state[2] != 'S')
+	return state && state[1] == ' ' ? state[2] : 0;
+}
+
+void zcp_test_stop_process(pid_t pid)
+{
+	ZCP_CHECK(kill(pid, SIGSTOP) == 0);
+	while (state_of(pid) != 'T')
+		(void)sched_yield();
+}
+
+void zcp_test_continue_process(pid_t pid)
+{
+	ZCP_CHECK(kill(pid, SIGCONT) == 0);
+}
+
+static bool is_asleep(pid_t pid, const char *name)
+{
+	char where[64];
+
+	if (state_of(pid) != 'S')
 		return false;
 	read_proc(pid, "wchan", where, sizeof(where));
 	/* Where the kernel does not tell, any sleep will do. */

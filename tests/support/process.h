@@ -48,6 +48,10 @@ void zcp_test_kill(struct zcp_test_child *child);
 void zcp_test_stop(struct zcp_test_child *child);
 void zcp_test_continue(struct zcp_test_child *child);
 
+/* The same for a process that is not our child. */
+void zcp_test_stop_process(pid_t pid);
+void zcp_test_continue_process(pid_t pid);
+
 /* Until the process sleeps in a futex, or in something of that name. Looks, and yields. */
 void zcp_test_wait_until_asleep(pid_t pid);
 void zcp_test_wait_until_asleep_in(pid_t pid, const char *where);

@@ -210,7 +210,6 @@ void zcp_testbed_join(const struct zcp_testbed *bed, const struct zcp_reader_opt
 	atomic_store_explicit(&slot->holder, subscriber->holder, memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, subscriber->slot, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_taken, 0, memory_order_relaxed);
-	atomic_store_explicit(&slot->n_lost, 0, memory_order_relaxed);
 	set_active(topic, subscriber->slot, true);
 	grace_period(bed);
 	announce_change(topic);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thousand endpoints and hundreds of nodes that come and go leave no descriptor, no
- * mapping and no chunk behind, in the process that opens them and in the runtime.
+ * mapping and no chunk behind, in the process that opens them and in both of the runtime's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +19,7 @@ struct count {
 	unsigned int mappings;
 	unsigned int runtime_fds;
 	unsigned int runtime_mappings;
+	unsigned int keeper_fds;
 };
 
 static struct count count(const struct zcp_test_runtime *runtime, struct zcp_node *node)
@@ -26,11 +27,14 @@ static struct count count(const struct zcp_test_runtime *runtime, struct zcp_nod
 	/* It answers a close, or sees the end of a connection, and clears up in that turn. */
 	for (int i = 0; i < 3; i++)
 		ZCP_IGNORE(zcp_test_ask(node, "t"));
+	/* What it was told by then, the keeper has read when it sleeps. */
+	zcp_test_wait_until_asleep_in(runtime->pid, "poll");
 	return (struct count){
 		.fds = zcp_test_n_fds(getpid()),
 		.mappings = zcp_test_n_mappings(getpid()),
 		.runtime_fds = zcp_test_n_fds(zcp_test_worker(runtime->pid)),
 		.runtime_mappings = zcp_test_n_mappings(zcp_test_worker(runtime->pid)),
+		.keeper_fds = zcp_test_n_fds(runtime->pid),
 	};
 }
 
@@ -40,10 +44,13 @@ static void check_same(const struct zcp_test_runtime *runtime, struct zcp_node *
 	struct count now = count(runtime, node);
 
 	(void)fprintf(stderr,
-		      "descriptors %u -> %u, mappings %u -> %u; runtime %u -> %u, %u -> %u\n",
+		      "descriptors %u -> %u, mappings %u -> %u; runtime %u -> %u, %u -> %u; "
+		      "keeper %u -> %u\n",
 		      before->fds, now.fds, before->mappings, now.mappings, before->runtime_fds,
-		      now.runtime_fds, before->runtime_mappings, now.runtime_mappings);
+		      now.runtime_fds, before->runtime_mappings, now.runtime_mappings,
+		      before->keeper_fds, now.keeper_fds);
 	ZCP_CHECK(now.fds == before->fds && now.runtime_fds == before->runtime_fds);
+	ZCP_CHECK(now.keeper_fds == before->keeper_fds);
 	/* An allocator may have taken a few more; an endpoint has four. */
 	ZCP_CHECK(now.mappings < before->mappings + 20);
 	ZCP_CHECK(now.runtime_mappings < before->runtime_mappings + 20);

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where a pool's memory comes from: taken and mapped beforehand, locked, in huge pages; what
- * is refused where it is not to be had, and that nothing is left of it then.
+ * Where a pool's memory comes from: taken and mapped beforehand, in huge pages; what is refused
+ * where it is not to be had, and that nothing is left of it then.
  */
 #include <errno.h>
-#include <linux/capability.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#include <zcp/zcp.h>
 
-#include "pubsub/wire/message.h"
-#include "tests/support/cases.h"
 #include "tests/support/process.h"
-#include "tests/support/runtime.h"
+#include "tests/system/memory_helpers.h"
 
 #define MIB ((size_t)1 << 20)
 #define PAGE 4096
@@ -53,8 +46,6 @@ struct traffic {
 };
 
 static const struct traffic warm = { "warm", 2 * PAGE, 2000, HELD };
-
-static const char *const words_of_lock = "RLIMIT_MEMLOCK|ulimit -l|CAP_IPC_LOCK|lock = true";
 
 static uint64_t n_faults(void)
 {
@@ -205,47 +196,6 @@ static void expect_no_faults(const struct traffic *traffic)
 	ZCP_CHECK(faults[0] <= N_FAULTS_MAX && faults[1] <= N_FAULTS_MAX);
 }
 
-/* What `zcp info` asks for. */
-static void expect_info(struct zcp_node *node, const char *topic, bool prefaulted, bool locked,
-			const char *pages)
-{
-	struct zcp_message reply;
-
-	zcp_test_info(node, topic, &reply);
-	ZCP_CHECK(reply.u.topic_info.prefaulted == prefaulted);
-	ZCP_CHECK(reply.u.topic_info.locked == locked);
-	ZCP_CHECK(zcp_test_has(reply.u.topic_info.pages, pages));
-	zcp_message_deinit(&reply);
-}
-
-static bool has_lock_capability(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	ZCP_CHECK(syscall(SYS_capget, &header, data) == 0);
-	return data[CAP_IPC_LOCK / 32].effective >> CAP_IPC_LOCK % 32 & 1;
-}
-
-/* From here on this process may lock `size` bytes, and what it executes too. */
-static void limit_locking(rlim_t size)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-	struct rlimit limit;
-
-	/* Out of the bounding set as well, or root would get it back with execve(2). */
-	(void)prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0);
-	ZCP_CHECK(syscall(SYS_capget, &header, data) == 0);
-	data[CAP_IPC_LOCK / 32].effective &= ~(UINT32_C(1) << CAP_IPC_LOCK % 32);
-	data[CAP_IPC_LOCK / 32].permitted &= ~(UINT32_C(1) << CAP_IPC_LOCK % 32);
-	ZCP_CHECK(syscall(SYS_capset, &header, data) == 0);
-	ZCP_CHECK(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
-	limit.rlim_cur = size;
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0)
-		zcp_test_skip("RLIMIT_MEMLOCK is too low here for a limit to be set");
-}
-
 /* Whether 32 MiB may be locked by whoever wants to. */
 static bool may_lock(void)
 {
@@ -253,43 +203,6 @@ static bool may_lock(void)
 
 	ZCP_CHECK(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
 	return has_lock_capability() || limit.rlim_cur >= 32 * MIB;
-}
-
-/* Bytes that a process has locked. */
-static size_t n_locked(pid_t pid)
-{
-	char path[64], line[128];
-	size_t kib = SIZE_MAX;
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	ZCP_CHECK(file != NULL);
-	while (fgets(line, sizeof(line), file) && sscanf(line, "VmLck: %zu", &kib) != 1)
-		;
-	(void)fclose(file);
-	ZCP_CHECK(kib != SIZE_MAX);
-	return kib * 1024;
-}
-
-static int try_to_publish(struct zcp_node *node, const char *topic)
-{
-	struct zcp_publisher *publisher = NULL;
-	int r = zcp_publisher_open(&publisher, node, topic, NULL);
-
-	ZCP_CHECK((r == 0) == (publisher != NULL));
-	zcp_publisher_close(publisher);
-	return r;
-}
-
-static int try_to_subscribe(struct zcp_node *node, const char *topic)
-{
-	struct zcp_subscriber *subscriber = NULL;
-	int r = zcp_subscriber_open(&subscriber, node, topic, NULL);
-
-	ZCP_CHECK((r == 0) == (subscriber != NULL));
-	zcp_subscriber_close(subscriber);
-	return r;
 }
 
 /*
@@ -327,40 +240,6 @@ static void prefault_leaves_no_page_fault_to_the_data_path(void)
 	ZCP_CHECK(faults[0] > 1000 && faults[1] > 64);
 }
 
-static const char locked_pool[] =
-	"[pool.p]\nclasses = [{size = 4096, count = 64}]\nlock = true\n"
-	"[topic.\"*\"]\npool = \"p\"\nmax_publishers = 1\nmax_subscribers = 2\ndepth = 4\n"
-	"max_depth = 4\n";
-
-static void locked_pool_is_locked_by_whoever_maps_it(void)
-{
-	struct zcp_test_runtime runtime;
-	struct zcp_subscriber *subscriber;
-	struct zcp_publisher *publisher;
-	struct zcp_node *node;
-	size_t before = n_locked(getpid()), once;
-
-	zcp_test_runtime_start(&runtime, locked_pool);
-	node = zcp_test_node();
-	ZCP_CHECK(n_locked(getpid()) == before && n_locked(runtime.worker) == 0);
-	publisher = zcp_test_publisher(node, "t", 4096, 1);
-	once = n_locked(getpid());
-	ZCP_CHECK(once - before > (size_t)64 * 4096);
-	/* Descriptors and queues, not the chunks. */
-	ZCP_CHECK(n_locked(runtime.worker) > (size_t)64 * 64);
-	ZCP_CHECK(n_locked(runtime.worker) < (size_t)64 * 4096);
-	expect_info(node, "t", false, true, "KiB pages");
-	subscriber = zcp_test_subscriber(node, "t", 4, 1, 0);
-	ZCP_CHECK(n_locked(getpid()) > once + (size_t)64 * 4096);
-	zcp_test_send(publisher, 1);
-	zcp_publisher_close(publisher);
-	zcp_subscriber_close(subscriber);
-	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
-	ZCP_CHECK(n_locked(runtime.worker) == 0);
-	zcp_node_close(node);
-	ZCP_CHECK(n_locked(getpid()) == before);
-}
-
 /* It took its time to take; others are gone with their last topic. */
 static void prefaulted_pool_stays_for_the_next_topic(void)
 {
@@ -389,93 +268,6 @@ static void prefaulted_pool_stays_for_the_next_topic(void)
 	}
 	zcp_node_close(node);
 	zcp_test_runtime_stop(&runtime);
-}
-
-/* The limit that the node's last sentence asks for. */
-static rlim_t wanted_limit(const struct zcp_node *node)
-{
-	const char *at = strstr(zcp_node_error(node), "ulimit -l ");
-	unsigned long long kib;
-
-	ZCP_CHECK(at != NULL && sscanf(at, "ulimit -l %llu", &kib) == 1);
-	return (rlim_t)kib * 1024;
-}
-
-static void set_limit(rlim_t size)
-{
-	struct rlimit limit;
-
-	ZCP_CHECK(getrlimit(RLIMIT_MEMLOCK, &limit) == 0);
-	limit.rlim_cur = size;
-	ZCP_CHECK(setrlimit(RLIMIT_MEMLOCK, &limit) == 0);
-}
-
-/* Either of the two opens: refused, nothing is left of it, and what is said is what helps. */
-static void check_limit(struct zcp_node *node, int (*try)(struct zcp_node *, const char *))
-{
-	static const char *const words = "topic 't'|this process may lock 64 KiB|has locked 0";
-	unsigned int n_fds = zcp_test_n_fds(getpid()), n_mappings;
-	rlim_t wanted;
-
-	set_limit(64 * 1024);
-	ZCP_REFUSED(try(node, "t"), node, -EPERM, words);
-	ZCP_REFUSED(try(node, "t"), node, -EPERM, words_of_lock);
-	wanted = wanted_limit(node);
-	n_mappings = zcp_test_n_mappings(getpid());
-	/* As far as the last of it; what was locked before that does not count. */
-	set_limit(wanted - 4096);
-	ZCP_REFUSED(try(node, "t"), node, -EPERM, words_of_lock);
-	ZCP_CHECK(wanted_limit(node) == wanted);
-	ZCP_CHECK(zcp_test_n_fds(getpid()) == n_fds);
-	ZCP_CHECK(zcp_test_n_mappings(getpid()) == n_mappings && n_locked(getpid()) == 0);
-	/* Nobody has it open, so it is gone. */
-	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
-	set_limit(wanted);
-	ZCP_OK(try(node, "t"), node);
-}
-
-static void be_limited(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node;
-
-	(void)self;
-	(void)arg;
-	limit_locking(64 * 1024);
-	/* A node each: what one has locked of its signals stays locked. */
-	node = zcp_test_node();
-	check_limit(node, try_to_publish);
-	zcp_node_close(node);
-	node = zcp_test_node();
-	check_limit(node, try_to_subscribe);
-	zcp_node_close(node);
-}
-
-static void who_may_not_lock_so_much_is_refused(void)
-{
-	struct zcp_test_runtime runtime;
-	struct zcp_test_child limited;
-
-	if (has_lock_capability() && prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0) != 1)
-		zcp_test_skip("CAP_IPC_LOCK cannot be given up here");
-	zcp_test_runtime_start(&runtime, locked_pool);
-	zcp_test_fork(&limited, be_limited, NULL);
-	zcp_test_join(&limited);
-}
-
-static void runtime_that_may_not_lock_so_much_refuses(void)
-{
-	struct zcp_test_runtime runtime;
-	struct zcp_node *node;
-	unsigned int n_fds;
-
-	limit_locking(0);
-	zcp_test_runtime_start(&runtime, locked_pool);
-	node = zcp_test_node();
-	n_fds = zcp_test_n_fds(runtime.worker);
-	ZCP_REFUSED(try_to_publish(node, "t"), node, -EPERM, "pool 'p'|the runtime may lock 0 KiB");
-	ZCP_REFUSED(try_to_subscribe(node, "t"), node, -EPERM, words_of_lock);
-	ZCP_CHECK(zcp_test_n_fds(runtime.worker) == n_fds);
-	zcp_node_close(node);
 }
 
 /* Without ending anybody for want of memory. */
@@ -601,9 +393,6 @@ int main(int argc, char **argv)
 	static const struct zcp_test_case cases[] = {
 		ZCP_TEST_CASE(prefault_leaves_no_page_fault_to_the_data_path),
 		ZCP_TEST_CASE(prefaulted_pool_stays_for_the_next_topic),
-		ZCP_TEST_CASE(locked_pool_is_locked_by_whoever_maps_it),
-		ZCP_TEST_CASE(who_may_not_lock_so_much_is_refused),
-		ZCP_TEST_CASE(runtime_that_may_not_lock_so_much_refuses),
 		ZCP_TEST_CASE(more_than_the_machine_has_is_refused),
 		ZCP_TEST_CASE(huge_pages_are_had_or_refused_with_what_is_missing),
 		ZCP_TEST_CASE(huge_pages_that_are_there_are_taken),

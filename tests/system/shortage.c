@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "pubsub/client/control.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -133,6 +134,37 @@ static void runtime_without_address_space(void)
 	check_refusal(RLIMIT_AS, 1, -ENOMEM, "large|Cannot allocate memory|ulimit");
 }
 
+static int audit(struct zcp_message *reply)
+{
+	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT };
+
+	return zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply, NULL);
+}
+
+/* An audit needs more of it than anything else. */
+static void runtime_without_memory(void)
+{
+	struct zcp_message reply;
+	struct rlimit enough;
+	struct count before;
+
+	need_limits_of_address_space();
+	begin();
+	before = count_of(worker);
+	ZCP_CHECK(prlimit(worker, RLIMIT_DATA, NULL, &enough) == 0);
+	limit_runtime(RLIMIT_DATA, 1);
+	for (int i = 0; i < 50; i++) {
+		ZCP_REFUSED(audit(&reply), node, -ENOMEM, "the runtime is out of memory");
+		check_link();
+	}
+	check_same(worker, &before);
+	limit_runtime(RLIMIT_DATA, enough.rlim_cur);
+	ZCP_OK(audit(&reply), node);
+	zcp_message_deinit(&reply);
+	ZCP_CHECK(zcp_test_worker(runtime.pid) == worker);
+	end();
+}
+
 static void runtime_whose_files_must_be_small(void)
 {
 	check_refusal(RLIMIT_FSIZE, 1 << 20, -EFBIG, "large|File too large|ulimit");
@@ -171,6 +203,7 @@ static void node_without_address_space(void)
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(runtime_without_descriptors),
 	ZCP_TEST_CASE(runtime_without_address_space),
+	ZCP_TEST_CASE(runtime_without_memory),
 	ZCP_TEST_CASE(runtime_whose_files_must_be_small),
 	ZCP_TEST_CASE(node_without_address_space),
 };

@@ -54,6 +54,10 @@ Test(config, without_a_file_every_key_has_its_default)
 	cr_expect_eq(config->runtime.fences, ZCPD_CONFIG_FENCES_AUTO);
 	cr_expect_eq(config->runtime.max_nodes, 1024);
 	cr_expect_eq(config->runtime.max_topics, 1024);
+	cr_expect_eq(config->runtime.max_connections_per_user, 1088);
+	cr_expect_eq(config->runtime.max_endpoints_per_user, 65536);
+	cr_expect_eq(config->runtime.max_memory_per_user, 0);
+	cr_expect_eq(config->runtime.hello_timeout_ns, 5 * SECOND);
 	cr_expect_eq(config->defaults.max_publishers, 8);
 	cr_expect_eq(config->defaults.max_subscribers, 32);
 	cr_expect_eq(config->defaults.depth, 16);
@@ -159,7 +163,8 @@ Test(config, every_key_is_read)
 {
 	config_cleanup struct zcpd_config *config = parse(
 		"[runtime]\nlog_level = 'debug'\nidle_timeout = '250ms'\nfences = "
-		"'symmetric'\nmax_nodes = 7\nmax_topics = 65536\n[defaults]\nmax_publishers = "
+		"'symmetric'\nmax_nodes = 7\nmax_topics = 65536\nmax_connections_per_user = 9\n"
+		"max_endpoints_per_user = 0\nmax_memory_per_user = '3GiB'\nhello_timeout = '200ms'\n[defaults]\nmax_publishers = "
 		"64\nmax_subscribers = 256\ndepth = 1\nmax_depth = 2\nloans = 3\nheld = "
 		"5\non_full = 'block'\ntimestamps = false\nalignment = 128\nuser_header = 16\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
 		"'6MB'\npool = 'p'\nmax_publishers = 1\nmax_subscribers = 2\ndepth = "
@@ -177,6 +182,10 @@ Test(config, every_key_is_read)
 	cr_expect_eq(config->runtime.fences, ZCPD_CONFIG_FENCES_SYMMETRIC);
 	cr_expect_eq(config->runtime.max_nodes, 7);
 	cr_expect_eq(config->runtime.max_topics, 65536);
+	cr_expect_eq(config->runtime.max_connections_per_user, 9);
+	cr_expect_eq(config->runtime.max_endpoints_per_user, 0);
+	cr_expect_eq(config->runtime.max_memory_per_user, UINT64_C(3) << 30);
+	cr_expect_eq(config->runtime.hello_timeout_ns, 200 * MS);
 
 	zcpd_config_topic(config, "other", &topic);
 	cr_expect_eq(topic.max_publishers, 64);
@@ -406,6 +415,19 @@ Test(config, printing_into_a_full_file_is_an_error)
 	}
 }
 
+Test(config, who_allows_more_nodes_lets_one_user_have_them_all)
+{
+	config_cleanup struct zcpd_config *more = parse("[runtime]\nmax_nodes = 5000\n");
+	config_cleanup struct zcpd_config *said = parse(
+		"[runtime]\nmax_connections_per_user = 10\nmax_nodes = 5000\n");
+	config_cleanup struct zcpd_config *none = parse(
+		"[runtime]\nmax_nodes = 5000\nmax_connections_per_user = 0\n");
+
+	cr_expect_eq(more->runtime.max_connections_per_user, 5064);
+	cr_expect_eq(said->runtime.max_connections_per_user, 10);
+	cr_expect_eq(none->runtime.max_connections_per_user, 0);
+}
+
 Test(config, configuration_is_read_from_a_pipe)
 {
 	config_cleanup struct zcpd_config *config = NULL;
@@ -420,6 +442,62 @@ Test(config, configuration_is_read_from_a_pipe)
 	cr_assert_eq(zcpd_config_load(&config, path, &error), 0, "%s", error.text);
 	close(fds[0]);
 	cr_expect_eq(config->runtime.max_nodes, 3);
+}
+
+Test(config, copy_of_a_file_stays_what_the_file_was)
+{
+	config_cleanup struct zcpd_config *config = NULL, *again = NULL;
+	struct zcpd_config_error error = { 0 };
+	char path[] = "/tmp/zcp-config-XXXXXX";
+	int file = mkstemp(path), copy;
+
+	cr_assert_eq(write(file, "[runtime]\nmax_nodes = 3", 23), 23);
+	copy = zcpd_config_copy(path, &error);
+	cr_assert_geq(copy, 0, "%s", error.text);
+	cr_assert_eq(ftruncate(file, 0), 0);
+	close(file);
+	unlink(path);
+	cr_assert_eq(zcpd_config_load_fd(&config, copy, path, &error), 0, "%s", error.text);
+	cr_expect_eq(config->runtime.max_nodes, 3);
+	/* As often as it is wanted. */
+	cr_assert_eq(zcpd_config_load_fd(&again, copy, path, &error), 0, "%s", error.text);
+	expect_same(config, again);
+	cr_expect_eq(write(copy, "x", 1), -1);
+	cr_expect_eq(ftruncate(copy, 0), -1);
+	close(copy);
+}
+
+Test(config, copy_of_no_file_is_the_defaults)
+{
+	config_cleanup struct zcpd_config *config = NULL, *defaults = NULL;
+	struct zcpd_config_error error = { 0 };
+	int copy = zcpd_config_copy(NULL, &error);
+
+	cr_assert_geq(copy, 0, "%s", error.text);
+	cr_assert_eq(zcpd_config_load_fd(&config, copy, "", &error), 0, "%s", error.text);
+	cr_assert_eq(zcpd_config_new_default(&defaults), 0);
+	expect_same(config, defaults);
+	close(copy);
+}
+
+Test(config, copy_names_the_file)
+{
+	struct zcpd_config_error error = { 0 };
+	struct zcpd_config *config = NULL;
+	char path[] = "/tmp/zcp-config-XXXXXX";
+	int file = mkstemp(path), copy;
+
+	cr_assert_eq(write(file, "\n[runtime]\nmax_nodes = 0", 24), 24);
+	copy = zcpd_config_copy(path, &error);
+	cr_assert_geq(copy, 0, "%s", error.text);
+	cr_expect_eq(zcpd_config_load_fd(&config, copy, path, &error), -EINVAL);
+	cr_expect(strstr(error.text, path) == error.text && strstr(error.text, ":3:13: "), "%s",
+		  error.text);
+	close(copy);
+	close(file);
+	unlink(path);
+	cr_expect_eq(zcpd_config_copy(path, &error), -ENOENT);
+	cr_expect(strstr(error.text, path) == error.text, "%s", error.text);
 }
 
 Test(config, freeing_nothing_gives_nothing)

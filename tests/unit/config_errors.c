@@ -35,7 +35,8 @@ Test(config, unknown_keys_and_sections_are_refused_with_the_nearest_right_one)
 		  "'max_subscribers'?" },
 		{ "[runtime]\ncolour = 1",
 		  "2:1: unknown key 'colour' in [runtime]: it has log_level, idle_timeout, fences, "
-		  "max_nodes, max_topics" },
+		  "max_nodes, max_topics, max_connections_per_user, max_endpoints_per_user, "
+		  "max_memory_per_user, hello_timeout" },
 		{ "[pool.p]\nclass = []",
 		  "2:1: unknown key 'class' in [pool.\"p\"]; did you mean 'classes'?" },
 		{ "[pool.p]\nclasses = [ { size = 1, cuont = 2 } ]",
@@ -50,7 +51,8 @@ Test(config, unknown_keys_and_sections_are_refused_with_the_nearest_right_one)
 			       "[runtime] or [defaults]" },
 		{ "[runtime]\n\"fences\\u0000\" = 1",
 		  "2:1: unknown key 'fences?' in [runtime]: it has log_level, idle_timeout, fences, "
-		  "max_nodes, max_topics" },
+		  "max_nodes, max_topics, max_connections_per_user, max_endpoints_per_user, "
+		  "max_memory_per_user, hello_timeout" },
 		{ "[topic.camera.front]\ndepth = 1",
 		  "1:15: unknown section 'front' in [topic.\"camera\"]: a name with dots needs "
 		  "quotes" },
@@ -71,6 +73,8 @@ Test(config, wrong_types_are_refused)
 						  "\"8MiB\", not a float" },
 		{ "[runtime]\nidle_timeout = [1]", "2:16: idle_timeout must be a time, as in "
 						   "\"10ms\" or nanoseconds, not an array" },
+		{ "[runtime]\nmax_memory_per_user = true",
+		  "2:23: max_memory_per_user must be a size, as in 4096 or \"8MiB\", not a boolean" },
 		{ "[runtime]\nlog_level = 2", "2:13: log_level must be one of \"error\", "
 					      "\"warning\", \"info\", \"debug\", not an integer" },
 		{ "[defaults]\non_full = true",
@@ -118,6 +122,16 @@ Test(config, values_out_of_range_are_refused)
 		{ "[runtime]\nmax_nodes = 4294967297",
 		  "2:13: max_nodes = 4294967297 is out of range: 1 to 65536" },
 		{ "[runtime]\nmax_topics = 0", "2:14: max_topics = 0 is out of range: 1 to 65536" },
+		{ "[runtime]\nmax_connections_per_user = 1048577",
+		  "2:28: max_connections_per_user = 1048577 is out of range: 0 to 1048576" },
+		{ "[runtime]\nmax_endpoints_per_user = -1",
+		  "2:26: max_endpoints_per_user = -1 is out of range: 0 to 16777216" },
+		{ "[runtime]\nmax_memory_per_user = '1048577TiB'",
+		  "2:23: max_memory_per_user = \"1048577TiB\" is out of range: 0 to 1048576TiB" },
+		{ "[runtime]\nhello_timeout = 0",
+		  "2:17: hello_timeout = 0 is out of range: 1ms to 1h" },
+		{ "[runtime]\nhello_timeout = '61min'",
+		  "2:17: hello_timeout = \"61min\" is out of range: 1ms to 1h" },
 		{ "[runtime]\nidle_timeout = 999999",
 		  "2:16: idle_timeout = 999999 is out of range: 1ms to 8760h" },
 		{ "[runtime]\nidle_timeout = -1",
