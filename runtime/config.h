@@ -51,6 +51,7 @@ struct zcpd_runtime_config {
 	uint32_t max_endpoints_per_user;
 	uint64_t max_memory_per_user; /* bytes */
 	uint64_t hello_timeout_ns;
+	uint64_t return_timeout_ns;
 };
 
 /* Connections that a user may have beside all the nodes there may be, unless it is said how many. */

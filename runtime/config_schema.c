@@ -72,6 +72,8 @@ static const struct zcpd_config_key runtime_keys[] = {
 		"of the topics and their own pools that one user has made; 0: no limit"),
 	RUNTIME("hello_timeout", TIME, hello_timeout_ns, 5 * SECOND, MS, HOUR,
 		"a connection that has not introduced itself after this is closed"),
+	RUNTIME("return_timeout", TIME, return_timeout_ns, SECOND, MS, HOUR,
+		"how long a runtime after one that was killed waits for its nodes"),
 };
 
 #define TOPIC(n, k, m, fb, lo, hi, h) KEY(n, k, zcpd_topic_config, m, fb, lo, hi, 0, h)

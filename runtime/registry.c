@@ -172,14 +172,16 @@ void zcpd_registry_wake_all(struct zcpd_registry *registry)
 		zcp_signal_wake(&registry->signals.signals[i]);
 }
 
-void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint32_t pid,
-			       uint64_t process_start)
+void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint64_t node,
+			       uint32_t pid, uint64_t process_start)
 {
 	struct zcp_signal_shm *shm = &registry->signals.signals[signal];
 
 	/* Relaxed: read by whoever is handed the region. */
 	atomic_store_explicit(&shm->process_start, process_start, memory_order_relaxed);
 	atomic_store_explicit(&shm->pid, pid, memory_order_relaxed);
+	/* The node writes it as well, but may not have come to it when we are killed. */
+	atomic_store_explicit(&shm->node, node, memory_order_relaxed);
 }
 
 /* Whether a node that had the signal may come back. */
@@ -196,6 +198,9 @@ static bool may_come_back(const struct zcpd_registry *registry, uint32_t signal)
 
 bool zcpd_registry_is_complete(const struct zcpd_registry *registry)
 {
+	/* Whom there is to wait for is not known before the first one has come. */
+	if (incarnation_of(&registry->signals) == 0)
+		return false;
 	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
 		if (may_come_back(registry, i))
 			return false;

@@ -99,8 +99,8 @@ __attribute__((warn_unused_result)) int zcpd_registry_adopt(struct zcpd_registry
 void zcpd_registry_wake_all(struct zcpd_registry *registry);
 
 /* Puts down whose a signal is, for a runtime that comes after us. */
-void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint32_t pid,
-			       uint64_t process_start);
+void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint64_t node,
+			       uint32_t pid, uint64_t process_start);
 
 /* Whether all nodes that a runtime before us had are here, or dead. */
 bool zcpd_registry_is_complete(const struct zcpd_registry *registry);

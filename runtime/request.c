@@ -79,7 +79,7 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 		return;
 	}
 	session->signal = (uint32_t)signal;
-	zcpd_registry_name_signal(session->registry, session->signal, session->pid,
+	zcpd_registry_name_signal(session->registry, session->signal, session->id, session->pid,
 				  session->process_start);
 	session->greeted = true;
 	/* It would wake us once more. */

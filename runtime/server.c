@@ -27,8 +27,8 @@
 #define PID_NAME "zcpd.pid"
 /* There as long as nodes are attached: a runtime that finds it has come after one that was killed. */
 #define NODES_NAME "zcpd.nodes"
-/* How long such a one waits for those nodes, which look for it ten times a second. */
-#define WAIT_MS 1000
+/* Between two looks whether such a one still has to wait for these nodes. */
+#define WAIT_LOOK_MS 20
 #define BACKLOG 256
 #define GRACE_MS_MIN 1
 #define GRACE_MS_MAX 20
@@ -296,11 +296,6 @@ static void end_wait(struct zcpd_server *server)
 		zcpd_session_go_on(session);
 }
 
-static void on_wait_end(uv_timer_t *timer)
-{
-	end_wait(timer->data);
-}
-
 static void on_returned(void *user)
 {
 	struct zcpd_server *server = user;
@@ -314,6 +309,17 @@ static void on_returned(void *user)
 			return;
 	if (zcpd_registry_is_complete(&server->registry))
 		end_wait(server);
+}
+
+/* Who was waited for may have died as well. */
+static void on_wait(uv_timer_t *timer)
+{
+	struct zcpd_server *server = timer->data;
+
+	if (zcp_now_ns() >= server->waits_until_ns)
+		end_wait(server);
+	else
+		on_returned(server);
 }
 
 static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
@@ -398,7 +404,8 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	ZCP_CRASHPOINT("start.after_registry");
 	if (r == 0 && server->listener < 0) {
 		if (server->is_marked)
-			server->waits_until_ns = zcp_now_ns() + WAIT_MS * UINT64_C(1000000);
+			server->waits_until_ns = zcp_now_ns() +
+						 server->config->runtime.return_timeout_ns;
 		r = write_pid(server, options->pid, text, text_size);
 		if (r == 0)
 			r = listen_on_socket(server, text, text_size);
@@ -488,7 +495,7 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 	if (r < 0)
 		return r;
 	if (server->registry.waits)
-		(void)uv_timer_start(&server->wait_timer, on_wait_end, WAIT_MS, 0);
+		(void)uv_timer_start(&server->wait_timer, on_wait, WAIT_LOOK_MS, WAIT_LOOK_MS);
 	watch_idleness(server);
 	zcpd_info("zcpd " ZCP_VERSION_STRING " serves domain '%s' at %s, fences %s",
 		  strrchr(server->paths.domain, '/') + 1, server->paths.socket.sun_path,

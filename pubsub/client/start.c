@@ -26,6 +26,8 @@
 #define RETRY_NS 1000000
 /* Between two looks for a runtime that somebody else starts. */
 #define AWAIT_NS 10000000
+/* Runtimes that end without a word, one after another: somebody kills them, or they are none. */
+#define SILENT_MAX 5
 /* Between two starts, at the most. */
 #define START_AGAIN_NS 50000000
 
@@ -303,6 +305,7 @@ static int wait_for_one(struct start *start, int *socketp)
 static int connect_or_start(struct start *start, int *socketp)
 {
 	ZCP_CLEANUP(zcp_close_fd) int lock_fd = -1;
+	unsigned int n_silent = 0;
 	int r = try_connect(start, socketp);
 
 	if (r != -ECONNREFUSED)
@@ -329,7 +332,7 @@ static int connect_or_start(struct start *start, int *socketp)
 		/* The time that is left may be too short for one more. */
 		if (r < 0 && !(r == -ETIMEDOUT && pause_ns > RETRY_NS))
 			return r;
-		if (r == RUN_E_SILENT && zcp_now_ns() >= start->deadline)
+		if (r == RUN_E_SILENT && ++n_silent >= SILENT_MAX)
 			return -EIO;
 		if (r >= 0)
 			r = try_connect(start, socketp);

@@ -58,6 +58,7 @@ Test(config, without_a_file_every_key_has_its_default)
 	cr_expect_eq(config->runtime.max_endpoints_per_user, 65536);
 	cr_expect_eq(config->runtime.max_memory_per_user, 0);
 	cr_expect_eq(config->runtime.hello_timeout_ns, 5 * SECOND);
+	cr_expect_eq(config->runtime.return_timeout_ns, SECOND);
 	cr_expect_eq(config->defaults.max_publishers, 8);
 	cr_expect_eq(config->defaults.max_subscribers, 32);
 	cr_expect_eq(config->defaults.depth, 16);
@@ -164,7 +165,7 @@ Test(config, every_key_is_read)
 	config_cleanup struct zcpd_config *config = parse(
 		"[runtime]\nlog_level = 'debug'\nidle_timeout = '250ms'\nfences = "
 		"'symmetric'\nmax_nodes = 7\nmax_topics = 65536\nmax_connections_per_user = 9\n"
-		"max_endpoints_per_user = 0\nmax_memory_per_user = '3GiB'\nhello_timeout = '200ms'\n[defaults]\nmax_publishers = "
+		"max_endpoints_per_user = 0\nmax_memory_per_user = '3GiB'\nhello_timeout = '200ms'\nreturn_timeout = '7s'\n[defaults]\nmax_publishers = "
 		"64\nmax_subscribers = 256\ndepth = 1\nmax_depth = 2\nloans = 3\nheld = "
 		"5\non_full = 'block'\ntimestamps = false\nalignment = 128\nuser_header = 16\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
 		"'6MB'\npool = 'p'\nmax_publishers = 1\nmax_subscribers = 2\ndepth = "
@@ -186,6 +187,7 @@ Test(config, every_key_is_read)
 	cr_expect_eq(config->runtime.max_endpoints_per_user, 0);
 	cr_expect_eq(config->runtime.max_memory_per_user, UINT64_C(3) << 30);
 	cr_expect_eq(config->runtime.hello_timeout_ns, 200 * MS);
+	cr_expect_eq(config->runtime.return_timeout_ns, 7 * SECOND);
 
 	zcpd_config_topic(config, "other", &topic);
 	cr_expect_eq(topic.max_publishers, 64);

@@ -36,7 +36,7 @@ Test(config, unknown_keys_and_sections_are_refused_with_the_nearest_right_one)
 		{ "[runtime]\ncolour = 1",
 		  "2:1: unknown key 'colour' in [runtime]: it has log_level, idle_timeout, fences, "
 		  "max_nodes, max_topics, max_connections_per_user, max_endpoints_per_user, "
-		  "max_memory_per_user, hello_timeout" },
+		  "max_memory_per_user, hello_timeout, return_timeout" },
 		{ "[pool.p]\nclass = []",
 		  "2:1: unknown key 'class' in [pool.\"p\"]; did you mean 'classes'?" },
 		{ "[pool.p]\nclasses = [ { size = 1, cuont = 2 } ]",
@@ -52,7 +52,7 @@ Test(config, unknown_keys_and_sections_are_refused_with_the_nearest_right_one)
 		{ "[runtime]\n\"fences\\u0000\" = 1",
 		  "2:1: unknown key 'fences?' in [runtime]: it has log_level, idle_timeout, fences, "
 		  "max_nodes, max_topics, max_connections_per_user, max_endpoints_per_user, "
-		  "max_memory_per_user, hello_timeout" },
+		  "max_memory_per_user, hello_timeout, return_timeout" },
 		{ "[topic.camera.front]\ndepth = 1",
 		  "1:15: unknown section 'front' in [topic.\"camera\"]: a name with dots needs "
 		  "quotes" },
