@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <zcp/version.h>
 
@@ -38,6 +39,8 @@ struct arguments {
 	const char *check;
 	const char *log_level;
 	bool foreground;
+	/* of a keeper: see struct zcpd_keeper_options */
+	int predecessor;
 };
 
 /* As many as the worker is given, and one behind them. */
@@ -86,6 +89,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "until-idle", no_argument, NULL, 'u' },
 		{ ZCPD_KEEPER_OPTION, required_argument, NULL, 'w' },
 		{ COPY_OPTION, required_argument, NULL, 'y' },
+		{ ZCPD_HEIR_OPTION, required_argument, NULL, 'h' + 256 },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -120,6 +124,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'y':
 			arguments->config_copy = (int)strtol(optarg, NULL, 10);
+			break;
+		case 'h' + 256:
+			arguments->predecessor = (int)strtol(optarg, NULL, 10);
 			break;
 		case 'v':
 			(void)puts("zcpd " ZCP_VERSION_STRING);
@@ -271,8 +278,13 @@ static void unpin(void)
 static int keep(const struct arguments *arguments)
 {
 	const char *list[WORKER_ARGUMENTS_MAX] = { "--domain", arguments->server.domain };
+	struct zcpd_keeper_options options = {
+		.arguments = list,
+		.ready = -1,
+		.predecessor = arguments->predecessor,
+	};
 	char config[PATH_MAX], copy[16];
-	int ready = -1, n = 2, r;
+	int n = 2, r;
 
 	(void)snprintf(copy, sizeof(copy), "%d", arguments->config_copy);
 	list[n++] = "--" COPY_OPTION;
@@ -298,12 +310,15 @@ static int keep(const struct arguments *arguments)
 	}
 	if (arguments->server.until_idle)
 		unpin();
-	if (!arguments->foreground) {
-		r = go_into_background(&ready);
+	/* An heir is where its predecessor was. */
+	if (options.predecessor >= 0) {
+		(void)fcntl(options.predecessor, F_SETFD, FD_CLOEXEC);
+	} else if (!arguments->foreground) {
+		r = go_into_background(&options.ready);
 		if (r != 0)
 			return r;
 	}
-	return zcpd_keeper_run(list, ready);
+	return zcpd_keeper_run(&options);
 }
 
 static int work(struct arguments *arguments, const struct zcpd_config *config)
@@ -313,7 +328,6 @@ static int work(struct arguments *arguments, const struct zcpd_config *config)
 	int log = -1, r;
 
 	(void)fcntl(arguments->server.journal.socket, F_SETFD, FD_CLOEXEC);
-	arguments->server.pid = getppid();
 	r = zcpd_server_init(&server, config, &arguments->server, text, sizeof(text));
 	/* Two nodes may start one at the same time: then the other serves them both. */
 	if (r == ZCPD_SERVER_E_TAKEN && arguments->server.until_idle)
@@ -363,7 +377,8 @@ int main(int argc, char **argv)
 	ZCP_CLEANUP(zcpd_config_freep) struct zcpd_config *config = NULL;
 	struct arguments arguments = { .server = { .domain = getenv("ZCP_DOMAIN"),
 						   .journal = ZCPD_JOURNAL_NULL },
-				       .config_copy = -1 };
+				       .config_copy = -1,
+				       .predecessor = -1 };
 	int r;
 
 	if (!arguments.server.domain || !arguments.server.domain[0])
@@ -383,6 +398,10 @@ int main(int argc, char **argv)
 	if (set_log_level(config, arguments.log_level) < 0)
 		return usage_error("--log-level takes error, warning, info or debug");
 	raise_descriptor_limit();
+	/* What comes behind its own option is its keeper's. */
+	arguments.server.arguments = (const char *const *)argv + 2;
+	/* Not "exe", as which we may have been started. */
+	(void)prctl(PR_SET_NAME, arguments.server.journal.socket >= 0 ? "zcpd-worker" : "zcpd");
 	if (arguments.server.journal.socket >= 0)
 		return work(&arguments, config);
 	return keep(&arguments);
