@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/util.h"
@@ -96,6 +97,22 @@ void zcpd_journal_stopping(struct zcpd_journal *journal)
 	send_packet(journal, ZCPD_KEEP_STOPPING, 0, 0, 0, NULL, 0);
 }
 
+void zcpd_journal_set_successor(struct zcpd_journal *journal, int socket)
+{
+	if (journal->successor > 0)
+		(void)close(journal->successor);
+	journal->successor = socket;
+}
+
+void zcpd_journal_hand_on(struct zcpd_journal *journal)
+{
+	if (journal->successor <= 0)
+		return;
+	ZCP_CRASHPOINT("replace.before_hand_on");
+	send_packet(journal, ZCPD_KEEP_REPLACE, 0, 0, 0, &journal->successor, 1);
+	zcpd_journal_set_successor(journal, 0);
+}
+
 void zcpd_journal_end(struct zcpd_journal *journal)
 {
 	send_packet(journal, ZCPD_KEEP_END, 0, (uint64_t)getpid(), 0, NULL, 0);
@@ -116,16 +133,20 @@ int zcpd_journal_wait_got(struct zcpd_journal *journal)
 }
 
 /* It has everything, as we have; one of the two must be gone before the other goes on. */
-static void wait_for_predecessor(int socket)
+static void wait_for_predecessor(int socket, pid_t keeper)
 {
 	struct zcpd_journal journal = { .socket = socket, .loss = ZCPD_LOSS_OF_HEIR };
 	struct zcp_fds fds;
 	size_t size;
 
-	send_packet(&journal, ZCPD_KEEP_GOT, 0, 0, 0, NULL, 0);
+	send_packet(&journal, ZCPD_KEEP_GOT, 0, (uint64_t)keeper, 0, NULL, 0);
 	ZCP_CRASHPOINT("succession.after_got");
-	while (zcp_socket_receive_packet(socket, 0, buffer, sizeof(buffer), &size, &fds) == 0)
-		zcp_fds_deinit(&fds);
+	/* Left where it is, for whichever worker asks next. */
+	if (zcp_socket_receive_packet(socket, MSG_PEEK, buffer, sizeof(buffer), &size, &fds) == 0) {
+		zcpd_error("the runtime that was to be replaced goes on: start zcpd --replace "
+			   "again");
+		_exit(EXIT_LOST);
+	}
 }
 
 int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, struct zcp_fds *fds)
@@ -145,7 +166,7 @@ int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, 
 	if (header.operation == ZCPD_KEEP_END) {
 		journal->keeper = (pid_t)header.id;
 		if (fds->n_fds > 0)
-			wait_for_predecessor(fds->fds[0]);
+			wait_for_predecessor(fds->fds[0], journal->keeper);
 		zcp_fds_deinit(fds);
 		return ZCPD_JOURNAL_E_END;
 	}

@@ -34,6 +34,8 @@ struct zcpd_journal {
 	bool lost;
 	/* the keeper's pid, once all records are read */
 	pid_t keeper;
+	/* somebody who is to have all instead of us, at the end of the loop's turn; or 0 */
+	int successor;
 };
 
 #define ZCPD_JOURNAL_NULL                                                                          \
@@ -49,6 +51,13 @@ void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_message_type kind,
 /* What the service manager and whoever has started the runtime are told. `log` may be -1. */
 void zcpd_journal_ready(struct zcpd_journal *journal, int log);
 void zcpd_journal_stopping(struct zcpd_journal *journal);
+
+/*
+ * Who is at the other end of `socket` (consumed) is to be the next keeper: ours has it done, and
+ * ends us. Not before zcpd_journal_hand_on(), where nothing is half done.
+ */
+void zcpd_journal_set_successor(struct zcpd_journal *journal, int socket);
+void zcpd_journal_hand_on(struct zcpd_journal *journal);
 
 /* To one who has got all records from us and is to be the next keeper. */
 void zcpd_journal_end(struct zcpd_journal *journal);

@@ -25,6 +25,8 @@ enum zcpd_keep_operation {
 	ZCPD_KEEP_READY,    /* worker: it serves; with where the log goes from now on, or nothing */
 	ZCPD_KEEP_STOPPING, /* worker: it has begun to end */
 	ZCPD_KEEP_GOT,      /* worker, to its keeper's predecessor: it has all, and waits */
+	ZCPD_KEEP_ABORT,    /* keeper, to such a worker: it goes on itself after all */
+	ZCPD_KEEP_REPLACE,  /* worker: another keeper is to have all, over this socket */
 };
 
 /* Kind and id together are a record's key. */

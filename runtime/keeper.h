@@ -10,6 +10,8 @@
 #ifndef ZCPD_KEEPER_H
 #define ZCPD_KEEPER_H
 
+#include <stdbool.h>
+
 /* The worker is this program again with this long option, the number of its socket, first. */
 #define ZCPD_KEEPER_OPTION "worker"
 
@@ -23,6 +25,8 @@ struct zcpd_keeper_options {
 	int ready;
 	/* where all records come from first (see runtime/keep.h); -1: there are none */
 	int predecessor;
+	/* that one lives, and goes on itself where we do not */
+	bool replaces;
 };
 
 /*

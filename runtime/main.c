@@ -19,6 +19,7 @@
 #include "runtime/config.h"
 #include "runtime/keeper.h"
 #include "runtime/log.h"
+#include "runtime/replace.h"
 #include "runtime/server.h"
 
 #define CONFIG_SYSTEM "/etc/zcp/zcp.toml"
@@ -41,6 +42,7 @@ struct arguments {
 	bool foreground;
 	/* of a keeper: see struct zcpd_keeper_options */
 	int predecessor;
+	bool replace;
 };
 
 /* As many as the worker is given, and one behind them. */
@@ -63,6 +65,8 @@ static const char usage[] =
 	"                       else $XDG_RUNTIME_DIR/zcp, else /run/zcp for root, else\n"
 	"                       /tmp/zcp-<uid>\n"
 	"  --log-level LEVEL    error, warning, info or debug; else what the configuration says\n"
+	"  --replace            take the domain over from the runtime that it has, which then\n"
+	"                       ends; nodes notice nothing. Starts one where there is none\n"
 	"  --until-idle         end when no node is left for [runtime] idle_timeout; nodes\n"
 	"                       start it so\n"
 	"  --version            print the version and end\n"
@@ -86,6 +90,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "domain", required_argument, NULL, 'd' },
 		{ "runtime-dir", required_argument, NULL, 'r' },
 		{ "log-level", required_argument, NULL, 'l' },
+		{ "replace", no_argument, NULL, 'p' },
 		{ "until-idle", no_argument, NULL, 'u' },
 		{ ZCPD_KEEPER_OPTION, required_argument, NULL, 'w' },
 		{ COPY_OPTION, required_argument, NULL, 'y' },
@@ -115,6 +120,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'l':
 			arguments->log_level = optarg;
+			break;
+		case 'p':
+			arguments->replace = true;
 			break;
 		case 'u':
 			arguments->server.until_idle = true;
@@ -283,7 +291,7 @@ static int keep(const struct arguments *arguments)
 		.ready = -1,
 		.predecessor = arguments->predecessor,
 	};
-	char config[PATH_MAX], copy[16];
+	char config[PATH_MAX], copy[16], text[ZCP_TEXT_SIZE + 256];
 	int n = 2, r;
 
 	(void)snprintf(copy, sizeof(copy), "%d", arguments->config_copy);
@@ -313,7 +321,18 @@ static int keep(const struct arguments *arguments)
 	/* An heir is where its predecessor was. */
 	if (options.predecessor >= 0) {
 		(void)fcntl(options.predecessor, F_SETFD, FD_CLOEXEC);
-	} else if (!arguments->foreground) {
+		return zcpd_keeper_run(&options);
+	}
+	if (arguments->replace) {
+		r = zcpd_replace_ask(arguments->server.directory, arguments->server.domain,
+				     &options.predecessor, text, sizeof(text));
+		if (r < 0) {
+			(void)fprintf(stderr, "zcpd: %s\n", text);
+			return EXIT_FAILED;
+		}
+		options.replaces = r == 0;
+	}
+	if (!arguments->foreground) {
 		r = go_into_background(&options.ready);
 		if (r != 0)
 			return r;
@@ -335,7 +354,8 @@ static int work(struct arguments *arguments, const struct zcpd_config *config)
 	if (r == ZCPD_SERVER_E_TAKEN)
 		(void)snprintf(text, sizeof(text),
 			       "domain '%s' has a runtime already: stop it first (its pid is in "
-			       "%.800s/zcpd.pid), or choose another --domain",
+			       "%.800s/zcpd.pid), take it over with --replace, or choose "
+			       "another --domain",
 			       arguments->server.domain, server.paths.domain);
 	if (r != 0) {
 		(void)fprintf(stderr, "zcpd: %s\n", text);

@@ -161,8 +161,12 @@ static void on_session_ended(struct zcpd_session *session, void *user)
 /* Once in each turn of the loop, after everything that may have begun a grace period. */
 static void on_turn(uv_check_t *check)
 {
-	watch_grace(check->data);
-	zcpd_succession_turn(check->data);
+	struct zcpd_server *server = check->data;
+
+	watch_grace(server);
+	if (!server->is_ending)
+		zcpd_journal_hand_on(&server->journal);
+	zcpd_succession_turn(server);
 }
 
 static int accept_one(struct zcpd_server *server)

@@ -274,6 +274,59 @@ static void all_end_where_nobody_has_everything(void)
 	}
 }
 
+/* At each passing, until it succeeds; then `said` is what it has said. Returns how often. */
+static unsigned int replace_at(const char *point, bool in_old, unsigned int last, char said[1024])
+{
+	const char *const arguments[] = { "--replace", "--config", zcp_test_config(config), NULL };
+	unsigned int k = 1;
+	bool replaced = false;
+
+	for (; k <= last && !replaced; k++) {
+		char out[1024], text[64];
+		struct scene scene;
+		pid_t pid;
+
+		begin(&scene, in_old ? point : NULL, k);
+		come_and_go(&scene);
+		(void)snprintf(text, sizeof(text), "%s:%u", in_old ? "" : point, k);
+		ZCP_CHECK(setenv("ZCP_CRASHPOINT", text, 1) == 0);
+		replaced = zcp_test_zcpd(arguments, out, said, sizeof(out)) == 0;
+		ZCP_CHECK(unsetenv("ZCP_CRASHPOINT") == 0);
+		exchange(&scene);
+		come_and_go(&scene);
+		pid = current_keeper(&scene);
+		ZCP_CHECK(!replaced || pid != scene.runtime.pid);
+		zcp_subscriber_close(scene.subscriber);
+		zcp_publisher_close(scene.publisher);
+		ZCP_CHECK(zcp_test_ask(scene.node, "t") == -ENOENT);
+		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+		end(&scene);
+	}
+	return k - 1;
+}
+
+/* The other zcpd dies: the old one goes on, or the other's worker, where that has all. */
+static void replacement_that_dies_is_made_good(void)
+{
+	static const char *const names[] = { "heir.after_record", "heir.after_fork",
+					     "heir.after_hand_out" };
+	unsigned int n = 0;
+	char said[1024];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		unsigned int k = replace_at(names[i], false, PASSINGS_MAX, said);
+
+		ZCP_CHECK(k > 1);
+		n += k - 1;
+	}
+	/* Its worker, when the old one believes that it goes on. */
+	(void)replace_at("succession.after_got", false, 1, said);
+	ZCP_CHECK(strstr(said, "the worker has died (signal 9)") != NULL);
+	/* The old one's worker, when it has promised. */
+	ZCP_CHECK(replace_at("replace.before_hand_on", true, 2, said) == 2);
+	(void)printf("killed %u times\n", n + 2);
+}
+
 /* The worker ends, or serves: then it has said so, and the keeper was killed before it heard. */
 static void keeper_that_dies_at_its_start_leaves_all_or_nothing(void)
 {
@@ -302,6 +355,7 @@ static void keeper_that_dies_at_its_start_leaves_all_or_nothing(void)
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(somebody_goes_on),
 	ZCP_TEST_CASE(all_end_where_nobody_has_everything),
+	ZCP_TEST_CASE(replacement_that_dies_is_made_good),
 	ZCP_TEST_CASE(keeper_that_dies_at_its_start_leaves_all_or_nothing),
 };
 

@@ -31,6 +31,9 @@ const char *zcp_test_config(const char *text);
  */
 void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config);
 
+/* Starts another one in its place (--replace), and waits until the one before has ended with 0. */
+void zcp_test_runtime_replace(struct zcp_test_runtime *runtime, const char *config);
+
 /* SIGTERM, and waits for an end with 0; or SIGKILL, to both of its processes. */
 void zcp_test_runtime_stop(struct zcp_test_runtime *runtime);
 void zcp_test_runtime_kill_all(struct zcp_test_runtime *runtime);
