@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/util.h"
@@ -25,6 +26,16 @@ static __attribute__((noreturn)) void give_up(int r)
 	_exit(EXIT_LOST);
 }
 
+static void lose(struct zcpd_journal *journal, int r)
+{
+	bool has_ended = r == -EPIPE || r == -ECONNRESET;
+
+	if (journal->loss == ZCPD_LOSS_ENDS_US ||
+	    (journal->loss == ZCPD_LOSS_OF_KEEPER && !has_ended))
+		give_up(r);
+	journal->lost = true;
+}
+
 /* What is in the buffer behind the header. */
 static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation operation,
 			uint32_t kind, uint64_t id, size_t size, const int *fds, uint32_t n_fds)
@@ -36,7 +47,7 @@ static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation o
 	};
 	int r;
 
-	if (!journal || journal->socket < 0)
+	if (!journal || journal->socket < 0 || journal->lost)
 		return;
 	memcpy(buffer, &header, sizeof(header));
 	for (;;) {
@@ -47,7 +58,7 @@ static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation o
 		(void)nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
 	}
 	if (r < 0)
-		give_up(r);
+		lose(journal, r);
 }
 
 void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct zcp_message *record,
@@ -57,13 +68,14 @@ void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct z
 	size_t size;
 	int r;
 
-	if (!journal || journal->socket < 0)
+	if (!journal || journal->socket < 0 || journal->lost)
 		return;
 	ZCP_CRASHPOINT("journal.before_keep");
 	r = zcp_codec_pack(record, buffer + at, sizeof(buffer) - at, &size);
 	if (r < 0)
-		give_up(r);
-	send_packet(journal, ZCPD_KEEP_RECORD, record->type, id, size, fds, n_fds);
+		lose(journal, r);
+	else
+		send_packet(journal, ZCPD_KEEP_RECORD, record->type, id, size, fds, n_fds);
 	ZCP_CRASHPOINT("journal.after_keep");
 }
 
@@ -77,11 +89,64 @@ void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_message_type kind,
 void zcpd_journal_ready(struct zcpd_journal *journal, int log)
 {
 	send_packet(journal, ZCPD_KEEP_READY, 0, 0, 0, &log, log >= 0);
+	journal->loss = ZCPD_LOSS_OF_KEEPER;
 }
 
 void zcpd_journal_stopping(struct zcpd_journal *journal)
 {
 	send_packet(journal, ZCPD_KEEP_STOPPING, 0, 0, 0, NULL, 0);
+}
+
+void zcpd_journal_set_successor(struct zcpd_journal *journal, int socket)
+{
+	if (journal->successor > 0)
+		(void)close(journal->successor);
+	journal->successor = socket;
+}
+
+void zcpd_journal_hand_on(struct zcpd_journal *journal)
+{
+	if (journal->successor <= 0)
+		return;
+	ZCP_CRASHPOINT("replace.before_hand_on");
+	send_packet(journal, ZCPD_KEEP_REPLACE, 0, 0, 0, &journal->successor, 1);
+	zcpd_journal_set_successor(journal, 0);
+}
+
+void zcpd_journal_end(struct zcpd_journal *journal)
+{
+	send_packet(journal, ZCPD_KEEP_END, 0, (uint64_t)getpid(), 0, NULL, 0);
+}
+
+int zcpd_journal_wait_got(struct zcpd_journal *journal)
+{
+	struct zcp_fds fds;
+	size_t size;
+	int r;
+
+	if (journal->lost)
+		return -EPIPE;
+	r = zcp_socket_receive_packet(journal->socket, 0, buffer, sizeof(buffer), &size, &fds);
+	if (r == 0)
+		zcp_fds_deinit(&fds);
+	return r;
+}
+
+/* It has everything, as we have; one of the two must be gone before the other goes on. */
+static void wait_for_predecessor(int socket, pid_t keeper)
+{
+	struct zcpd_journal journal = { .socket = socket, .loss = ZCPD_LOSS_OF_HEIR };
+	struct zcp_fds fds;
+	size_t size;
+
+	send_packet(&journal, ZCPD_KEEP_GOT, 0, (uint64_t)keeper, 0, NULL, 0);
+	ZCP_CRASHPOINT("succession.after_got");
+	/* Left where it is, for whichever worker asks next. */
+	if (zcp_socket_receive_packet(socket, MSG_PEEK, buffer, sizeof(buffer), &size, &fds) == 0) {
+		zcpd_error("the runtime that was to be replaced goes on: start zcpd --replace "
+			   "again");
+		_exit(EXIT_LOST);
+	}
 }
 
 int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, struct zcp_fds *fds)
@@ -98,8 +163,13 @@ int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, 
 	if (size < sizeof(header))
 		return -EPROTO;
 	memcpy(&header, buffer, sizeof(header));
-	if (header.operation == ZCPD_KEEP_END)
+	if (header.operation == ZCPD_KEEP_END) {
+		journal->keeper = (pid_t)header.id;
+		if (fds->n_fds > 0)
+			wait_for_predecessor(fds->fds[0], journal->keeper);
+		zcp_fds_deinit(fds);
 		return ZCPD_JOURNAL_E_END;
+	}
 	r = zcp_codec_unpack(record, buffer + sizeof(header), size - sizeof(header));
 	if (r < 0)
 		zcp_fds_deinit(fds);

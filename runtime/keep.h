@@ -5,6 +5,11 @@
  * knows what a record means.
  *
  * A worker begins with all records, in the order in which they were kept first, and END.
+ *
+ * Whoever hands all records on to another keeper (its predecessor) says the same to that one,
+ * and stays, doing nothing, until a worker has them: that one is given the way back with its
+ * END, says GOT, and begins when the predecessor is gone. Where successor and worker die before,
+ * the predecessor goes on. So at any moment there is somebody who has everything, and only one.
  */
 #ifndef ZCPD_KEEP_H
 #define ZCPD_KEEP_H
@@ -16,9 +21,12 @@
 enum zcpd_keep_operation {
 	ZCPD_KEEP_RECORD, /* both ways; replaces the one that has its key */
 	ZCPD_KEEP_DROP,
-	ZCPD_KEEP_END,      /* keeper: these were all records */
+	ZCPD_KEEP_END,      /* keeper: these were all; its pid is the id; with its predecessor */
 	ZCPD_KEEP_READY,    /* worker: it serves; with where the log goes from now on, or nothing */
 	ZCPD_KEEP_STOPPING, /* worker: it has begun to end */
+	ZCPD_KEEP_GOT,      /* worker, to its keeper's predecessor: it has all, and waits */
+	ZCPD_KEEP_ABORT,    /* keeper, to such a worker: it goes on itself after all */
+	ZCPD_KEEP_REPLACE,  /* worker: another keeper is to have all, over this socket */
 };
 
 /* Kind and id together are a record's key. */

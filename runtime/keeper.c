@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three descriptors and a list: signals, the worker's socket, the worker's end.
+ * Five descriptors and a list: signals, the worker's socket, the worker's end, and whoever has
+ * kept the list before or will keep it next.
  */
 #include "runtime/keeper.h"
 
@@ -11,12 +12,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "pubsub/shm/crashpoint.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/socket.h"
 #include "runtime/keep.h"
@@ -31,6 +32,8 @@
 #define PAUSE_NS UINT64_C(50000000)
 /* Packets that are read before the other descriptors have their turn. */
 #define PACKETS_PER_TURN 64
+/* Until a successor and its worker must have everything; a node that asks waits longer. */
+#define SUCCESSION_NS UINT64_C(3000000000)
 
 struct keeper {
 	const char *const *arguments;
@@ -43,6 +46,13 @@ struct keeper {
 	/* what the worker has not got yet: a record and all behind it, then the end */
 	struct zcpd_shelf_record *next;
 	bool handing_out;
+	/* who kept the records before us, until a worker has them; whether more come from it */
+	int predecessor;
+	bool inherits;
+	/* who is to keep the records after us, once there is no worker; whether it has been told all */
+	int successor;
+	bool told_all;
+	uint64_t deadline_ns;
 	/* where the first worker's readiness is waited for; -1: it was told */
 	int ready;
 	bool was_ready;
@@ -55,7 +65,7 @@ struct keeper {
 };
 
 /* In the child: between fork and exec. */
-static __attribute__((noreturn)) void be_the_worker(struct keeper *keeper, int socket, pid_t parent)
+static __attribute__((noreturn)) void be_the_worker(struct keeper *keeper, int socket)
 {
 	const char *arguments[ARGUMENTS_MAX] = { "zcpd" };
 	char option[32];
@@ -64,9 +74,7 @@ static __attribute__((noreturn)) void be_the_worker(struct keeper *keeper, int s
 	arguments[1] = option;
 	for (int i = 0; i + 3 < ARGUMENTS_MAX && keeper->arguments[i]; i++)
 		arguments[i + 2] = keeper->arguments[i];
-	/* Without its keeper it could not be what the next one goes on from. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent ||
-	    fcntl(socket, F_SETFD, 0) < 0)
+	if (fcntl(socket, F_SETFD, 0) < 0)
 		_exit(EXIT_FAILED);
 	(void)execv("/proc/self/exe", (char *const *)arguments);
 	(void)fprintf(stderr, "zcpd: cannot start the worker (/proc/self/exe): %s\n",
@@ -76,14 +84,13 @@ static __attribute__((noreturn)) void be_the_worker(struct keeper *keeper, int s
 
 static int start_worker(struct keeper *keeper)
 {
-	pid_t parent = getpid();
 	int sockets[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return zcp_errno();
 	keeper->pid = fork();
 	if (keeper->pid == 0)
-		be_the_worker(keeper, sockets[1], parent);
+		be_the_worker(keeper, sockets[1]);
 	(void)close(sockets[1]);
 	keeper->socket = sockets[0];
 	if (keeper->pid < 0)
@@ -92,6 +99,9 @@ static int start_worker(struct keeper *keeper)
 	/* Meant for the first one. */
 	(void)unsetenv("ZCP_CRASHPOINT");
 #endif
+	ZCP_CRASHPOINT("keeper.after_fork");
+	if (keeper->predecessor >= 0)
+		ZCP_CRASHPOINT("heir.after_fork");
 	keeper->pidfd = (int)syscall(SYS_pidfd_open, keeper->pid, 0);
 	if (keeper->pidfd < 0)
 		return zcp_errno();
@@ -128,31 +138,85 @@ static void tell_readiness(struct keeper *keeper)
 
 static void on_ready(struct keeper *keeper, const struct zcp_fds *fds)
 {
+	bool inherited = keeper->predecessor >= 0;
+	char text[64];
+
 	keeper->worker_is_ready = true;
 	keeper->n_deaths = 0;
+	if (inherited) {
+		zcp_close_fd(&keeper->predecessor);
+		/* The one before may not have come to say that it is ready. */
+		(void)snprintf(text, sizeof(text), "MAINPID=%d\nREADY=1", (int)getpid());
+		zcpd_notify(text);
+	}
 	if (keeper->was_ready)
 		return;
 	keeper->was_ready = true;
 	if (fds->n_fds > 0)
 		detach(fds->fds[0]);
 	tell_readiness(keeper);
-	zcpd_notify("READY=1");
+	if (!inherited)
+		zcpd_notify("READY=1");
 }
 
-static void keep(struct keeper *keeper, const struct zcpd_keep_header *header, size_t size,
-		 struct zcp_fds *fds)
+/* Nobody has all who could go on while the worker lives. */
+static void begin_succession(struct keeper *keeper, struct zcp_fds *fds)
+{
+	if (keeper->successor >= 0 || fds->n_fds != 1)
+		return;
+	keeper->successor = zcp_steal_fd(&fds->fds[0]);
+	(void)fcntl(keeper->successor, F_SETFL, O_NONBLOCK);
+	keeper->told_all = false;
+	keeper->deadline_ns = zcp_now_ns() + SUCCESSION_NS;
+	(void)kill(keeper->pid, SIGKILL);
+}
+
+/* The next worker is ours again. */
+static void end_succession(struct keeper *keeper, const char *why)
+{
+	const struct zcpd_keep_header header = { .operation = ZCPD_KEEP_ABORT };
+	int size = 0;
+	socklen_t n = sizeof(size);
+
+	zcpd_warning("the runtime is not replaced: %s: it goes on", why);
+	/* Twice as much room: what it has not read is in the way of nothing. */
+	if (keeper->told_all &&
+	    getsockopt(keeper->successor, SOL_SOCKET, SO_SNDBUF, &size, &n) == 0) {
+		(void)setsockopt(keeper->successor, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		ZCP_IGNORE(zcp_socket_send_packet(keeper->successor, (const char *)&header,
+						  sizeof(header), NULL, 0) < 0);
+	}
+	zcp_close_fd(&keeper->successor);
+	keeper->handing_out = false;
+	keeper->start_ns = 0;
+}
+
+/* A packet with its header; what is behind that is in the buffer. */
+static int receive_packet(struct keeper *keeper, int socket, struct zcpd_keep_header *header,
+			  size_t *size, struct zcp_fds *fds)
+{
+	int r = zcp_socket_receive_packet(socket, MSG_DONTWAIT, keeper->buffer,
+					  sizeof(keeper->buffer), size, fds);
+
+	if (r == -EMFILE)
+		zcpd_error("the keeper is out of descriptors: raise RLIMIT_NOFILE (ulimit -n)");
+	if (r == 0 && *size < sizeof(*header))
+		r = -EPROTO;
+	if (r < 0)
+		return r;
+	memcpy(header, keeper->buffer, sizeof(*header));
+	return 0;
+}
+
+static int keep(struct keeper *keeper, const struct zcpd_keep_header *header, size_t size,
+		struct zcp_fds *fds)
 {
 	uint32_t n_fds = fds->n_fds;
-	int r;
 
 	fds->n_fds = 0;
-	r = zcpd_shelf_keep(&keeper->shelf, header->kind, header->id,
-			    keeper->buffer + sizeof(*header), size - sizeof(*header), fds->fds,
-			    n_fds);
-	if (r < 0)
-		zcpd_error("a record cannot be kept: %s: should the worker be killed now, nodes "
-			   "lose their connection",
-			   strerror(-r));
+	return zcpd_shelf_keep(&keeper->shelf, header->kind, header->id,
+			       keeper->buffer + sizeof(*header), size - sizeof(*header), fds->fds,
+			       n_fds);
 }
 
 static int receive_one(struct keeper *keeper)
@@ -160,28 +224,32 @@ static int receive_one(struct keeper *keeper)
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
 	struct zcpd_keep_header header;
 	size_t size;
-	int r = zcp_socket_receive_packet(keeper->socket, 0, keeper->buffer, sizeof(keeper->buffer),
-					  &size, &fds);
+	int r = receive_packet(keeper, keeper->socket, &header, &size, &fds);
 
-	if (r == -EMFILE) {
-		zcpd_error("the keeper is out of descriptors: raise RLIMIT_NOFILE (ulimit -n)");
-		return 0;
-	}
-	if (r < 0 || size < sizeof(header))
-		return r < 0 ? r : -EPROTO;
-	memcpy(&header, keeper->buffer, sizeof(header));
+	if (r < 0)
+		return r == -EMFILE ? 0 : r;
 	switch (header.operation) {
 	case ZCPD_KEEP_RECORD:
-		keep(keeper, &header, size, &fds);
+		ZCP_CRASHPOINT("keeper.before_keep");
+		r = keep(keeper, &header, size, &fds);
+		if (r < 0)
+			zcpd_error("a record cannot be kept: %s: should the worker be killed now, "
+				   "nodes lose their connection",
+				   strerror(-r));
+		ZCP_CRASHPOINT("keeper.after_keep");
 		break;
 	case ZCPD_KEEP_DROP:
 		zcpd_shelf_drop(&keeper->shelf, header.kind, header.id);
+		ZCP_CRASHPOINT("keeper.after_drop");
 		break;
 	case ZCPD_KEEP_READY:
 		on_ready(keeper, &fds);
 		break;
 	case ZCPD_KEEP_STOPPING:
 		zcpd_notify("STOPPING=1");
+		break;
+	case ZCPD_KEEP_REPLACE:
+		begin_succession(keeper, &fds);
 		break;
 	default:
 		break;
@@ -198,12 +266,48 @@ static bool receive_some(struct keeper *keeper)
 	return true;
 }
 
+/*
+ * Records of the one before us. Returns the exit code where it has ended before we have all: then
+ * it goes on itself, or nobody does.
+ */
+static int inherit(struct keeper *keeper)
+{
+	for (int i = 0; i < PACKETS_PER_TURN && keeper->inherits; i++) {
+		ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+		struct zcpd_keep_header header;
+		size_t size;
+		int r = receive_packet(keeper, keeper->predecessor, &header, &size, &fds);
+
+		if (r == -EAGAIN)
+			return -1;
+		if (r == 0 && header.operation == ZCPD_KEEP_RECORD)
+			r = keep(keeper, &header, size, &fds);
+		if (r < 0) {
+			zcpd_warning("the keeper before has not given all it has: %s: %s",
+				     strerror(-r),
+				     keeper->was_ready ? "another one is needed" :
+							 "start zcpd --replace again");
+			return EXIT_FAILED;
+		}
+		ZCP_CRASHPOINT("heir.after_record");
+		keeper->inherits = header.operation != ZCPD_KEEP_END;
+	}
+	if (!keeper->inherits && keeper->was_ready)
+		zcpd_warning("the keeper has died: another one goes on");
+	return -1;
+}
+
 /* Nothing is written to us before the worker has all. */
-static void hand_out(struct keeper *keeper)
+static void hand_out(struct keeper *keeper, int socket)
 {
 	while (keeper->handing_out) {
 		struct zcpd_shelf_record *record = keeper->next;
-		struct zcpd_keep_header header = { .operation = ZCPD_KEEP_END };
+		struct zcpd_keep_header header = {
+			.operation = ZCPD_KEEP_END,
+			.id = (uint64_t)getpid(),
+		};
+		const int *fds = record ? record->fds : &keeper->predecessor;
+		uint32_t n_fds = record ? record->n_fds : keeper->predecessor >= 0;
 		size_t size = sizeof(header);
 		int r;
 
@@ -217,12 +321,15 @@ static void hand_out(struct keeper *keeper)
 			size += record->size;
 		}
 		memcpy(keeper->buffer, &header, sizeof(header));
-		r = zcp_socket_send_packet(keeper->socket, keeper->buffer, size,
-					   record ? record->fds : NULL, record ? record->n_fds : 0);
-		/* Where the worker is gone its pidfd tells. */
+		r = zcp_socket_send_packet(socket, keeper->buffer, size, fds, n_fds);
+		/* Where the worker is gone its pidfd tells, and a successor's end is read. */
 		if (r < 0)
 			return;
+		ZCP_CRASHPOINT("keeper.after_hand_out");
+		if (keeper->predecessor >= 0)
+			ZCP_CRASHPOINT("heir.after_hand_out");
 		keeper->handing_out = record != NULL;
+		keeper->told_all = !record;
 		if (record)
 			keeper->next = TAILQ_NEXT(record, link);
 	}
@@ -235,6 +342,8 @@ static void pass_signal_on(struct keeper *keeper)
 	if (read(keeper->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
 	keeper->ending = (int)info.ssi_signo;
+	if (keeper->successor >= 0 && keeper->pid == 0)
+		end_succession(keeper, "it is to end");
 	if (keeper->pid > 0)
 		(void)kill(keeper->pid, keeper->ending);
 }
@@ -255,6 +364,11 @@ static int on_worker_end(struct keeper *keeper)
 	keeper->handing_out = false;
 	if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || !keeper->was_ready))
 		return WEXITSTATUS(status);
+	if (keeper->successor >= 0) {
+		keeper->next = TAILQ_FIRST(&keeper->shelf.records);
+		keeper->handing_out = true;
+		return -1;
+	}
 	keeper->n_deaths = keeper->worker_is_ready ? 0 : keeper->n_deaths + 1;
 	if (keeper->n_deaths >= DEATHS_MAX) {
 		zcpd_error("%d workers have died one after another before they served: the runtime "
@@ -270,31 +384,72 @@ static int on_worker_end(struct keeper *keeper)
 	return -1;
 }
 
+/* While there is no worker of ours. Returns 0 where a worker of the successor has all, or -1. */
+static int succeed(struct keeper *keeper, short events)
+{
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	struct zcpd_keep_header header;
+	char text[64];
+	size_t size;
+	int r = -EAGAIN;
+
+	if (events & POLLOUT)
+		hand_out(keeper, keeper->successor);
+	if (events & ~POLLOUT)
+		r = receive_packet(keeper, keeper->successor, &header, &size, &fds);
+	if (r == 0 && keeper->told_all && header.operation == ZCPD_KEEP_GOT) {
+		(void)snprintf(text, sizeof(text), "MAINPID=%llu", (unsigned long long)header.id);
+		zcpd_notify(text);
+		return 0;
+	}
+	if (r != -EAGAIN)
+		end_succession(keeper,
+			       r < 0 ? strerror(-r) : "the other one says what it must not");
+	else if (zcp_now_ns() >= keeper->deadline_ns)
+		end_succession(keeper, "the other one has not got all in time");
+	return -1;
+}
+
+/* Milliseconds; -1: for ever. */
+static int timeout_of(const struct keeper *keeper)
+{
+	uint64_t now = zcp_now_ns(), at = keeper->start_ns;
+
+	if (keeper->pid > 0 || keeper->inherits)
+		return -1;
+	if (keeper->successor >= 0)
+		at = keeper->deadline_ns;
+	return at > now ? (int)((at - now) / 1000000 + 1) : 0;
+}
+
 /* Waits for something and does it. Returns the exit code, or -1 to go on. */
 static int turn(struct keeper *keeper)
 {
-	struct pollfd pollfds[3] = {
+	struct pollfd pollfds[] = {
 		{ .fd = keeper->signals, .events = POLLIN },
 		{ .fd = keeper->pidfd, .events = POLLIN },
 		{ .fd = keeper->socket,
 		  .events = (short)(POLLIN | (keeper->handing_out ? POLLOUT : 0)) },
+		{ .fd = keeper->inherits ? keeper->predecessor : -1, .events = POLLIN },
+		{ .fd = keeper->pid == 0 ? keeper->successor : -1,
+		  .events = (short)(POLLIN | (keeper->handing_out ? POLLOUT : 0)) },
 	};
-	uint64_t now = zcp_now_ns();
-	int timeout = -1;
 
-	if (keeper->pid == 0)
-		timeout = keeper->start_ns > now ? (int)((keeper->start_ns - now) / 1000000) : 0;
-	if (poll(pollfds, 3, timeout) < 0)
+	if (poll(pollfds, sizeof(pollfds) / sizeof(pollfds[0]), timeout_of(keeper)) < 0)
 		return errno == EINTR ? -1 : EXIT_FAILED;
 	if (pollfds[0].revents)
 		pass_signal_on(keeper);
 	if (pollfds[2].revents & POLLOUT)
-		hand_out(keeper);
+		hand_out(keeper, keeper->socket);
 	if (pollfds[2].revents & POLLIN)
 		(void)receive_some(keeper);
 	if (pollfds[1].revents)
 		return on_worker_end(keeper);
-	if (keeper->pid == 0 && zcp_now_ns() >= keeper->start_ns) {
+	if (pollfds[3].revents)
+		return inherit(keeper);
+	if (keeper->pid == 0 && keeper->successor >= 0)
+		return succeed(keeper, pollfds[4].revents);
+	if (keeper->pid == 0 && !keeper->inherits && zcp_now_ns() >= keeper->start_ns) {
 		int r = start_worker(keeper);
 
 		if (r < 0) {
@@ -305,19 +460,29 @@ static int turn(struct keeper *keeper)
 	return -1;
 }
 
-int zcpd_keeper_run(const char *const *arguments, int ready)
+int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 {
 	static struct keeper keeper;
 	sigset_t signals;
 	int code = -1;
 
 	keeper = (struct keeper){
-		.arguments = arguments,
+		.arguments = options->arguments,
 		.signals = -1,
 		.pidfd = -1,
 		.socket = -1,
-		.ready = ready,
+		.successor = -1,
+		.predecessor = options->predecessor,
+		.inherits = options->predecessor >= 0,
+		.ready = options->ready,
+		/* Whoever might wait for it waited for a keeper before us. */
+		.was_ready = options->predecessor >= 0 && !options->replaces,
 	};
+#ifdef ZCP_CRASHPOINTS
+	/* Meant for us. */
+	if (keeper.inherits && !options->replaces)
+		(void)unsetenv("ZCP_CRASHPOINT");
+#endif
 	zcpd_shelf_init(&keeper.shelf);
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)sigemptyset(&signals);
@@ -336,6 +501,8 @@ int zcpd_keeper_run(const char *const *arguments, int ready)
 		/* Two nodes may start a runtime at the same time: then the other serves both. */
 		tell_readiness(&keeper);
 	zcp_close_fd(&keeper.ready);
+	zcp_close_fd(&keeper.predecessor);
+	zcp_close_fd(&keeper.successor);
 	zcpd_shelf_deinit(&keeper.shelf);
 	zcp_close_fd(&keeper.signals);
 	zcp_close_fd(&keeper.pidfd);

@@ -10,14 +10,28 @@
 #ifndef ZCPD_KEEPER_H
 #define ZCPD_KEEPER_H
 
+#include <stdbool.h>
+
 /* The worker is this program again with this long option, the number of its socket, first. */
 #define ZCPD_KEEPER_OPTION "worker"
 
+/* And with this one it is a keeper that begins with the records of a predecessor. */
+#define ZCPD_HEIR_OPTION "heir"
+
+struct zcpd_keeper_options {
+	/* its workers', without a program's name; NULL at the end */
+	const char *const *arguments;
+	/* written to and closed when the first worker serves; -1: nobody waits for it */
+	int ready;
+	/* where all records come from first (see runtime/keep.h); -1: there are none */
+	int predecessor;
+	/* that one lives, and goes on itself where we do not */
+	bool replaces;
+};
+
 /*
- * Starts workers with `arguments` (without a program's name; NULL at the end) until one ends by
- * itself. `ready` (consumed) is written to and closed when the first one serves; -1: nobody
- * waits for it. Returns the exit code.
+ * Starts workers until one ends by itself. Consumes the descriptors. Returns the exit code.
  */
-int zcpd_keeper_run(const char *const *arguments, int ready);
+int zcpd_keeper_run(const struct zcpd_keeper_options *options);
 
 #endif

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <zcp/version.h>
 
@@ -18,6 +19,7 @@
 #include "runtime/config.h"
 #include "runtime/keeper.h"
 #include "runtime/log.h"
+#include "runtime/replace.h"
 #include "runtime/server.h"
 
 #define CONFIG_SYSTEM "/etc/zcp/zcp.toml"
@@ -38,6 +40,9 @@ struct arguments {
 	const char *check;
 	const char *log_level;
 	bool foreground;
+	/* of a keeper: see struct zcpd_keeper_options */
+	int predecessor;
+	bool replace;
 };
 
 /* As many as the worker is given, and one behind them. */
@@ -60,6 +65,8 @@ static const char usage[] =
 	"                       else $XDG_RUNTIME_DIR/zcp, else /run/zcp for root, else\n"
 	"                       /tmp/zcp-<uid>\n"
 	"  --log-level LEVEL    error, warning, info or debug; else what the configuration says\n"
+	"  --replace            take the domain over from the runtime that it has, which then\n"
+	"                       ends; nodes notice nothing. Starts one where there is none\n"
 	"  --until-idle         end when no node is left for [runtime] idle_timeout; nodes\n"
 	"                       start it so\n"
 	"  --version            print the version and end\n"
@@ -83,9 +90,11 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		{ "domain", required_argument, NULL, 'd' },
 		{ "runtime-dir", required_argument, NULL, 'r' },
 		{ "log-level", required_argument, NULL, 'l' },
+		{ "replace", no_argument, NULL, 'p' },
 		{ "until-idle", no_argument, NULL, 'u' },
 		{ ZCPD_KEEPER_OPTION, required_argument, NULL, 'w' },
 		{ COPY_OPTION, required_argument, NULL, 'y' },
+		{ ZCPD_HEIR_OPTION, required_argument, NULL, 'h' + 256 },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -112,6 +121,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 		case 'l':
 			arguments->log_level = optarg;
 			break;
+		case 'p':
+			arguments->replace = true;
+			break;
 		case 'u':
 			arguments->server.until_idle = true;
 			break;
@@ -120,6 +132,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 			break;
 		case 'y':
 			arguments->config_copy = (int)strtol(optarg, NULL, 10);
+			break;
+		case 'h' + 256:
+			arguments->predecessor = (int)strtol(optarg, NULL, 10);
 			break;
 		case 'v':
 			(void)puts("zcpd " ZCP_VERSION_STRING);
@@ -271,8 +286,13 @@ static void unpin(void)
 static int keep(const struct arguments *arguments)
 {
 	const char *list[WORKER_ARGUMENTS_MAX] = { "--domain", arguments->server.domain };
-	char config[PATH_MAX], copy[16];
-	int ready = -1, n = 2, r;
+	struct zcpd_keeper_options options = {
+		.arguments = list,
+		.ready = -1,
+		.predecessor = arguments->predecessor,
+	};
+	char config[PATH_MAX], copy[16], text[ZCP_TEXT_SIZE + 256];
+	int n = 2, r;
 
 	(void)snprintf(copy, sizeof(copy), "%d", arguments->config_copy);
 	list[n++] = "--" COPY_OPTION;
@@ -298,12 +318,26 @@ static int keep(const struct arguments *arguments)
 	}
 	if (arguments->server.until_idle)
 		unpin();
+	/* An heir is where its predecessor was. */
+	if (options.predecessor >= 0) {
+		(void)fcntl(options.predecessor, F_SETFD, FD_CLOEXEC);
+		return zcpd_keeper_run(&options);
+	}
+	if (arguments->replace) {
+		r = zcpd_replace_ask(arguments->server.directory, arguments->server.domain,
+				     &options.predecessor, text, sizeof(text));
+		if (r < 0) {
+			(void)fprintf(stderr, "zcpd: %s\n", text);
+			return EXIT_FAILED;
+		}
+		options.replaces = r == 0;
+	}
 	if (!arguments->foreground) {
-		r = go_into_background(&ready);
+		r = go_into_background(&options.ready);
 		if (r != 0)
 			return r;
 	}
-	return zcpd_keeper_run(list, ready);
+	return zcpd_keeper_run(&options);
 }
 
 static int work(struct arguments *arguments, const struct zcpd_config *config)
@@ -313,7 +347,6 @@ static int work(struct arguments *arguments, const struct zcpd_config *config)
 	int log = -1, r;
 
 	(void)fcntl(arguments->server.journal.socket, F_SETFD, FD_CLOEXEC);
-	arguments->server.pid = getppid();
 	r = zcpd_server_init(&server, config, &arguments->server, text, sizeof(text));
 	/* Two nodes may start one at the same time: then the other serves them both. */
 	if (r == ZCPD_SERVER_E_TAKEN && arguments->server.until_idle)
@@ -321,7 +354,8 @@ static int work(struct arguments *arguments, const struct zcpd_config *config)
 	if (r == ZCPD_SERVER_E_TAKEN)
 		(void)snprintf(text, sizeof(text),
 			       "domain '%s' has a runtime already: stop it first (its pid is in "
-			       "%.800s/zcpd.pid), or choose another --domain",
+			       "%.800s/zcpd.pid), take it over with --replace, or choose "
+			       "another --domain",
 			       arguments->server.domain, server.paths.domain);
 	if (r != 0) {
 		(void)fprintf(stderr, "zcpd: %s\n", text);
@@ -363,7 +397,8 @@ int main(int argc, char **argv)
 	ZCP_CLEANUP(zcpd_config_freep) struct zcpd_config *config = NULL;
 	struct arguments arguments = { .server = { .domain = getenv("ZCP_DOMAIN"),
 						   .journal = ZCPD_JOURNAL_NULL },
-				       .config_copy = -1 };
+				       .config_copy = -1,
+				       .predecessor = -1 };
 	int r;
 
 	if (!arguments.server.domain || !arguments.server.domain[0])
@@ -383,6 +418,10 @@ int main(int argc, char **argv)
 	if (set_log_level(config, arguments.log_level) < 0)
 		return usage_error("--log-level takes error, warning, info or debug");
 	raise_descriptor_limit();
+	/* What comes behind its own option is its keeper's. */
+	arguments.server.arguments = (const char *const *)argv + 2;
+	/* Not "exe", as which we may have been started. */
+	(void)prctl(PR_SET_NAME, arguments.server.journal.socket >= 0 ? "zcpd-worker" : "zcpd");
 	if (arguments.server.journal.socket >= 0)
 		return work(&arguments, config);
 	return keep(&arguments);

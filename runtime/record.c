@@ -118,7 +118,7 @@ void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endp
 		.topic = endpoint->topic->id,
 		.session = endpoint->session ? endpoint->session->id : 0,
 		.is_publisher = endpoint->is_publisher,
-		.state = endpoint->state,
+		.state = endpoint->rejoins ? ZCPD_ENDPOINT_JOINING : endpoint->state,
 		.pid = endpoint->pid,
 		.uid = endpoint->uid,
 		.signal = endpoint->signal,

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <zcp/version.h>
 
 #include "pubsub/shm/crashpoint.h"
@@ -16,6 +17,7 @@
 #include "runtime/adopt.h"
 #include "runtime/audit.h"
 #include "runtime/info.h"
+#include "runtime/journal.h"
 #include "runtime/log.h"
 #include "runtime/record.h"
 
@@ -32,11 +34,11 @@ static void welcome(struct zcpd_session *session, uint64_t id)
 	zcpd_session_send(session, &reply, &session->registry->signals_fd, 1);
 }
 
-static void set_name(struct zcpd_session *session, const char *name)
+/* It goes into the log and onto people's terminals. */
+static void copy_name(char copy[ZCP_NAME_SIZE], const char *name)
 {
-	(void)snprintf(session->node, sizeof(session->node), "%s", name);
-	/* It goes into the log and onto people's terminals. */
-	for (char *c = session->node; *c; c++)
+	(void)snprintf(copy, ZCP_NAME_SIZE, "%s", name);
+	for (char *c = copy; *c; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
 }
@@ -56,7 +58,7 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 		zcpd_session_refuse(session, "introduces itself twice");
 		return;
 	}
-	set_name(session, hello->name);
+	copy_name(session->node, hello->name);
 	if (hello->fingerprint != zcp_layout_fingerprint()) {
 		zcpd_session_send_error(
 			session, message->id, -EPROTO,
@@ -401,10 +403,56 @@ static void answer(struct zcpd_session *session, const struct zcp_message *messa
 	zcp_message_deinit(&reply);
 }
 
+static bool is_packet_socket(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t size = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+/* Another zcpd wants to be the domain's runtime. */
+static void replace(struct zcpd_session *session, const struct zcp_message *message,
+		    struct zcp_fds *fds)
+{
+	const struct zcp_replace *replace = &message->u.replace;
+	struct zcpd_journal *journal = session->registry->journal;
+	char version[ZCP_NAME_SIZE], text[ZCP_TEXT_SIZE];
+	const char *what = NULL;
+
+	if (fds->n_fds != 1 || !is_packet_socket(fds->fds[0])) {
+		zcpd_session_refuse(session, "sent no socket where there should be one");
+		return;
+	}
+	copy_name(version, replace->version);
+	if (replace->fingerprint != zcp_layout_fingerprint())
+		what = "another memory layout";
+	else if (replace->records != ZCP_RECORDS_VERSION)
+		what = "other records";
+	if (what) {
+		(void)snprintf(text, sizeof(text),
+			       "zcpd %s has %s than the one that runs (zcpd " ZCP_VERSION_STRING
+			       "), and cannot go on from what that leaves: stop that one first",
+			       version, what);
+		zcpd_session_send_error(session, message->id, -EPROTO, text);
+		return;
+	}
+	if (!journal || journal->lost) {
+		zcpd_session_send_error(session, message->id, -EAGAIN,
+					"the runtime has lost its keeper: try again");
+		return;
+	}
+	zcpd_info("zcpd %s (pid %u) takes the domain over", version, session->pid);
+	zcpd_session_send_ok(session, message->id);
+	zcpd_journal_set_successor(journal, zcp_steal_fd(&fds->fds[0]));
+}
+
 void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message *message,
 			 struct zcp_fds *fds)
 {
-	if (!session->greeted && message->type != ZCP_MESSAGE_HELLO) {
+	if (!session->greeted && message->type != ZCP_MESSAGE_HELLO &&
+	    message->type != ZCP_MESSAGE_REPLACE) {
 		zcpd_session_refuse(session, "asks before it has introduced itself");
 		return;
 	}
@@ -436,6 +484,9 @@ void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message 
 	case ZCP_MESSAGE_HANDED_BACK:
 		zcpd_adopt_end(session);
 		zcpd_session_send_ok(session, message->id);
+		break;
+	case ZCP_MESSAGE_REPLACE:
+		replace(session, message, fds);
 		break;
 	case ZCP_MESSAGE_LIST:
 	case ZCP_MESSAGE_INFO:

@@ -420,6 +420,7 @@ int zcpd_restore(struct zcpd_server *server, const struct zcpd_registry_events *
 			(unsigned long long)restore.n_records + 1, strerror(-r));
 	server->registry.journal = &server->journal;
 	if (r == 0 && restore.n_records > 0) {
+		server->journal.loss = ZCPD_LOSS_OF_KEEPER;
 		resume(&restore);
 		zcpd_info("goes on from %llu records", (unsigned long long)restore.n_records);
 	}

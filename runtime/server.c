@@ -62,16 +62,18 @@ static int take_lock(struct zcpd_server *server, char *text, size_t text_size)
 	return 0;
 }
 
-static int write_pid(struct zcpd_server *server, pid_t pid, char *text, size_t text_size)
+/* The keeper's: everybody takes it for the runtime. Whoever reads it finds one or the other. */
+static int write_pid(struct zcpd_server *server, char *text, size_t text_size)
 {
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
-	char path[PATH_MAX], line[32];
-	int n = snprintf(line, sizeof(line), "%d\n", (int)pid);
+	char path[PATH_MAX], new_path[PATH_MAX], line[32];
+	int n = snprintf(line, sizeof(line), "%d\n", (int)server->journal.keeper);
 
-	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) < 0)
+	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) < 0 ||
+	    zcp_paths_file(&server->paths, PID_NAME "_new", new_path, sizeof(new_path)) < 0)
 		return -ENAMETOOLONG;
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || write(fd, line, (size_t)n) != n)
+	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || write(fd, line, (size_t)n) != n || rename(new_path, path) < 0)
 		return fail(zcp_errno(), text, text_size, "cannot write", path);
 	return 0;
 }
@@ -98,6 +100,7 @@ static int listen_on_socket(struct zcpd_server *server, char *text, size_t text_
 static void stop(struct zcpd_server *server, const char *why)
 {
 	zcpd_info("domain '%s' ends: %s", strrchr(server->paths.domain, '/') + 1, why);
+	server->is_ending = true;
 	zcpd_journal_stopping(&server->journal);
 	uv_stop(&server->loop);
 }
@@ -158,7 +161,12 @@ static void on_session_ended(struct zcpd_session *session, void *user)
 /* Once in each turn of the loop, after everything that may have begun a grace period. */
 static void on_turn(uv_check_t *check)
 {
-	watch_grace(check->data);
+	struct zcpd_server *server = check->data;
+
+	watch_grace(server);
+	if (!server->is_ending)
+		zcpd_journal_hand_on(&server->journal);
+	zcpd_succession_turn(server);
 }
 
 static int accept_one(struct zcpd_server *server)
@@ -250,7 +258,7 @@ static void on_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint
 	zcpd_session_wakes(publisher, subscriber);
 }
 
-static void record_server(struct zcpd_server *server)
+void zcpd_server_record(struct zcpd_server *server)
 {
 	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_SERVER };
 	const int fds[] = { server->lock, server->listener };
@@ -290,7 +298,7 @@ static void end_wait(struct zcpd_server *server)
 	server->registry.waits = false;
 	server->waits_until_ns = 0;
 	(void)uv_timer_stop(&server->wait_timer);
-	record_server(server);
+	zcpd_server_record(server);
 	on_nodes_changed(server);
 	LIST_FOREACH(session, &server->sessions, link)
 		zcpd_session_go_on(session);
@@ -393,7 +401,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	if (r == 0 && server->lock < 0) {
 		r = take_lock(server, text, text_size);
 		if (r == 0)
-			record_server(server);
+			zcpd_server_record(server);
 	}
 	server->is_marked = r == 0 &&
 			    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) == 0 &&
@@ -406,12 +414,14 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		if (server->is_marked)
 			server->waits_until_ns = zcp_now_ns() +
 						 server->config->runtime.return_timeout_ns;
-		r = write_pid(server, options->pid, text, text_size);
+		r = write_pid(server, text, text_size);
 		if (r == 0)
 			r = listen_on_socket(server, text, text_size);
 		ZCP_CRASHPOINT("start.after_listen");
 		if (r == 0)
-			record_server(server);
+			zcpd_server_record(server);
+	} else if (r == 0 && write_pid(server, text, text_size) < 0) {
+		zcpd_warning("%s", text);
 	}
 	server->registry.waits = r == 0 && server->waits_until_ns > zcp_now_ns();
 	/* A worker before us may not have come to it. */
@@ -429,6 +439,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 		.config = config,
 		.until_idle = options->until_idle,
 		.journal = options->journal,
+		.succession.arguments = options->arguments,
 		.lock = -1,
 		.listener = -1,
 		.spare = -1,
@@ -492,6 +503,8 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 		r = uv_signal_start(&server->interrupt, on_signal, SIGINT);
 	if (r == 0)
 		r = uv_check_start(&server->turn, on_turn);
+	if (r == 0)
+		r = zcpd_succession_start(server);
 	if (r < 0)
 		return r;
 	if (server->registry.waits)

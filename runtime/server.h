@@ -13,6 +13,7 @@
 #include "runtime/journal.h"
 #include "runtime/registry.h"
 #include "runtime/session.h"
+#include "runtime/succession.h"
 
 struct zcpd_server {
 	uv_loop_t loop;
@@ -37,7 +38,10 @@ struct zcpd_server {
 	uv_timer_t wait_timer;
 	/* there is a file that says that nodes are attached */
 	bool is_marked;
+	/* the loop has been told to stop */
+	bool is_ending;
 	struct zcpd_journal journal;
+	struct zcpd_succession succession;
 	struct zcpd_registry registry;
 	LIST_HEAD(, zcpd_session) sessions;
 };
@@ -47,10 +51,9 @@ struct zcpd_server_options {
 	const char *domain;
 	/* ends when it had no node for [runtime] idle_timeout */
 	bool until_idle;
-	/* to the keeper */
+	/* to the keeper, and what the next one is started with; see struct zcpd_succession */
 	struct zcpd_journal journal;
-	/* the keeper, which everybody takes for the runtime */
-	pid_t pid;
+	const char *const *arguments;
 };
 
 /* Expected outcome: another runtime has the domain. */
@@ -78,6 +81,9 @@ __attribute__((warn_unused_result)) int zcpd_server_run(struct zcpd_server *serv
 __attribute__((warn_unused_result)) int
 zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
 			int pidfd, int socket, struct zcpd_session **session);
+
+/* Keeps a record of what the domain is taken with. */
+void zcpd_server_record(struct zcpd_server *server);
 
 void zcpd_server_deinit(struct zcpd_server *server);
 

@@ -300,6 +300,13 @@ static const struct zcp_field zcp_handed_back_fields[] = {
 	END,
 };
 
+static const struct zcp_field zcp_replace_fields[] = {
+	U64(zcp_replace, fingerprint),
+	U32(zcp_replace, records),
+	STRING(zcp_replace, version),
+	END,
+};
+
 static const struct zcp_field zcp_record_server_fields[] = {
 	BOOL(zcp_record_server, listening),
 	U64(zcp_record_server, waits_until_ns),
@@ -433,6 +440,7 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_AUDIT_REPORT] = { "audit_report", zcp_audit_report_fields },
 		[ZCP_MESSAGE_HAND_BACK] = { "hand_back", zcp_hand_back_fields },
 		[ZCP_MESSAGE_HANDED_BACK] = { "handed_back", zcp_handed_back_fields },
+		[ZCP_MESSAGE_REPLACE] = { "replace", zcp_replace_fields },
 		[ZCP_MESSAGE_RECORD_SERVER] = { "record_server", zcp_record_server_fields },
 		[ZCP_MESSAGE_RECORD_REGISTRY] = { "record_registry", zcp_record_registry_fields },
 		[ZCP_MESSAGE_RECORD_SESSION] = { "record_session", zcp_record_session_fields },

@@ -60,6 +60,7 @@ enum zcp_message_type {
 	ZCP_MESSAGE_AUDIT_REPORT,
 	ZCP_MESSAGE_HAND_BACK,
 	ZCP_MESSAGE_HANDED_BACK,
+	ZCP_MESSAGE_REPLACE,
 	ZCP_MESSAGE_RECORD_SERVER,
 	ZCP_MESSAGE_RECORD_REGISTRY,
 	ZCP_MESSAGE_RECORD_SESSION,
@@ -364,6 +365,20 @@ struct zcp_audit_report {
 };
 
 /*
+ * Another zcpd, as the first message of its connection: it wants to take the domain over.
+ * Descriptors: a SOCK_SEQPACKET socket, through which it is given all records (runtime/keep.h).
+ * Answer: ok, before anything is given.
+ */
+struct zcp_replace {
+	uint64_t fingerprint; /* zcp_layout_fingerprint() */
+	uint32_t records;     /* ZCP_RECORDS_VERSION */
+	char version[ZCP_NAME_SIZE];
+};
+
+/* Changes where a runtime could not go on from another one's records. */
+#define ZCP_RECORDS_VERSION 1
+
+/*
  * Records: what the runtime's worker keeps with its keeper, so that the next worker finds
  * everything as it was. They never travel between nodes and the runtime.
  */
@@ -499,6 +514,7 @@ struct zcp_message {
 		struct zcp_endpoint_page endpoint_page;
 		struct zcp_audit_report audit_report;
 		struct zcp_hand_back hand_back;
+		struct zcp_replace replace;
 		struct zcp_record_server record_server;
 		struct zcp_record_registry record_registry;
 		struct zcp_record_session record_session;

@@ -162,6 +162,9 @@ static bool end_leftovers(void)
 	while ((pid = zcp_test_any_child()) > 0) {
 		int pidfd = zcp_test_pidfd(pid);
 
+		/* Where a keeper was killed the next one may have come after we looked. */
+		if (is_zcpd(pid))
+			(void)zcp_test_pidfd_kill(pidfd, SIGTERM);
 		if (!is_zcpd(pid) && !zcp_test_ends(pidfd, HELPER_END_MS)) {
 			(void)fprintf(stderr, "process %d was left behind\n", (int)pid);
 			clean = false;

@@ -75,15 +75,34 @@ void zcp_test_runtime_notifies(const struct zcp_test_runtime *runtime, const cha
 	ZCP_CHECK(strcmp(said, state) == 0);
 }
 
-void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config)
+void zcp_test_runtime_follow(struct zcp_test_runtime *runtime)
+{
+	static const char prefix[] = "MAINPID=";
+	char said[64];
+	ssize_t n = recv(runtime->notify, said, sizeof(said) - 1, 0);
+
+	ZCP_CHECK(n > 0);
+	said[n] = 0;
+	ZCP_CHECK(strncmp(said, prefix, sizeof(prefix) - 1) == 0);
+	runtime->pid = (pid_t)strtol(said + sizeof(prefix) - 1, NULL, 10);
+	(void)close(runtime->pidfd);
+	runtime->pidfd = zcp_test_pidfd(runtime->pid);
+	ZCP_CHECK(runtime->pidfd >= 0);
+	runtime->worker = zcp_test_worker(runtime->pid);
+}
+
+static void start(struct zcp_test_runtime *runtime, const char *config, bool replace)
 {
 	const char *arguments[8] = { "zcpd", "--foreground", "--log-level", "debug" };
 	char name[128];
+	int n = 4;
 
 	runtime->notify = listen_for_ready(name, sizeof(name));
+	if (replace)
+		arguments[n++] = "--replace";
 	if (config) {
-		arguments[4] = "--config";
-		arguments[5] = zcp_test_config(config);
+		arguments[n++] = "--config";
+		arguments[n] = zcp_test_config(config);
 	}
 	(void)snprintf(runtime->log, sizeof(runtime->log), "%s/foreground.log",
 		       zcp_test_directory());
@@ -102,8 +121,48 @@ void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config
 	}
 	runtime->pidfd = zcp_test_pidfd(runtime->pid);
 	ZCP_CHECK(runtime->pidfd >= 0);
+}
+
+void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config)
+{
+	start(runtime, config, false);
 	zcp_test_runtime_notifies(runtime, "READY=1");
 	runtime->worker = zcp_test_worker(runtime->pid);
+}
+
+void zcp_test_runtime_replace(struct zcp_test_runtime *runtime, const char *config)
+{
+	struct zcp_test_runtime old = *runtime;
+	char state[32];
+	int status;
+
+	start(runtime, config, true);
+	zcp_test_runtime_follow(runtime);
+	/* It is said to whoever watches the old one as well. */
+	(void)snprintf(state, sizeof(state), "MAINPID=%d", (int)runtime->pid);
+	ZCP_CHECK(waitpid(old.pid, &status, 0) == old.pid);
+	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	zcp_test_runtime_notifies(&old, state);
+	(void)close(old.pidfd);
+	(void)close(old.notify);
+}
+
+void zcp_test_runtime_next_keeper(struct zcp_test_runtime *runtime)
+{
+	pid_t keeper = runtime->pid;
+	int status;
+
+	zcp_test_runtime_follow(runtime);
+	ZCP_CHECK(waitpid(keeper, &status, 0) == keeper);
+	/* The worker before has fallen to us, or has died as the keeper's. */
+	while (waitpid(-1, &status, WNOHANG) > 0)
+		;
+}
+
+void zcp_test_runtime_kill_keeper(struct zcp_test_runtime *runtime)
+{
+	ZCP_CHECK(zcp_test_pidfd_kill(runtime->pidfd, SIGKILL) == 0);
+	zcp_test_runtime_next_keeper(runtime);
 }
 
 static int end_runtime(struct zcp_test_runtime *runtime, int number)
@@ -124,10 +183,27 @@ void zcp_test_runtime_stop(struct zcp_test_runtime *runtime)
 	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-void zcp_test_runtime_kill(struct zcp_test_runtime *runtime)
+void zcp_test_kill_both(pid_t runtime)
 {
-	int status = end_runtime(runtime, SIGKILL);
+	int keeper = zcp_test_pidfd(runtime), worker = zcp_test_pidfd(zcp_test_worker(runtime));
 
+	ZCP_CHECK(keeper >= 0 && worker >= 0);
+	/* One alone would be replaced. */
+	ZCP_CHECK(zcp_test_pidfd_kill(worker, SIGSTOP) == 0);
+	ZCP_CHECK(zcp_test_pidfd_kill(keeper, SIGKILL) == 0);
+	ZCP_CHECK(zcp_test_ends(keeper, -1));
+	ZCP_CHECK(zcp_test_pidfd_kill(worker, SIGKILL) == 0);
+	ZCP_CHECK(zcp_test_ends(worker, -1));
+	(void)close(keeper);
+	(void)close(worker);
+}
+
+void zcp_test_runtime_kill_all(struct zcp_test_runtime *runtime)
+{
+	int status;
+
+	zcp_test_kill_both(runtime->pid);
+	status = end_runtime(runtime, SIGKILL);
 	ZCP_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
@@ -157,18 +233,6 @@ pid_t zcp_test_kill_worker(pid_t runtime)
 		(void)close(pidfd);
 	}
 	return pid;
-}
-
-void zcp_test_runtime_kill_all(struct zcp_test_runtime *runtime)
-{
-	int pidfd = zcp_test_pidfd(zcp_test_worker(runtime->pid));
-
-	/* Stopped, it does nothing about the other one's end. */
-	ZCP_CHECK(pidfd >= 0 && zcp_test_pidfd_kill(pidfd, SIGSTOP) == 0);
-	zcp_test_runtime_kill(runtime);
-	(void)zcp_test_pidfd_kill(pidfd, SIGKILL);
-	ZCP_CHECK(zcp_test_ends(pidfd, -1));
-	(void)close(pidfd);
 }
 
 void zcp_test_started_runtime_stop(const char *domain)

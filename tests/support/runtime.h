@@ -31,21 +31,35 @@ const char *zcp_test_config(const char *text);
  */
 void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config);
 
-/* SIGTERM, and waits for an end with 0; or SIGKILL. */
-void zcp_test_runtime_stop(struct zcp_test_runtime *runtime);
-void zcp_test_runtime_kill(struct zcp_test_runtime *runtime);
+/* Starts another one in its place (--replace), and waits until the one before has ended with 0. */
+void zcp_test_runtime_replace(struct zcp_test_runtime *runtime, const char *config);
 
-/* Kills both of its processes, at one moment as far as anybody can tell. */
+/* SIGTERM, and waits for an end with 0; or SIGKILL, to both of its processes. */
+void zcp_test_runtime_stop(struct zcp_test_runtime *runtime);
 void zcp_test_runtime_kill_all(struct zcp_test_runtime *runtime);
 
 /* SIGTERM to the runtime that some node has started, if there is one, and waits for its end. */
 void zcp_test_started_runtime_stop(const char *domain);
+
+/*
+ * The keeper is killed, or has died: waits until another one has taken over, and goes on with
+ * that. Only where orphans come to us (PR_SET_CHILD_SUBREAPER), and we have no other children
+ * that end meanwhile.
+ */
+void zcp_test_runtime_kill_keeper(struct zcp_test_runtime *runtime);
+void zcp_test_runtime_next_keeper(struct zcp_test_runtime *runtime);
+
+/* The same, whatever becomes of those before. */
+void zcp_test_runtime_follow(struct zcp_test_runtime *runtime);
 
 /* The process that works for the runtime with this pid, at the moment; waits until there is one. */
 pid_t zcp_test_worker(pid_t runtime);
 
 /* Kills that, and waits until it is gone. Returns its pid. */
 pid_t zcp_test_kill_worker(pid_t runtime);
+
+/* Kills both processes of the runtime with this pid, and waits until they are gone. */
+void zcp_test_kill_both(pid_t runtime);
 
 /* Waits for the next thing that it tells the service manager, which must be that. */
 void zcp_test_runtime_notifies(const struct zcp_test_runtime *runtime, const char *state);

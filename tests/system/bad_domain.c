@@ -86,7 +86,7 @@ static void no_runtime_and_auto_start_off(void)
 
 	/* The same where one has been, and has left its socket behind. */
 	zcp_test_runtime_start(&runtime, NULL);
-	zcp_test_runtime_kill(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 	ZCP_CHECK(access(path_of("default/zcpd.sock"), F_OK) == 0);
 	ZCP_REFUSED(zcp_node_open(&node, NULL), NULL, -ECONNREFUSED, words);
 	ZCP_REFUSED(open_without_starting(), NULL, -ECONNREFUSED, "zcpd.sock");

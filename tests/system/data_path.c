@@ -82,7 +82,7 @@ static void open_ends(struct ends *ends)
 	ends->node = zcp_test_node();
 	ends->publisher = zcp_test_publisher(ends->node, "path", SIZE, 1);
 	ends->subscriber = zcp_test_subscriber(ends->node, "path", DEPTH, 2, 0);
-	zcp_test_runtime_kill(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 }
 
 static int publish_one(const struct ends *ends, uint64_t i)

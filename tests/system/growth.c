@@ -140,7 +140,7 @@ static void subscriber_needs_no_runtime_for_it(void)
 	subscriber = zcp_test_subscriber(other, "t", DEPTH, 1, 0);
 	for (size_t i = 0; i < N_SIZES; i++)
 		publishers[i] = open_larger(node, i);
-	zcp_test_runtime_kill(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 	for (size_t i = 0; i < N_SIZES; i++) {
 		send_full(publishers[i], sizes[i]);
 		expect_full(subscriber, sizes[i]);
@@ -197,7 +197,7 @@ static void class_that_does_not_exist_is_a_loss(void)
 	ZCP_CHECK(zcp_subscriber_take(subscriber, &sample) == -EAGAIN);
 	/* Where nobody can be asked it stays in the queue, until it is pushed out. */
 	push_nonsense(publisher, 4, zcp_ref(63, ZCP_REF_INDEX_MASK));
-	zcp_test_runtime_kill(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 	for (int i = 0; i < 3; i++)
 		ZCP_REFUSED(zcp_subscriber_take(subscriber, &sample), other, -ENOTCONN, "is gone");
 

@@ -176,7 +176,7 @@ static void callback_outlives_the_runtime(void)
 	node = zcp_test_node();
 	publisher = zcp_test_publisher(node, TOPIC, 64, 2);
 	(void)zcp_test_subscriber(node, TOPIC, 4, 2, 0);
-	zcp_test_runtime_kill(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 	ZCP_OK(zcp_publisher_on_match(publisher, note, NULL), node);
 	ZCP_OK(zcp_node_dispatch(node, 0), node);
 	ZCP_CHECK(told.n == 1);

@@ -188,7 +188,7 @@ static void publisher_wakes_without_the_runtime(void)
 	fd = zcp_node_fd(node);
 	after = zcp_test_publisher(other, "t", 64, 2);
 	ZCP_CHECK(fd >= 0 && zcp_node_wait(node, 0) == -ETIMEDOUT && !is_readable(fd));
-	zcp_test_runtime_kill(&runtime);
+	zcp_test_runtime_kill_all(&runtime);
 	zcp_test_send(before, 1);
 	ZCP_CHECK(is_readable(fd));
 	/* The sleep that it has ended is over; a new one, ended by the other one. */

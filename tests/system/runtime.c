@@ -104,7 +104,10 @@ static void two_processes_start_one_runtime(void)
 
 		ZCP_CHECK(start_at_once(2));
 		pidfd = runtime_pidfd();
-		ZCP_CHECK(zcp_test_pidfd_kill(pidfd, round % 2 ? SIGKILL : SIGTERM) == 0);
+		if (round % 2)
+			zcp_test_kill_both(zcp_test_runtime_pid("default"));
+		else
+			ZCP_CHECK(zcp_test_pidfd_kill(pidfd, SIGTERM) == 0);
 		ZCP_CHECK(zcp_test_ends(pidfd, -1));
 		(void)close(pidfd);
 	}

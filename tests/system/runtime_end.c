@@ -159,7 +159,7 @@ static void endpoints_go_on_when_it_is_gone(void)
 		subscriber = zcp_test_subscriber(old, "t", 4, 2, 0);
 		check_without_runtime(old, publisher, subscriber, &n);
 		if (kill)
-			zcp_test_runtime_kill(&runtime);
+			zcp_test_runtime_kill_all(&runtime);
 		else
 			zcp_test_runtime_stop(&runtime);
 		ZCP_CHECK(exists("default/zcpd.sock") == (kill == 1));

@@ -430,16 +430,6 @@ static void memory_of_queues(void)
 
 /* --- a runtime that comes after one that was killed --- */
 
-static void kill_all(struct zcp_test_runtime *runtime)
-{
-	int worker = zcp_test_pidfd(runtime->worker);
-
-	zcp_test_stop_process(runtime->worker);
-	zcp_test_runtime_kill(runtime);
-	ZCP_CHECK(zcp_test_ends(worker, -1));
-	(void)close(worker);
-}
-
 /* Whoever was let in is let in again, and counts, with what he brings. */
 static void limits_of_those_who_come_back(void)
 {
@@ -456,7 +446,7 @@ static void limits_of_those_who_come_back(void)
 		(void)zcp_test_subscriber(nodes[i], i ? "a" : "b", 4, 1, 0);
 	}
 	for (int round = 0; round < 3; round++) {
-		kill_all(&link.runtime);
+		zcp_test_runtime_kill_all(&link.runtime);
 		zcp_test_runtime_start(&link.runtime, config);
 		check_link(&link);
 		/* The first of them brings the other's endpoint, and with it his name. */

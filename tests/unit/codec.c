@@ -161,6 +161,7 @@ Test(codec, tables_have_every_member_of_their_structs)
 		[ZCP_MESSAGE_ENDPOINTS] = sizeof(struct zcp_endpoints),
 		[ZCP_MESSAGE_ENDPOINT_PAGE] = sizeof(struct zcp_endpoint_page),
 		[ZCP_MESSAGE_AUDIT_REPORT] = sizeof(struct zcp_audit_report),
+		[ZCP_MESSAGE_REPLACE] = sizeof(struct zcp_replace),
 		[ZCP_MESSAGE_RECORD_SERVER] = sizeof(struct zcp_record_server),
 		[ZCP_MESSAGE_RECORD_REGISTRY] = sizeof(struct zcp_record_registry),
 		[ZCP_MESSAGE_RECORD_SESSION] = sizeof(struct zcp_record_session),

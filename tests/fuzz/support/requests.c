@@ -140,6 +140,12 @@ void zcp_fuzz_request(struct zcp_message *message, char command,
 	case 'a':
 		message->type = ZCP_MESSAGE_AUDIT;
 		break;
+	case 't':
+		message->type = ZCP_MESSAGE_REPLACE;
+		message->u.replace.fingerprint = zcp_layout_fingerprint() + zcp_fuzz_number(input);
+		message->u.replace.records = ZCP_RECORDS_VERSION;
+		(void)strcpy(message->u.replace.version, "version\n");
+		break;
 	default:
 		message->type = (enum zcp_message_type)(
 			1 + zcp_fuzz_below(input, ZCP_MESSAGE_N_TYPES - 1));

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The runtime's keeper is killed: its worker makes another one, and whoever publishes,
+ * subscribes, comes or goes notices nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "pubsub/client/node.h"
+#include "pubsub/client/publisher.h"
+#include "pubsub/client/subscriber.h"
+#include "pubsub/util.h"
+#include "tests/support/cases.h"
+#include "tests/support/process.h"
+#include "tests/support/runtime.h"
+
+#define DEPTH 4
+#define HELD 2
+#define PAYLOAD 64
+#define ROUNDS 20
+/* Between two deaths, and between two new endpoints. */
+#define KILL_NS UINT64_C(500000000)
+#define OPEN_NS 50000000
+
+static uint64_t seconds(void)
+{
+	const char *text = getenv("ZCP_RESTART_SECONDS");
+
+	return text ? (uint64_t)atoi(text) : 3;
+}
+
+struct scene {
+	struct zcp_test_runtime runtime;
+	struct zcp_node *node;
+	struct zcp_publisher *publisher;
+	struct zcp_subscriber *subscriber;
+	uint64_t n;
+};
+
+/* What the keeper leaves behind falls to us: we see how it ends. */
+static void begin(struct scene *scene, const char *config)
+{
+	*scene = (struct scene){ .n = 0 };
+	ZCP_CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+	zcp_test_runtime_start(&scene->runtime, config);
+	scene->node = zcp_test_node();
+	scene->publisher = zcp_test_publisher(scene->node, "t", PAYLOAD, 2);
+	scene->subscriber = zcp_test_subscriber(scene->node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+}
+
+static void exchange(struct scene *scene)
+{
+	for (int i = 0; i < 100; i++) {
+		zcp_test_send(scene->publisher, ++scene->n);
+		ZCP_OK(zcp_node_wait(scene->node, ZCP_FOREVER), scene->node);
+		zcp_test_expect(scene->subscriber, scene->n);
+	}
+}
+
+static void end(struct scene *scene)
+{
+	exchange(scene);
+	zcp_subscriber_close(scene->subscriber);
+	zcp_publisher_close(scene->publisher);
+	ZCP_CHECK(zcp_test_ask(scene->node, "t") == -ENOENT);
+	ZCP_CHECK(zcp_test_audit(scene->node) == 0);
+	zcp_node_close(scene->node);
+	zcp_test_runtime_stop(&scene->runtime);
+	ZCP_CHECK(zcp_test_runtime_pid("default") == 0);
+}
+
+static void check_info(const struct scene *scene, uint32_t n_publishers, uint32_t n_subscribers)
+{
+	const struct zcp_topic_info *info;
+	struct zcp_message reply;
+
+	zcp_test_info(scene->node, "t", &reply);
+	info = &reply.u.topic_info;
+	ZCP_CHECK(info->n_publishers == n_publishers && info->n_subscribers == n_subscribers);
+	ZCP_CHECK(info->n_messages == scene->n);
+	zcp_message_deinit(&reply);
+}
+
+static void links_go_on(void)
+{
+	struct zcp_subscriber *other;
+	struct scene scene;
+
+	begin(&scene, NULL);
+	for (int round = 0; round < 5; round++) {
+		pid_t before = scene.runtime.pid;
+
+		exchange(&scene);
+		/* One is queued while the keeper changes. */
+		zcp_test_send(scene.publisher, ++scene.n);
+		zcp_test_runtime_kill_keeper(&scene.runtime);
+		ZCP_CHECK(scene.runtime.pid != before);
+		ZCP_CHECK(zcp_test_runtime_pid("default") == scene.runtime.pid);
+		check_info(&scene, 1, 1);
+		zcp_test_expect(scene.subscriber, scene.n);
+		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+		/* Who comes is one more, in a slot of its own. */
+		other = zcp_test_subscriber(scene.node, "t", DEPTH, HELD, 0);
+		ZCP_CHECK(other->reader.options.slot == 1);
+		check_info(&scene, 1, 2);
+		zcp_subscriber_close(other);
+	}
+	ZCP_CHECK(zcp_test_runtime_said(&scene.runtime, "the keeper has died"));
+	end(&scene);
+}
+
+static void the_next_keeper_is_as_good(void)
+{
+	struct scene scene;
+
+	begin(&scene, NULL);
+	for (int round = 0; round < 5; round++) {
+		pid_t worker;
+
+		zcp_test_runtime_kill_keeper(&scene.runtime);
+		worker = zcp_test_kill_worker(scene.runtime.pid);
+		exchange(&scene);
+		check_info(&scene, 1, 1);
+		ZCP_CHECK(zcp_test_worker(scene.runtime.pid) != worker);
+		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+	}
+	end(&scene);
+}
+
+/* --- who waits, and who dies, while there is no keeper --- */
+
+static void publish_and_subscribe(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, "p", PAYLOAD, 2);
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "s", DEPTH, HELD, 0);
+
+	(void)arg;
+	(void)publisher;
+	(void)subscriber;
+	zcp_test_say_step(self, 0);
+	zcp_test_wait_for_the_end(self);
+}
+
+static void who_dies_without_a_keeper_is_cleaned_up(void)
+{
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher;
+	struct zcp_test_child child;
+	struct scene scene;
+
+	begin(&scene, NULL);
+	subscriber = zcp_test_subscriber(scene.node, "p", DEPTH, HELD, 0);
+	publisher = zcp_test_publisher(scene.node, "s", PAYLOAD, 2);
+	for (int round = 0; round < 5; round++) {
+		zcp_test_fork(&child, publish_and_subscribe, NULL);
+		zcp_test_hear_step(&child, 0);
+		zcp_test_wait_for_members(scene.node, "p", 1, 1);
+		zcp_test_wait_for_members(scene.node, "s", 1, 1);
+		for (uint64_t i = 0; i < 2 * DEPTH; i++)
+			zcp_test_send(publisher, i);
+		ZCP_CHECK(kill(scene.runtime.worker, SIGSTOP) == 0);
+		ZCP_CHECK(zcp_test_pidfd_kill(scene.runtime.pidfd, SIGKILL) == 0);
+		zcp_test_kill(&child);
+		ZCP_CHECK(kill(scene.runtime.worker, SIGCONT) == 0);
+		zcp_test_runtime_next_keeper(&scene.runtime);
+		zcp_test_wait_for_members(scene.node, "p", 0, 1);
+		zcp_test_wait_for_members(scene.node, "s", 1, 0);
+		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+	}
+	zcp_publisher_close(publisher);
+	zcp_subscriber_close(subscriber);
+	end(&scene);
+}
+
+static void requests_meanwhile_are_answered(void)
+{
+	struct zcp_test_child child;
+	struct scene scene;
+
+	begin(&scene, NULL);
+	for (int round = 0; round < 10; round++) {
+		ZCP_CHECK(kill(scene.runtime.worker, SIGSTOP) == 0);
+		ZCP_CHECK(zcp_test_pidfd_kill(scene.runtime.pidfd, SIGKILL) == 0);
+		zcp_test_fork(&child, publish_and_subscribe, NULL);
+		ZCP_CHECK(kill(scene.runtime.worker, SIGCONT) == 0);
+		zcp_test_hear_step(&child, 0);
+		zcp_test_runtime_next_keeper(&scene.runtime);
+		zcp_test_wait_for_members(scene.node, "p", 1, 0);
+		zcp_test_kill(&child);
+		while (zcp_test_ask(scene.node, "p") != -ENOENT ||
+		       zcp_test_ask(scene.node, "s") != -ENOENT)
+			;
+		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+	}
+	end(&scene);
+}
+
+static void subscribe_late(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	zcp_test_hear_step(self, 1);
+	zcp_test_expect(subscriber, UINT64_MAX);
+	zcp_test_say_step(self, 2);
+	zcp_test_wait_for_the_end(self);
+}
+
+/*
+ * A publisher that is in the middle of a publish for ever: who joins is let in all the same; but
+ * a worker that finds one joining has it leave first, which waits.
+ */
+static void who_joins_still_joins(void)
+{
+	struct zcp_test_child child;
+	struct scene scene;
+	_Atomic uint64_t *op;
+	uint64_t number, lost;
+
+	begin(&scene, NULL);
+	op = &scene.publisher->endpoint.topic.publishers[0].op;
+	exchange(&scene);
+	(void)atomic_fetch_add(op, 1);
+	zcp_test_fork(&child, subscribe_late, NULL);
+	zcp_test_wait_for_members(scene.node, "t", 1, 2);
+	(void)zcp_test_kill_worker(scene.runtime.pid);
+	/* Whoever answers has begun. */
+	check_info(&scene, 1, 2);
+	zcp_test_runtime_kill_keeper(&scene.runtime);
+	check_info(&scene, 1, 2);
+	(void)atomic_fetch_add(op, 1);
+	zcp_test_hear_step(&child, 0);
+	zcp_test_send(scene.publisher, UINT64_MAX);
+	zcp_test_say_step(&child, 1);
+	zcp_test_hear_step(&child, 2);
+	zcp_test_kill(&child);
+	ZCP_CHECK(zcp_test_take(scene.subscriber, &number, &lost) && number == UINT64_MAX);
+	zcp_test_wait_for_members(scene.node, "t", 1, 1);
+	end(&scene);
+}
+
+/* --- nothing is left over, and nothing is missing --- */
+
+static const char pool_config[] = "[pool.taken]\n"
+				  "classes = [ { size = \"4KiB\", count = 8 } ]\n"
+				  "prefault = true\n"
+				  "[topic.\"taken\"]\n"
+				  "pool = \"taken\"\n"
+				  "max_publishers = 1\n"
+				  "max_subscribers = 1\n"
+				  "depth = 2\n"
+				  "max_depth = 2\n"
+				  "held = 1\n";
+
+static void descriptors_stay_as_many(void)
+{
+	unsigned int keeper, worker;
+	struct scene scene;
+
+	begin(&scene, pool_config);
+	/* A pool that is taken beforehand stays when its topic is gone. */
+	zcp_publisher_close(zcp_test_publisher(scene.node, "taken", PAYLOAD, 1));
+	ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+	zcp_test_wait_until_asleep_in(scene.runtime.pid, "poll");
+	keeper = zcp_test_n_fds(scene.runtime.pid);
+	worker = zcp_test_n_fds(scene.runtime.worker);
+	for (int round = 0; round < ROUNDS; round++) {
+		zcp_test_runtime_kill_keeper(&scene.runtime);
+		exchange(&scene);
+		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+		zcp_test_wait_n_fds(scene.runtime.pid, keeper);
+		zcp_test_wait_n_fds(scene.runtime.worker, worker);
+	}
+	end(&scene);
+}
+
+/* --- when no other keeper can be had --- */
+
+static void limit_descriptors(pid_t pid, rlim_t n, rlim_t *before)
+{
+	struct rlimit limit;
+
+	ZCP_CHECK(prlimit(pid, RLIMIT_NOFILE, NULL, &limit) == 0);
+	*before = limit.rlim_cur;
+	limit.rlim_cur = n;
+	ZCP_CHECK(prlimit(pid, RLIMIT_NOFILE, &limit, NULL) == 0);
+}
+
+static void worker_without_a_keeper_serves_and_tries_again(void)
+{
+	static const char complaint[] = "another one cannot be started";
+	struct scene scene;
+	rlim_t limit;
+	int status;
+
+	begin(&scene, NULL);
+	for (int i = 0; i < 2; i++) {
+		pid_t keeper = scene.runtime.pid;
+
+		ZCP_CHECK(truncate(scene.runtime.log, 0) == 0);
+		limit_descriptors(scene.runtime.worker, 3, &limit);
+		ZCP_CHECK(kill(keeper, SIGKILL) == 0);
+		ZCP_CHECK(waitpid(keeper, &status, 0) == keeper);
+		while (!zcp_test_runtime_said(&scene.runtime, complaint))
+			;
+		exchange(&scene);
+		check_info(&scene, 1, 1);
+		limit_descriptors(scene.runtime.worker, limit, &limit);
+		zcp_test_runtime_follow(&scene.runtime);
+		exchange(&scene);
+		check_info(&scene, 1, 1);
+		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
+	}
+	end(&scene);
+}
+
+static void worker_without_a_keeper_ends_in_order(void)
+{
+	struct scene scene;
+	int status, lock;
+	char path[128];
+
+	begin(&scene, NULL);
+	/* It learns of both at the same time. */
+	ZCP_CHECK(kill(scene.runtime.worker, SIGSTOP) == 0);
+	ZCP_CHECK(zcp_test_pidfd_kill(scene.runtime.pidfd, SIGKILL) == 0);
+	ZCP_CHECK(waitpid(scene.runtime.pid, &status, 0) == scene.runtime.pid);
+	ZCP_CHECK(kill(scene.runtime.worker, SIGTERM) == 0);
+	ZCP_CHECK(kill(scene.runtime.worker, SIGCONT) == 0);
+	ZCP_CHECK(waitpid(scene.runtime.worker, &status, 0) == scene.runtime.worker);
+	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	ZCP_CHECK(zcp_test_runtime_pid("default") == 0);
+	(void)snprintf(path, sizeof(path), "%s/default/zcpd.lock", zcp_test_directory());
+	lock = open(path, O_RDWR | O_CLOEXEC);
+	ZCP_CHECK(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
+	(void)close(lock);
+	zcp_subscriber_close(scene.subscriber);
+	zcp_publisher_close(scene.publisher);
+	zcp_node_close(scene.node);
+	(void)close(scene.runtime.pidfd);
+	(void)close(scene.runtime.notify);
+}
+
+/* --- one that a node has started --- */
+
+static void log_of_a_runtime_in_the_background_goes_on(void)
+{
+	struct zcp_node *node = zcp_test_node();
+	pid_t keeper = zcp_test_runtime_pid("default"), next = keeper;
+	struct zcp_test_runtime runtime;
+
+	ZCP_CHECK(keeper > 0);
+	(void)snprintf(runtime.log, sizeof(runtime.log), "%s/default/zcpd.log",
+		       zcp_test_directory());
+	for (int round = 0; round < 3; round++) {
+		ZCP_CHECK(truncate(runtime.log, 0) == 0);
+		ZCP_CHECK(kill(keeper, SIGKILL) == 0);
+		while (next == keeper) {
+			ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
+			next = zcp_test_runtime_pid("default");
+			/* Whoever reads it never finds it empty. */
+			ZCP_CHECK(next > 0);
+		}
+		while (!zcp_test_runtime_said(&runtime, "the keeper has died"))
+			;
+		keeper = next;
+	}
+	zcp_node_close(node);
+	ZCP_CHECK(kill(keeper, SIGTERM) == 0);
+	while (zcp_test_runtime_pid("default") != 0)
+		;
+}
+
+/* --- under load --- */
+
+static void subscribe_for_ever(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
+								ZCP_ON_FULL_BLOCK);
+	uint64_t number, lost, next = 0;
+
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	do {
+		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
+		while (zcp_test_take(subscriber, &number, &lost)) {
+			ZCP_CHECK(lost == 0);
+			ZCP_CHECK(number == UINT64_MAX || number == next++);
+			if (number == UINT64_MAX)
+				break;
+		}
+	} while (number != UINT64_MAX);
+	zcp_test_say(self, &next, sizeof(next));
+	zcp_subscriber_close(subscriber);
+	zcp_node_close(node);
+}
+
+static void publish_for_ever(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, "load", PAYLOAD, 2);
+	uint64_t n = 0;
+
+	(void)arg;
+	ZCP_OK(zcp_publisher_wait_subscribers(publisher, 1, ZCP_FOREVER), node);
+	zcp_test_say_step(self, 0);
+	while (!zcp_test_has_said(self))
+		zcp_test_send(publisher, n++);
+	zcp_test_send(publisher, UINT64_MAX);
+	zcp_test_say(self, &n, sizeof(n));
+	zcp_publisher_close(publisher);
+	zcp_node_close(node);
+}
+
+static void open_one_after_the_other(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	uint64_t n = 0;
+
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	for (; !zcp_test_has_said(self); n++) {
+		struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
+									0);
+		struct zcp_publisher *publisher = zcp_test_publisher(node, "other", PAYLOAD, 1);
+
+		zcp_test_send(publisher, n);
+		(void)nanosleep(&(struct timespec){ .tv_nsec = OPEN_NS }, NULL);
+		ZCP_CHECK(zcp_publisher_close(publisher) == NULL);
+		ZCP_CHECK(zcp_subscriber_close(subscriber) == NULL);
+		if (n % 8 == 7) {
+			zcp_node_close(node);
+			node = zcp_test_node();
+		}
+	}
+	zcp_test_say(self, &n, sizeof(n));
+	zcp_node_close(node);
+}
+
+/* Its worker too, every other time. */
+static void nothing_is_lost_under_load(void)
+{
+	static void (*const lives[])(struct zcp_test_child *,
+				     void *) = { subscribe_for_ever, publish_for_ever,
+						 open_one_after_the_other };
+	uint64_t end_ns, counts[3], killed = 0;
+	struct zcp_test_child children[3];
+	struct scene scene;
+
+	(void)alarm((unsigned int)seconds() + 60);
+	begin(&scene, NULL);
+	for (int i = 0; i < 3; i++) {
+		zcp_test_fork(&children[i], lives[i], NULL);
+		zcp_test_hear_step(&children[i], 0);
+	}
+	end_ns = zcp_now_ns() + seconds() * 1000000000;
+	while (zcp_now_ns() < end_ns) {
+		if (++killed % 4 == 0)
+			(void)zcp_test_kill_worker(scene.runtime.pid);
+		check_info(&scene, 1, 1);
+		zcp_test_runtime_kill_keeper(&scene.runtime);
+		exchange(&scene);
+		(void)nanosleep(&(struct timespec){ .tv_nsec = (long)KILL_NS }, NULL);
+	}
+	for (int i = 2; i >= 0; i--) {
+		if (i > 0)
+			zcp_test_say_step(&children[i], 1);
+		zcp_test_hear(&children[i], &counts[i], sizeof(counts[i]));
+	}
+	ZCP_CHECK(counts[0] == counts[1]);
+	for (int i = 0; i < 3; i++)
+		zcp_test_join(&children[i]);
+	(void)printf("%llu messages, %llu endpoints, %llu keepers\n", (unsigned long long)counts[0],
+		     (unsigned long long)counts[2] * 2, (unsigned long long)killed);
+	while (zcp_test_ask(scene.node, "load") == 0 || zcp_test_ask(scene.node, "other") == 0)
+		;
+	end(&scene);
+}
+
+static const struct zcp_test_case cases[] = {
+	ZCP_TEST_CASE(links_go_on),
+	ZCP_TEST_CASE(the_next_keeper_is_as_good),
+	ZCP_TEST_CASE(who_dies_without_a_keeper_is_cleaned_up),
+	ZCP_TEST_CASE(requests_meanwhile_are_answered),
+	ZCP_TEST_CASE(who_joins_still_joins),
+	ZCP_TEST_CASE(descriptors_stay_as_many),
+	ZCP_TEST_CASE(worker_without_a_keeper_serves_and_tries_again),
+	ZCP_TEST_CASE(worker_without_a_keeper_ends_in_order),
+	ZCP_TEST_CASE(log_of_a_runtime_in_the_background_goes_on),
+	ZCP_TEST_CASE(nothing_is_lost_under_load),
+};
+
+int main(int argc, char **argv)
+{
+	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
