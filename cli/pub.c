@@ -18,6 +18,8 @@
 #define LINES_MAX_PAYLOAD UINT64_C(65536)
 /* As in the configuration. */
 #define PAYLOAD_MAX (UINT64_C(16) << 30)
+/* How long one wait for the end lasts: with a limit, as there is nothing that we wait for. */
+#define STAY_NS (INT64_C(3600) * 1000000000)
 
 struct pub_options {
 	struct cli_common common;
@@ -154,9 +156,9 @@ static int publish(const struct pub_options *options, struct zcp_node *node,
 		r = cli_input_lines(STDIN_FILENO, &sender, options->max_payload);
 	else
 		r = cli_input_frames(STDIN_FILENO, &sender, options->frame_size);
-	/* A signal that comes before the pause is followed by another. */
+	/* Not in a pause: should all of the runtime be killed, the next one needs what we have. */
 	while (r == CLI_EXIT_OK && options->stay && !cli_stop_asked())
-		(void)pause();
+		ZCP_IGNORE(zcp_node_wait(node, STAY_NS) < 0);
 	if (cli_stop_asked() && !options->quiet)
 		cli_complain("stopped; published %" PRIu64 " messages", sender.n_published);
 	return r;
