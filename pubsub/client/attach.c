@@ -406,8 +406,25 @@ int zcp_attach_make_poll_fd(struct zcp_node *node)
 	return r;
 }
 
+/*
+ * Before the connection is closed: a runtime that comes after one that was killed does not wait
+ * for this node. Where the signal is another node's by now it stays as it is.
+ */
+static void give_up_signal(struct zcp_node *node)
+{
+	struct zcp_signal_shm *signal = node->signal;
+	uint64_t id = node->id;
+
+	if (!signal || !zcp_process_is(node->process))
+		return;
+	/* Relaxed: read by whoever is handed the region, when we are gone. */
+	(void)atomic_compare_exchange_strong_explicit(&signal->node, &id, 0, memory_order_relaxed,
+						      memory_order_relaxed);
+}
+
 void zcp_detach(struct zcp_node *node)
 {
+	give_up_signal(node);
 	zcp_close_fd(&node->socket);
 	zcp_close_fd(&node->signals_fd);
 	close_poll_fds(node);

@@ -42,7 +42,7 @@ struct zcp_signal_shm {
 	_Atomic uint32_t pid;
 	/*
 	 * the node's id in the domain: an eventfd that is known by it is still the right one;
-	 * made 0 by the runtime when the node is gone
+	 * made 0 by the node when it is closed, and by the runtime when it is gone
 	 */
 	_Atomic uint64_t node;
 	/* as the pid */
