@@ -19,15 +19,13 @@
 #include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
 #define DEPTH 4
 #define HELD 2
 #define PAYLOAD 64
-/* Between two deaths, and the life of an endpoint. */
-#define KILL_NS 500000000
-#define OPEN_NS 50000000
 
 static void exchange(struct zcp_node *node, struct zcp_publisher *publisher,
 		     struct zcp_subscriber *subscriber, uint64_t *n, int times)
@@ -484,127 +482,21 @@ static void what_is_handed_back_is_not_believed(void)
 
 /* --- under load --- */
 
-/* A node that starts no runtime, and waits for the one that is started. */
-static struct zcp_node *patient_node(void)
-{
-	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
-	struct zcp_node *node;
-
-	options.auto_start = ZCP_AUTO_START_OFF;
-	options.wait_ns = UINT64_C(20000000000);
-	options.timeout_ns = UINT64_C(20000000000);
-	ZCP_OK(zcp_node_open(&node, &options), NULL);
-	return node;
-}
-
-static void subscribe_for_ever(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = patient_node();
-	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", 64, HELD,
-								ZCP_ON_FULL_BLOCK);
-	uint64_t number = 0, lost, next = 0;
-
-	(void)arg;
-	zcp_test_say_step(self, 0);
-	while (number != UINT64_MAX) {
-		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
-		while (zcp_test_take(subscriber, &number, &lost)) {
-			ZCP_CHECK(lost == 0);
-			ZCP_CHECK(number == UINT64_MAX || number == next++);
-		}
-	}
-	zcp_test_say(self, &next, sizeof(next));
-	zcp_node_close(node);
-}
-
-static void publish_for_ever(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = patient_node();
-	struct zcp_publisher *publisher = zcp_test_publisher(node, "load", PAYLOAD, 2);
-	uint64_t n = 0;
-
-	(void)arg;
-	ZCP_OK(zcp_publisher_wait_subscribers(publisher, 1, ZCP_FOREVER), node);
-	zcp_test_say_step(self, 0);
-	while (!zcp_test_has_said(self)) {
-		for (int i = 0; i < 1000; i++)
-			zcp_test_send(publisher, n++);
-		/* The subscriber is awake all the time. */
-		ZCP_CHECK(zcp_node_wait(node, 0) == -ETIMEDOUT);
-	}
-	zcp_test_send(publisher, UINT64_MAX);
-	zcp_test_say(self, &n, sizeof(n));
-	zcp_node_close(node);
-}
-
-static void open_one_after_the_other(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = patient_node();
-	uint64_t n = 0;
-
-	(void)arg;
-	zcp_test_say_step(self, 0);
-	for (; !zcp_test_has_said(self); n++) {
-		struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
-									0);
-		struct zcp_publisher *publisher = zcp_test_publisher(node, "other", PAYLOAD, 1);
-		int r = zcp_node_wait(node, OPEN_NS);
-
-		ZCP_CHECK(r == 0 || r == -ETIMEDOUT);
-		zcp_test_send(publisher, n);
-		ZCP_CHECK(zcp_publisher_close(publisher) == NULL);
-		ZCP_CHECK(zcp_subscriber_close(subscriber) == NULL);
-		if (n % 8 == 7) {
-			zcp_node_close(node);
-			node = patient_node();
-		}
-	}
-	zcp_test_say(self, &n, sizeof(n));
-	zcp_node_close(node);
-}
-
-static uint64_t seconds(void)
-{
-	const char *text = getenv("ZCP_RESTART_SECONDS");
-
-	return text ? (uint64_t)atoi(text) : 3;
-}
-
 static void nothing_is_lost_under_load(void)
 {
-	static void (*const lives[])(struct zcp_test_child *,
-				     void *) = { subscribe_for_ever, publish_for_ever,
-						 open_one_after_the_other };
-	uint64_t end, counts[3], killed = 0;
-	struct zcp_test_child children[3];
 	struct zcp_test_runtime runtime;
+	struct zcp_test_load load;
 	struct zcp_node *node;
+	uint64_t n = 0;
 
-	(void)alarm((unsigned int)seconds() + 60);
 	zcp_test_runtime_start(&runtime, NULL);
-	for (int i = 0; i < 3; i++) {
-		zcp_test_fork(&children[i], lives[i], NULL);
-		zcp_test_hear_step(&children[i], 0);
-	}
-	end = zcp_now_ns() + seconds() * 1000000000;
-	while (zcp_now_ns() < end) {
-		(void)nanosleep(&(struct timespec){ .tv_nsec = KILL_NS }, NULL);
+	zcp_test_load_begin(&load);
+	for (; zcp_test_load_goes_on(&load); n++) {
 		zcp_test_runtime_kill_all(&runtime);
 		zcp_test_runtime_start(&runtime, NULL);
-		killed++;
 	}
-	node = patient_node();
-	for (int i = 2; i >= 0; i--) {
-		if (i > 0)
-			zcp_test_say_step(&children[i], 1);
-		zcp_test_hear(&children[i], &counts[i], sizeof(counts[i]));
-	}
-	ZCP_CHECK(counts[0] == counts[1]);
-	for (int i = 0; i < 3; i++)
-		zcp_test_join(&children[i]);
-	(void)printf("%llu messages, %llu endpoints, %llu runtimes\n",
-		     (unsigned long long)counts[0], (unsigned long long)counts[2] * 2,
-		     (unsigned long long)killed);
+	node = zcp_test_node();
+	zcp_test_load_end(&load, "runtimes", n);
 	while (zcp_test_ask(node, "load") == 0 || zcp_test_ask(node, "other") == 0)
 		;
 	ZCP_CHECK(zcp_test_audit(node) == 0);

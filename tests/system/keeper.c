@@ -20,6 +20,7 @@
 #include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -27,16 +28,6 @@
 #define HELD 2
 #define PAYLOAD 64
 #define ROUNDS 20
-/* Between two deaths, and between two new endpoints. */
-#define KILL_NS UINT64_C(500000000)
-#define OPEN_NS 50000000
-
-static uint64_t seconds(void)
-{
-	const char *text = getenv("ZCP_RESTART_SECONDS");
-
-	return text ? (uint64_t)atoi(text) : 3;
-}
 
 struct scene {
 	struct zcp_test_runtime runtime;
@@ -385,106 +376,23 @@ static void log_of_a_runtime_in_the_background_goes_on(void)
 
 /* --- under load --- */
 
-static void subscribe_for_ever(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = zcp_test_node();
-	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
-								ZCP_ON_FULL_BLOCK);
-	uint64_t number, lost, next = 0;
-
-	(void)arg;
-	zcp_test_say_step(self, 0);
-	do {
-		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
-		while (zcp_test_take(subscriber, &number, &lost)) {
-			ZCP_CHECK(lost == 0);
-			ZCP_CHECK(number == UINT64_MAX || number == next++);
-			if (number == UINT64_MAX)
-				break;
-		}
-	} while (number != UINT64_MAX);
-	zcp_test_say(self, &next, sizeof(next));
-	zcp_subscriber_close(subscriber);
-	zcp_node_close(node);
-}
-
-static void publish_for_ever(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = zcp_test_node();
-	struct zcp_publisher *publisher = zcp_test_publisher(node, "load", PAYLOAD, 2);
-	uint64_t n = 0;
-
-	(void)arg;
-	ZCP_OK(zcp_publisher_wait_subscribers(publisher, 1, ZCP_FOREVER), node);
-	zcp_test_say_step(self, 0);
-	while (!zcp_test_has_said(self))
-		zcp_test_send(publisher, n++);
-	zcp_test_send(publisher, UINT64_MAX);
-	zcp_test_say(self, &n, sizeof(n));
-	zcp_publisher_close(publisher);
-	zcp_node_close(node);
-}
-
-static void open_one_after_the_other(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = zcp_test_node();
-	uint64_t n = 0;
-
-	(void)arg;
-	zcp_test_say_step(self, 0);
-	for (; !zcp_test_has_said(self); n++) {
-		struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
-									0);
-		struct zcp_publisher *publisher = zcp_test_publisher(node, "other", PAYLOAD, 1);
-
-		zcp_test_send(publisher, n);
-		(void)nanosleep(&(struct timespec){ .tv_nsec = OPEN_NS }, NULL);
-		ZCP_CHECK(zcp_publisher_close(publisher) == NULL);
-		ZCP_CHECK(zcp_subscriber_close(subscriber) == NULL);
-		if (n % 8 == 7) {
-			zcp_node_close(node);
-			node = zcp_test_node();
-		}
-	}
-	zcp_test_say(self, &n, sizeof(n));
-	zcp_node_close(node);
-}
-
-/* Its worker too, every other time. */
+/* Its worker too, every fourth time. */
 static void nothing_is_lost_under_load(void)
 {
-	static void (*const lives[])(struct zcp_test_child *,
-				     void *) = { subscribe_for_ever, publish_for_ever,
-						 open_one_after_the_other };
-	uint64_t end_ns, counts[3], killed = 0;
-	struct zcp_test_child children[3];
+	struct zcp_test_load load;
 	struct scene scene;
+	uint64_t n = 0;
 
-	(void)alarm((unsigned int)seconds() + 60);
 	begin(&scene, NULL);
-	for (int i = 0; i < 3; i++) {
-		zcp_test_fork(&children[i], lives[i], NULL);
-		zcp_test_hear_step(&children[i], 0);
-	}
-	end_ns = zcp_now_ns() + seconds() * 1000000000;
-	while (zcp_now_ns() < end_ns) {
-		if (++killed % 4 == 0)
+	zcp_test_load_begin(&load);
+	while (zcp_test_load_goes_on(&load)) {
+		if (++n % 4 == 0)
 			(void)zcp_test_kill_worker(scene.runtime.pid);
 		check_info(&scene, 1, 1);
 		zcp_test_runtime_kill_keeper(&scene.runtime);
 		exchange(&scene);
-		(void)nanosleep(&(struct timespec){ .tv_nsec = (long)KILL_NS }, NULL);
 	}
-	for (int i = 2; i >= 0; i--) {
-		if (i > 0)
-			zcp_test_say_step(&children[i], 1);
-		zcp_test_hear(&children[i], &counts[i], sizeof(counts[i]));
-	}
-	ZCP_CHECK(counts[0] == counts[1]);
-	for (int i = 0; i < 3; i++)
-		zcp_test_join(&children[i]);
-	(void)printf("%llu messages, %llu endpoints, %llu keepers\n", (unsigned long long)counts[0],
-		     (unsigned long long)counts[2] * 2, (unsigned long long)killed);
+	zcp_test_load_end(&load, "keepers", n);
 	while (zcp_test_ask(scene.node, "load") == 0 || zcp_test_ask(scene.node, "other") == 0)
 		;
 	end(&scene);

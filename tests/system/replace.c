@@ -20,6 +20,7 @@
 #include "pubsub/wire/socket.h"
 #include "runtime/keep.h"
 #include "tests/support/cases.h"
+#include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -136,8 +137,8 @@ static int ask(uint64_t fingerprint, uint32_t records, struct zcp_message *answe
 
 	ZCP_CHECK(zcp_paths_init(&paths, NULL, "default", text, sizeof(text)) == 0);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	ZCP_CHECK(fd >= 0 && connect(fd, (const struct sockaddr *)&paths.socket,
-				     sizeof(paths.socket)) == 0);
+	ZCP_CHECK(fd >= 0 &&
+		  connect(fd, (const struct sockaddr *)&paths.socket, sizeof(paths.socket)) == 0);
 	ZCP_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
 	question.u.replace.fingerprint = fingerprint;
 	question.u.replace.records = records;
@@ -268,94 +269,18 @@ static void one_that_finds_none_is_the_first(void)
 
 /* --- under load --- */
 
-static void subscribe_for_ever(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = zcp_test_node();
-	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
-								ZCP_ON_FULL_BLOCK);
-	uint64_t number, lost, next = 0;
-
-	(void)arg;
-	zcp_test_say_step(self, 0);
-	do {
-		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
-		while (zcp_test_take(subscriber, &number, &lost)) {
-			ZCP_CHECK(lost == 0);
-			ZCP_CHECK(number == UINT64_MAX || number == next++);
-			if (number == UINT64_MAX)
-				break;
-		}
-	} while (number != UINT64_MAX);
-	zcp_test_say(self, &next, sizeof(next));
-	zcp_subscriber_close(subscriber);
-	zcp_node_close(node);
-}
-
-static void publish_for_ever(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = zcp_test_node();
-	struct zcp_publisher *publisher = zcp_test_publisher(node, "load", PAYLOAD, 2);
-	uint64_t n = 0;
-
-	(void)arg;
-	ZCP_OK(zcp_publisher_wait_subscribers(publisher, 1, ZCP_FOREVER), node);
-	zcp_test_say_step(self, 0);
-	while (!zcp_test_has_said(self))
-		zcp_test_send(publisher, n++);
-	zcp_test_send(publisher, UINT64_MAX);
-	zcp_test_say(self, &n, sizeof(n));
-	zcp_publisher_close(publisher);
-	zcp_node_close(node);
-}
-
-static void open_one_after_the_other(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_node *node = zcp_test_node();
-	uint64_t n = 0;
-
-	(void)arg;
-	zcp_test_say_step(self, 0);
-	for (; !zcp_test_has_said(self); n++) {
-		struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "load", DEPTH, HELD,
-									0);
-		struct zcp_publisher *publisher = zcp_test_publisher(node, "other", PAYLOAD, 1);
-
-		zcp_test_send(publisher, n);
-		ZCP_CHECK(zcp_publisher_close(publisher) == NULL);
-		ZCP_CHECK(zcp_subscriber_close(subscriber) == NULL);
-	}
-	zcp_test_say(self, &n, sizeof(n));
-	zcp_node_close(node);
-}
-
 static void nothing_is_lost_under_load(void)
 {
-	static void (*const lives[])(struct zcp_test_child *,
-				     void *) = { subscribe_for_ever, publish_for_ever,
-						 open_one_after_the_other };
-	struct zcp_test_child children[3];
+	struct zcp_test_load load;
 	struct scene scene;
-	uint64_t counts[3];
 
 	begin(&scene);
-	for (int i = 0; i < 3; i++) {
-		zcp_test_fork(&children[i], lives[i], NULL);
-		zcp_test_hear_step(&children[i], 0);
-	}
+	zcp_test_load_begin(&load);
 	for (int round = 0; round < ROUNDS; round++) {
 		exchange(&scene);
 		zcp_test_runtime_replace(&scene.runtime, NULL);
 	}
-	for (int i = 2; i >= 0; i--) {
-		if (i > 0)
-			zcp_test_say_step(&children[i], 1);
-		zcp_test_hear(&children[i], &counts[i], sizeof(counts[i]));
-	}
-	ZCP_CHECK(counts[0] == counts[1]);
-	for (int i = 0; i < 3; i++)
-		zcp_test_join(&children[i]);
-	(void)printf("%llu messages, %llu endpoints\n", (unsigned long long)counts[0],
-		     (unsigned long long)counts[2] * 2);
+	zcp_test_load_end(&load, "runtimes", ROUNDS);
 	while (zcp_test_ask(scene.node, "load") == 0 || zcp_test_ask(scene.node, "other") == 0)
 		;
 	end(&scene);
