@@ -139,9 +139,19 @@ static int hand_on(struct zcpd_server *server)
 	return r;
 }
 
+/* Not now, but at the end of the turn: what has come meanwhile, a signal above all, goes first. */
 static void on_again(uv_timer_t *timer)
 {
-	zcpd_succession_turn(timer->data);
+	struct zcpd_server *server = timer->data;
+
+	server->succession.is_due = true;
+}
+
+static void try_again_in(struct zcpd_succession *succession, uint64_t ms)
+{
+	succession->is_due = false;
+	/* It goes on ticking, so that the turn in which it is due has an end. */
+	(void)uv_timer_start(&succession->timer, on_again, ms, 1);
 }
 
 static void stop_watching(struct zcpd_server *server)
@@ -159,10 +169,15 @@ void zcpd_succession_turn(struct zcpd_server *server)
 	struct zcpd_succession *succession = &server->succession;
 	int r;
 
-	if (!server->journal.lost || server->is_ending ||
-	    uv_is_active((const uv_handle_t *)&succession->timer))
+	if (!server->journal.lost || server->is_ending)
 		return;
-	stop_watching(server);
+	if (succession->is_watching) {
+		stop_watching(server);
+		try_again_in(succession, 1);
+	}
+	if (uv_is_active((const uv_handle_t *)&succession->timer) && !succession->is_due)
+		return;
+	(void)uv_timer_stop(&succession->timer);
 	r = hand_on(server);
 	if (succession->pause_ms == 0)
 		zcpd_error("the keeper has died and another one cannot be started: %s: trying "
@@ -171,7 +186,7 @@ void zcpd_succession_turn(struct zcpd_server *server)
 	succession->pause_ms = succession->pause_ms ? 2 * succession->pause_ms : PAUSE_MS_MIN;
 	if (succession->pause_ms > PAUSE_MS_MAX)
 		succession->pause_ms = PAUSE_MS_MAX;
-	(void)uv_timer_start(&succession->timer, on_again, succession->pause_ms, 0);
+	try_again_in(succession, succession->pause_ms);
 }
 
 /* It says nothing more, until its end. */

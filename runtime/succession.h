@@ -19,6 +19,7 @@ struct zcpd_succession {
 	uv_poll_t keeper_poll;
 	bool is_watching;
 	uv_timer_t timer;
+	bool is_due;
 	/* until the next try; 0: none has failed */
 	uint64_t pause_ms;
 };

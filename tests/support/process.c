@@ -204,6 +204,18 @@ void zcp_test_wait_until_asleep(pid_t pid)
 	zcp_test_wait_until_asleep_in(pid, "futex");
 }
 
+void zcp_test_wait_until_stopped(pid_t pid)
+{
+	char text[4096];
+	const char *state;
+
+	do {
+		read_proc(pid, "status", text, sizeof(text));
+		state = strstr(text, "\nState:\t");
+		ZCP_CHECK(state != NULL);
+	} while (state[8] != 'T');
+}
+
 static uint64_t n_switches_of_thread(pid_t pid, const char *thread)
 {
 	static const char *const names[] = { "voluntary_ctxt_switches:",

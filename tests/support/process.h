@@ -56,6 +56,9 @@ void zcp_test_continue_process(pid_t pid);
 void zcp_test_wait_until_asleep(pid_t pid);
 void zcp_test_wait_until_asleep_in(pid_t pid, const char *where);
 
+/* Until a process that is not our child has stopped, which SIGSTOP only asks for. */
+void zcp_test_wait_until_stopped(pid_t pid);
+
 /* How often its threads have been put on a processor, as far as they have been put off it. */
 uint64_t zcp_test_n_switches(pid_t pid);
 

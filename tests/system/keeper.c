@@ -326,6 +326,7 @@ static void worker_without_a_keeper_ends_in_order(void)
 	begin(&scene, NULL);
 	/* It learns of both at the same time. */
 	ZCP_CHECK(kill(scene.runtime.worker, SIGSTOP) == 0);
+	zcp_test_wait_until_stopped(scene.runtime.worker);
 	ZCP_CHECK(zcp_test_pidfd_kill(scene.runtime.pidfd, SIGKILL) == 0);
 	ZCP_CHECK(waitpid(scene.runtime.pid, &status, 0) == scene.runtime.pid);
 	ZCP_CHECK(kill(scene.runtime.worker, SIGTERM) == 0);
