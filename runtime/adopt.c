@@ -20,6 +20,7 @@
 #include "pubsub/wire/name.h"
 #include "runtime/log.h"
 #include "runtime/process.h"
+#include "runtime/reclaim.h"
 #include "runtime/record.h"
 #include "runtime/restore.h"
 #include "runtime/server.h"
@@ -72,7 +73,11 @@ static bool adopt_domain(struct zcpd_registry *registry, const struct zcp_hello 
 	const char *why = "it sent no signal region";
 	int r = -EPROTO;
 
-	if (!registry->waits || registry->n_nodes > 0 || !LIST_EMPTY(&registry->topics))
+	/* Also after the wait, as long as there is nobody whom that would harm. */
+	if (registry->n_nodes > 0 || !LIST_EMPTY(&registry->topics))
+		return false;
+	if (registry->waits && registry->former_domain_id != 0 &&
+	    registry->former_domain_id != hello->domain_id)
 		return false;
 	if (fds->n_fds == 1)
 		r = zcpd_registry_adopt(registry, hello->domain_id, hello->symmetric, fds->fds[0],
@@ -102,7 +107,9 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 
 	if (registry->domain_id != hello->domain_id && !adopt_domain(registry, hello, fds))
 		return is_new(session, "it comes too late: the domain is another one by now");
-	if (hello->node == 0 || hello->signal >= registry->signals.n_signals)
+	/* An id that is yet to be given is nobody's. */
+	if (hello->node == 0 || hello->node > registry->last_id ||
+	    hello->signal >= registry->signals.n_signals)
 		return is_new(session, "it says impossible things");
 	former = find_session(session->user, hello->node);
 	if (former) {
@@ -115,6 +122,8 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 	} else {
 		zcpd_registry_keep_signal(registry, hello->signal, -1);
 	}
+	zcpd_registry_name_signal(registry, hello->signal, hello->node, session->pid,
+				  session->process_start);
 	zcpd_session_become(session, hello->node, hello->signal, former);
 	zcpd_debug("node '%s' (pid %u) has come back", session->node, session->pid);
 	return true;
@@ -284,8 +293,17 @@ static int add_classes(struct adoption *adoption)
 		const char *why;
 		uint32_t n = pool->view.n_classes;
 
-		if (zcp_pool_attach(&view, fds->fds[i], fds->fds[i + 1],
-				    adoption->registry->domain_id, false, &why) < 0)
+		uint32_t c = (i - 1) / 2;
+
+		/* A node has them from the first one on. */
+		if (c < n) {
+			if (!is_same_file(fds->fds[i], pool->classes[c].chunks_fd) ||
+			    !is_same_file(fds->fds[i + 1], pool->classes[c].data_fd))
+				r = stale(adoption, "its pool has grown otherwise since");
+			continue;
+		}
+		if (zcp_pool_check(&view, fds->fds[i], fds->fds[i + 1],
+				   adoption->registry->domain_id, &why) < 0)
 			r = stale(adoption, why);
 		else if (n < ZCP_CLASSES_MAX && view.classes[n].chunks) {
 			const struct zcp_region_shm *region = view.classes[n].chunks_region.base;
@@ -316,10 +334,15 @@ static int adopt_pool(struct adoption *adoption)
 		return stale(adoption, "the runtime is out of memory");
 	if (!adoption->pool->automatic)
 		LIST_INSERT_HEAD(&registry->pools, adoption->pool, link);
+	/* Numbers in it may be those of nodes that have not come back. */
+	adoption->pool->is_adopted = !adoption->pool->automatic;
 	zcpd_record_pool(registry, adoption->pool);
 	r = add_classes(adoption);
 	if (r == 0)
 		zcpd_restore_unpin(adoption->pool);
+	else
+		/* Half of it is of no use to the next topic. */
+		adoption->pool->got = 0;
 	return r;
 }
 
@@ -509,60 +532,67 @@ static void enter(struct adoption *adoption, struct zcpd_endpoint *endpoint)
 	ZCP_CRASHPOINT("adopt.after_endpoint");
 }
 
-static int adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t slot)
+static bool has_own_place(const struct adoption *adoption, const struct zcpd_endpoint *endpoint)
+{
+	const struct zcpd_pool *pool = adoption->topic->pool;
+
+	if (endpoint->id > adoption->registry->last_id ||
+	    endpoint->node_id > adoption->registry->last_id)
+		return false;
+	return endpoint->is_publisher ? endpoint->owner != 0 && endpoint->former != 0 :
+					endpoint->holder < ZCP_HOLDERS_MAX &&
+						!has_bit(pool->holders, endpoint->holder);
+}
+
+static void adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t slot)
 {
 	ZCP_CLEANUP(zcp_free_memory) struct zcpd_endpoint *endpoint = NULL;
 	struct zcpd_topic *topic = adoption->topic;
 	bool is_abandoned;
 	uint32_t state;
-	int r = 0;
 
 	/* By a worker before us. */
 	if (is_publisher ? topic->publishers[slot] != NULL : topic->subscribers[slot] != NULL)
-		return 0;
+		return;
 	state = atomic_load_explicit(is_publisher ? &topic->view.publishers[slot].state :
 						    &topic->view.subscribers[slot].state,
 				     memory_order_relaxed);
 	endpoint = calloc(1, sizeof(*endpoint));
 	if (!endpoint)
-		return stale(adoption, "the runtime is out of memory");
+		return;
 	endpoint->is_publisher = is_publisher;
 	endpoint->slot = slot;
 	endpoint->topic = topic;
 	endpoint->backlog_fd = -1;
 	if (!read_member(topic, endpoint, state))
-		return 0;
+		return;
 	is_abandoned = is_publisher ? read_publisher(topic, endpoint) :
 				      read_subscriber(topic, endpoint);
-	if (is_publisher ? endpoint->owner == 0 || endpoint->former == 0 :
-			   endpoint->holder >= ZCP_HOLDERS_MAX ||
-				   has_bit(topic->pool->holders, endpoint->holder))
-		return stale(adoption, "its place in its pool has been given to others");
-	if (!is_abandoned)
-		r = find_owner(adoption, endpoint, &endpoint->session);
-	if (r < 0)
-		return r;
-	if (endpoint->session)
-		endpoint->uid = endpoint->session->uid;
+	if (!has_own_place(adoption, endpoint) ||
+	    (!is_abandoned && find_owner(adoption, endpoint, &endpoint->session) < 0)) {
+		/* Nobody sends to it any more; its node is told when it comes. */
+		if (!is_publisher)
+			zcpd_subscriber_leave(topic, endpoint, &adoption->registry->signals,
+					      adoption->registry->signal_fds);
+		return;
+	}
 	/* Its node has handed back all that it has: it never got this one. */
 	if (endpoint->session && !endpoint->session->returning)
 		endpoint->session = NULL;
 	enter(adoption, endpoint);
 	endpoint = NULL;
-	return 0;
 }
 
 /* All whom the topic's slots name. */
-static int adopt_members(struct adoption *adoption)
+static void adopt_members(struct adoption *adoption)
 {
 	const struct zcp_topic_geometry *geometry = &adoption->topic->view.geometry;
-	int r = 0;
 
-	for (uint32_t p = 0; r == 0 && p < geometry->max_publishers; p++)
-		r = adopt_slot(adoption, true, p);
-	for (uint32_t s = 0; r == 0 && s < geometry->max_subscribers; s++)
-		r = adopt_slot(adoption, false, s);
-	return r;
+	/* One that cannot be taken over is nothing to the others. */
+	for (uint32_t p = 0; p < geometry->max_publishers; p++)
+		adopt_slot(adoption, true, p);
+	for (uint32_t s = 0; s < geometry->max_subscribers; s++)
+		adopt_slot(adoption, false, s);
 }
 
 static int adopt_topic(struct adoption *adoption)
@@ -592,11 +622,11 @@ static int adopt_topic(struct adoption *adoption)
 		if (r == 0)
 			zcpd_info("topic '%s' has been handed back", adoption->topic->name);
 	}
-	if (r == 0)
-		r = adopt_members(adoption);
-	if (adoption->topic)
-		zcpd_restore_topic(registry, adoption->topic);
-	return r;
+	if (r < 0)
+		return r;
+	adopt_members(adoption);
+	zcpd_restore_topic(registry, adoption->topic);
+	return 0;
 }
 
 static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)
@@ -621,7 +651,7 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 		.text_size = text_size,
 	};
 	struct zcpd_endpoint *endpoint = find_endpoint(session, message->endpoint);
-	int r;
+	int r = 0;
 
 	if (!session->returning) {
 		(void)snprintf(text, text_size,
@@ -634,25 +664,30 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 			return r;
 		endpoint = find_endpoint(session, message->endpoint);
 	}
-	if (!endpoint || endpoint->state != ZCPD_ENDPOINT_OPEN) {
-		if (endpoint)
-			(void)strcpy(adoption.record.name, endpoint->topic->name);
-		return stale(&adoption, "the runtime has taken the connection for lost, or has "
-					"cleaned up");
+	if (!endpoint)
+		return stale(&adoption, "it has been cleaned up");
+	if (endpoint->state != ZCPD_ENDPOINT_OPEN) {
+		(void)strcpy(adoption.record.name, endpoint->topic->name);
+		/* What it holds stays its own until it is closed, as long as the process lives. */
+		endpoint->returned = true;
+		zcpd_record_endpoint(session->registry, endpoint);
+		return stale(&adoption, "the runtime has taken the connection for lost");
 	}
 	/* Another node may have handed the topic back, and know less of its pool. */
 	adoption.topic = endpoint->topic;
 	adoption.pool = endpoint->topic->pool;
 	(void)strcpy(adoption.record.name, endpoint->topic->name);
 	if (fds->n_fds == 0 || !is_same_file(fds->fds[0], endpoint->topic->fd))
-		return stale(&adoption, "it has been opened anew");
-	r = add_classes(&adoption);
+		r = stale(&adoption, "it has been opened anew");
+	else
+		r = add_classes(&adoption);
+	/* What it holds stays its own until it is closed, as long as the process lives. */
 	if (r < 0)
-		return r;
+		zcpd_registry_deactivate(session->registry, endpoint);
 	endpoint->returned = true;
 	zcpd_record_endpoint(session->registry, endpoint);
 	ZCP_CRASHPOINT("adopt.after_returned");
-	return 0;
+	return r;
 }
 
 /* One that is not closed yet, though its node has it no more. */

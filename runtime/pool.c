@@ -30,13 +30,17 @@ int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, con
 	return 0;
 }
 
+static void close_class(struct zcpd_class *class)
+{
+	zcp_close_fd(&class->chunks_fd);
+	zcp_close_fd(&class->data_fd);
+	zcp_close_fd(&class->data_readonly_fd);
+}
+
 static void remove_classes(struct zcpd_pool *pool)
 {
-	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++) {
-		zcp_close_fd(&pool->classes[i].chunks_fd);
-		zcp_close_fd(&pool->classes[i].data_fd);
-		zcp_close_fd(&pool->classes[i].data_readonly_fd);
-	}
+	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
+		close_class(&pool->classes[i]);
 	zcp_pool_deinit(&pool->view);
 	pool->got = 0;
 }
@@ -150,6 +154,7 @@ int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint3
 		r = zcp_region_settle(&chunks, true, &why);
 	if (r < 0) {
 		zcp_region_deinit(&chunks);
+		close_class(&pool->classes[geometry.class_index]);
 		return r;
 	}
 	pool->view.classes[geometry.class_index] = (struct zcp_class){
@@ -286,6 +291,45 @@ int zcpd_pool_take_owner(struct zcpd_pool *pool)
 void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner)
 {
 	give_bit(pool->owners, owner);
+}
+
+static bool free_stranger(const struct zcpd_pool *pool, struct zcp_chunk_shm *chunk)
+{
+	/* CHUNK-A1. */
+	uint64_t state = atomic_load_explicit(&chunk->state, memory_order_acquire);
+	uint32_t owner = zcp_state_owner(state);
+	bool is_one = false;
+
+	for (uint32_t w = 0; w < ZCP_HOLDER_WORDS; w++) {
+		uint64_t strange = atomic_load_explicit(&chunk->holders[w], memory_order_relaxed) &
+				   ~pool->holders[w];
+
+		is_one = is_one || strange;
+		if (strange)
+			/* Release, as every holder's: they are dead. */
+			(void)atomic_fetch_and_explicit(&chunk->holders[w], ~strange,
+							memory_order_release);
+	}
+	if (pool->owners[owner / 64] >> (owner % 64) & 1)
+		return is_one;
+	/* CHUNK-R1, in its name; fails only where somebody claims it, who is no stranger. */
+	(void)atomic_compare_exchange_strong_explicit(&chunk->state, &state,
+						      zcp_state(zcp_state_generation(state), 0, 0),
+						      memory_order_release, memory_order_relaxed);
+	return true;
+}
+
+uint32_t zcpd_pool_free_strangers(struct zcpd_pool *pool)
+{
+	uint32_t n = 0;
+
+	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
+		uint32_t n_touched = zcpd_pool_n_touched(pool, c);
+
+		for (uint32_t i = 0; i < n_touched; i++)
+			n += free_stranger(pool, &pool->view.classes[c].chunks[i]);
+	}
+	return n;
 }
 
 struct zcp_chunk_shm *zcpd_pool_descriptor(const struct zcpd_pool *pool, uint32_t ref)

@@ -44,6 +44,11 @@ struct zcpd_pool {
 	uint64_t holders[ZCP_HOLDER_WORDS];
 	uint64_t owners[ZCPD_OWNERS / 64];
 	uint32_t n_topics;
+	/*
+	 * taken over, and shared: nodes that have not come back may have numbers and chunks of it, so
+	 * nobody gets any before they are all here, or dead
+	 */
+	bool is_adopted;
 	LIST_ENTRY(zcpd_pool) link;
 };
 
@@ -106,6 +111,12 @@ __attribute__((warn_unused_result)) int zcpd_pool_take_holder(struct zcpd_pool *
 void zcpd_pool_give_holder(struct zcpd_pool *pool, uint32_t holder);
 __attribute__((warn_unused_result)) int zcpd_pool_take_owner(struct zcpd_pool *pool);
 void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner);
+
+/*
+ * Frees what belongs to holders and owners that nobody has: of those who are dead, and whose
+ * topics nobody has handed back. Returns how many chunks had something of them.
+ */
+uint32_t zcpd_pool_free_strangers(struct zcpd_pool *pool);
 
 /* One that a worker before us has given; and whether somebody has it. */
 void zcpd_pool_keep_holder(struct zcpd_pool *pool, uint32_t holder);

@@ -214,13 +214,14 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	atomic_store_explicit(&slot->process_start, publisher->process_start, memory_order_relaxed);
 	atomic_store_explicit(&slot->max_payload, publisher->max_payload, memory_order_relaxed);
 	atomic_store_explicit(&slot->abandoned, 0, memory_order_relaxed);
-	write_member(topic, publisher);
 	atomic_store_explicit(&slot->owner, publisher->owner, memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, publisher->signal, memory_order_relaxed);
 	atomic_store_explicit(&slot->history, publisher->history, memory_order_relaxed);
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
+	/* Who finds it there finds all of it. */
+	write_member(topic, publisher);
 	set_publisher(topic, publisher->slot, true);
 	zcpd_publishers_announce(topic, signals, signal_fds);
 }
@@ -398,7 +399,6 @@ void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscr
 	atomic_store_explicit(&slot->process_start, subscriber->process_start,
 			      memory_order_relaxed);
 	atomic_store_explicit(&slot->abandoned, 0, memory_order_relaxed);
-	write_member(topic, subscriber);
 	ZCP_CRASHPOINT("join.after_lanes");
 	atomic_store_explicit(&slot->depth_log2, subscriber->depth_log2, memory_order_relaxed);
 	atomic_store_explicit(&slot->on_full, subscriber->on_full, memory_order_relaxed);
@@ -409,6 +409,8 @@ void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscr
 	atomic_store_explicit(&slot->first_lost,
 			      atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
 			      memory_order_relaxed);
+	/* Who finds it there finds all of it. */
+	write_member(topic, subscriber);
 	set_active(topic, subscriber->slot, true);
 }
 

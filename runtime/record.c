@@ -45,6 +45,7 @@ void zcpd_record_pool(struct zcpd_registry *registry, const struct zcpd_pool *po
 		.user_header_size = pool->user_header_size,
 		.memory = pool->memory,
 		.got = pool->got,
+		.is_adopted = pool->is_adopted,
 	};
 	(void)strcpy(record.u.record_pool.name, pool->name);
 	zcpd_journal_keep(registry->journal, pool->id, &record, NULL, 0);

@@ -151,6 +151,8 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 	free_signals(registry);
 	registry->domain_id = domain_id;
 	registry->symmetric = symmetric;
+	if (registry->events.nodes_changed)
+		registry->events.nodes_changed(registry->events.user);
 	registry->signals = adopted.signals;
 	registry->signals_fd = adopted.signals_fd;
 	registry->signals_used = adopted.signals_used;
@@ -196,15 +198,16 @@ static bool may_come_back(const struct zcpd_registry *registry, uint32_t signal)
 	       zcpd_process_start(atomic_load_explicit(&shm->pid, memory_order_relaxed)) == start;
 }
 
-bool zcpd_registry_is_complete(const struct zcpd_registry *registry)
+uint32_t zcpd_registry_missing(const struct zcpd_registry *registry)
 {
 	/* Whom there is to wait for is not known before the first one has come. */
 	if (incarnation_of(&registry->signals) == 0)
-		return false;
+		return UINT32_MAX;
 	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
 		if (may_come_back(registry, i))
-			return false;
-	return true;
+			return atomic_load_explicit(&registry->signals.signals[i].pid,
+						    memory_order_relaxed);
+	return 0;
 }
 
 static void free_endpoint(struct zcpd_endpoint **endpointp)
@@ -410,6 +413,33 @@ void zcpd_registry_drop_if_unused(struct zcpd_registry *registry, struct zcpd_to
 	free_topic(registry, topic);
 }
 
+/* Nobody gets a place in a pool that others may have parts of. */
+static int check_pool(struct zcpd_registry *registry, struct zcpd_pool *pool, char *text,
+		      size_t text_size)
+{
+	uint32_t missing, n;
+
+	if (!pool->is_adopted)
+		return 0;
+	missing = registry->events.missing ? registry->events.missing(registry->events.user) : 0;
+	if (missing != 0) {
+		(void)snprintf(
+			text, text_size,
+			"pool '%s' was taken over from a runtime that was killed, and process "
+			"%u, which may have parts of it, has not come back: have it wait or "
+			"dispatch, or end it, and try again",
+			pool->name, missing);
+		return -EBUSY;
+	}
+	n = zcpd_pool_free_strangers(pool);
+	if (n > 0)
+		zcpd_info("pool '%s': %u chunks of those who died with the runtime are free",
+			  pool->name, n);
+	pool->is_adopted = false;
+	zcpd_record_pool(registry, pool);
+	return 0;
+}
+
 static int check_name(const char *name, char *text, size_t text_size)
 {
 	if (!name[0]) {
@@ -479,7 +509,9 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	if (r < 0)
 		return r;
 	fill_client(registry, publisher, client, topic);
-	r = zcpd_settle_publisher(registry, publisher, request, text, text_size);
+	r = check_pool(registry, topic->pool, text, text_size);
+	if (r == 0)
+		r = zcpd_settle_publisher(registry, publisher, request, text, text_size);
 	if (r < 0) {
 		zcpd_registry_drop_if_unused(registry, topic);
 		return r;
@@ -539,7 +571,9 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	if (r < 0)
 		return r;
 	fill_client(registry, subscriber, client, topic);
-	r = zcpd_settle_subscriber(registry, subscriber, request, text, text_size);
+	r = check_pool(registry, topic->pool, text, text_size);
+	if (r == 0)
+		r = zcpd_settle_subscriber(registry, subscriber, request, text, text_size);
 	if (r < 0) {
 		zcpd_registry_drop_if_unused(registry, topic);
 		return r;

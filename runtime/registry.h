@@ -30,6 +30,8 @@ struct zcpd_registry_events {
 		      void *user);
 	/* A pool has more size classes, from `first` on; once for each of its endpoints. */
 	void (*grown)(struct zcpd_endpoint *endpoint, uint32_t first, void *user);
+	/* The process of a node of a runtime before us that lives and has not come back; 0: none. */
+	uint32_t (*missing)(void *user);
 	/* A node is about to be told that it is one, or has left. */
 	void (*nodes_changed)(void *user);
 	/* A node of a runtime before us has handed back all that it has. */
@@ -67,6 +69,8 @@ struct zcpd_registry {
 	uint64_t reserved_id;
 	/* where everything is put down before it happens; NULL: nowhere */
 	struct zcpd_journal *journal;
+	/* which domain that was, as far as it has left word; 0: unknown */
+	uint64_t former_domain_id;
 	/* nodes of a runtime before us are expected: nobody opens anything before they are here */
 	bool waits;
 	uint32_t n_topics;
@@ -102,8 +106,11 @@ void zcpd_registry_wake_all(struct zcpd_registry *registry);
 void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint64_t node,
 			       uint32_t pid, uint64_t process_start);
 
-/* Whether all nodes that a runtime before us had are here, or dead. */
-bool zcpd_registry_is_complete(const struct zcpd_registry *registry);
+/*
+ * The process of a node that a runtime before us had, which is not here and not dead either; 0
+ * where there is none. UINT32_MAX: nobody knows, as none has come back.
+ */
+uint32_t zcpd_registry_missing(const struct zcpd_registry *registry);
 
 /* Unmaps all and tells nobody: what is open goes on without the runtime. */
 void zcpd_registry_deinit(struct zcpd_registry *registry);

@@ -109,6 +109,7 @@ static int restore_pool(struct restore *restore, const struct zcp_record_pool *r
 	pool->user_header_size = record->user_header_size;
 	pool->memory = record->memory;
 	pool->got = record->got;
+	pool->is_adopted = record->is_adopted;
 	if (!pool->automatic)
 		LIST_INSERT_HEAD(&restore->registry->pools, pool, link);
 	pools[restore->n_pools++] = pool;

@@ -275,17 +275,39 @@ static void on_nodes_changed(void *user)
 	char path[PATH_MAX];
 	int fd;
 
+	/* Another domain: that of the runtime before us, which nodes have brought. */
+	if (is_needed && server->marked_domain_id != server->registry.domain_id &&
+	    server->registry.n_nodes > 0)
+		server->is_marked = false;
 	if (server->is_marked == is_needed ||
 	    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) < 0)
 		return;
-	server->is_marked = is_needed;
 	if (!is_needed) {
 		(void)unlink(path);
+		server->is_marked = false;
 		return;
 	}
 	/* Without it the one after us waits for nobody, and nodes come too late. */
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	server->marked_domain_id = server->registry.domain_id;
+	server->is_marked = fd >= 0 && write(fd, &server->marked_domain_id,
+					     sizeof(server->marked_domain_id)) ==
+					       (ssize_t)sizeof(server->marked_domain_id);
 	zcp_close_fd(&fd);
+}
+
+/* What the runtime before us has left word of: whether it had nodes, and of which domain. */
+static void read_mark(struct zcpd_server *server)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
+	char path[PATH_MAX];
+
+	if (zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) == 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	server->is_marked = fd >= 0;
+	if (fd < 0 || read(fd, &server->marked_domain_id, sizeof(server->marked_domain_id)) !=
+			      (ssize_t)sizeof(server->marked_domain_id))
+		server->marked_domain_id = 0;
 }
 
 /* Whoever has asked for something new in the meantime has it now. */
@@ -304,19 +326,38 @@ static void end_wait(struct zcpd_server *server)
 		zcpd_session_go_on(session);
 }
 
-static void on_returned(void *user)
+static uint32_t missing(void *user)
 {
-	struct zcpd_server *server = user;
-	struct zcpd_session *session;
+	const struct zcpd_server *server = user;
+	const struct zcpd_session *session;
 
-	if (!server->registry.waits)
-		return;
 	/* Who is known by one topic may have others. */
 	LIST_FOREACH(session, &server->sessions, link)
 		if (session->returning)
-			return;
-	if (zcpd_registry_is_complete(&server->registry))
+			return session->pid;
+	return zcpd_registry_missing(&server->registry);
+}
+
+static void on_returned(void *user)
+{
+	struct zcpd_server *server = user;
+
+	if (server->registry.waits && missing(server) == 0)
 		end_wait(server);
+}
+
+/* One who is handing back is not left half-way, as long as that takes no ten times as long. */
+static bool is_handing_back(const struct zcpd_server *server)
+{
+	uint64_t most = 10 * server->config->runtime.return_timeout_ns;
+	const struct zcpd_session *session;
+
+	if (zcp_now_ns() >= server->waits_until_ns + most)
+		return false;
+	LIST_FOREACH(session, &server->sessions, link)
+		if (session->returning && session->socket >= 0)
+			return true;
+	return false;
 }
 
 /* Who was waited for may have died as well. */
@@ -324,7 +365,7 @@ static void on_wait(uv_timer_t *timer)
 {
 	struct zcpd_server *server = timer->data;
 
-	if (zcp_now_ns() >= server->waits_until_ns)
+	if (zcp_now_ns() >= server->waits_until_ns && !is_handing_back(server))
 		end_wait(server);
 	else
 		on_returned(server);
@@ -387,10 +428,10 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		.grown = on_grown,
 		.wakes = on_wakes,
 		.nodes_changed = on_nodes_changed,
+		.missing = missing,
 		.returned = on_returned,
 		.user = server,
 	};
-	char path[PATH_MAX];
 	int r;
 
 	r = zcp_paths_init(&server->paths, options->directory, options->domain, text, text_size);
@@ -403,9 +444,8 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		if (r == 0)
 			zcpd_server_record(server);
 	}
-	server->is_marked = r == 0 &&
-			    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) == 0 &&
-			    access(path, F_OK) == 0;
+	if (r == 0)
+		read_mark(server);
 	ZCP_CRASHPOINT("start.after_lock");
 	if (r == 0 && server->registry.signals_fd < 0)
 		r = start_registry(server, &events, text, text_size);
@@ -424,6 +464,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		zcpd_warning("%s", text);
 	}
 	server->registry.waits = r == 0 && server->waits_until_ns > zcp_now_ns();
+	server->registry.former_domain_id = server->marked_domain_id;
 	/* A worker before us may not have come to it. */
 	if (server->registry.waits)
 		zcpd_registry_wake_all(&server->registry);

@@ -38,6 +38,8 @@ struct zcpd_server {
 	uv_timer_t wait_timer;
 	/* there is a file that says that nodes are attached */
 	bool is_marked;
+	/* and of which domain; 0: unknown */
+	uint64_t marked_domain_id;
 	/* the loop has been told to stop */
 	bool is_ending;
 	struct zcpd_journal journal;

@@ -114,7 +114,7 @@ static void disconnect(struct zcpd_session *session)
 {
 	struct zcpd_endpoint *endpoint;
 
-	if (LIST_EMPTY(&session->endpoints)) {
+	if (LIST_EMPTY(&session->endpoints) && !session->returning) {
 		zcpd_debug("node '%s' (pid %u) has left", session->node, session->pid);
 		end_session(session);
 		return;
@@ -217,7 +217,7 @@ void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 	if (endpoint->request_id)
 		zcpd_session_send_ok(session, endpoint->request_id);
 	/* The last one of a node that did not wait for it. */
-	if (session->socket < 0 && LIST_EMPTY(&session->endpoints))
+	if (session->socket < 0 && LIST_EMPTY(&session->endpoints) && !session->returning)
 		end_session(session);
 }
 
@@ -536,7 +536,7 @@ void zcpd_session_resume(struct zcpd_session *session)
 		    session->socket >= 0)
 			zcpd_request_answer(endpoint);
 	/* Its connection was over, and nothing was left but to forget it. */
-	if (session->socket < 0 && LIST_EMPTY(&session->endpoints))
+	if (session->socket < 0 && LIST_EMPTY(&session->endpoints) && !session->returning)
 		end_session(session);
 }
 

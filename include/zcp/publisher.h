@@ -116,6 +116,9 @@ struct zcp_loan {
  *                  max_memory_per_user: raise it, or lower max_payload or the topic's limits
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
  *                  sentence has the sum
+ *   -EBUSY         the topic's pool is shared, and was taken over from a runtime that was killed;
+ *                  the process that the sentence names may have parts of it and has not come back:
+ *                  try again when it has, or has ended
  *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and
  *                  none has come
  *   -ETIMEDOUT     no answer within the node's timeout
@@ -173,7 +176,10 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, siz
  * @param loan  from zcp_publisher_loan() of this publisher; `size` says how many bytes
  *
  * Wait-free over the number of subscribers as long as none of them blocks; a system call
- * only for those that sleep. Where one blocks, a signal that came right before the wait does
+ * only for those that sleep, and twenty times a second at the most where nobody takes anything.
+ * After all of the runtime was killed, such a call hands the node's regions back to the next one:
+ * that takes some 0.1 ms for each of its endpoints, and 0.1 s once a second where a runtime has
+ * come and does not answer. Where one blocks, a signal that came right before the wait does
  * not end it, nor does zcp_node_interrupt(): who must be able to end meanwhile uses
  * zcp_publisher_publish_timed() in a loop.
  *

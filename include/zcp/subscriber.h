@@ -143,6 +143,9 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  *                  lower the topic's limits
  *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
  *                  sentence has the sum
+ *   -EBUSY         the topic's pool is shared, and was taken over from a runtime that was killed;
+ *                  the process that the sentence names may have parts of it and has not come back:
+ *                  try again when it has, or has ended
  *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and
  *                  none has come
  *   -ETIMEDOUT     no answer within the node's timeout

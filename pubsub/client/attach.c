@@ -33,6 +33,8 @@
 /* How long a look may take, and how long none is taken after one that took so long. */
 #define BUDGET_NS UINT64_C(100000000)
 #define REST_NS UINT64_C(1000000000)
+/* How long a runtime that has said welcome may take for all that is handed back. */
+#define HAND_BACK_NS UINT64_C(1000000000)
 
 /* Keeps the mapping: another thread may be about to wake us through it. */
 static int retire_signals(struct zcp_node *node)
@@ -48,21 +50,29 @@ static int retire_signals(struct zcp_node *node)
 	return 0;
 }
 
-static void set_all_stale(struct zcp_node *node)
+static void set_new_stale(struct zcp_node *node, struct zcp_endpoint *endpoint)
 {
-	struct zcp_publisher *publisher;
-	struct zcp_subscriber *subscriber;
 	char text[ZCP_TEXT_SIZE];
 
 	(void)snprintf(
 		text, sizeof(text),
-		"the runtime that has come to domain '%s' knows nothing of node '%s' and does "
-		"not take it over: close its publishers and subscribers and open them again",
-		node->domain, node->name);
+		"topic '%s': the runtime that has come to domain '%s' does not take node '%s' "
+		"over, as it comes too late: close this handle and open it again",
+		endpoint->name, node->domain, node->name);
+	zcp_endpoint_set_stale(endpoint, text);
+}
+
+static void set_all_stale(struct zcp_node *node)
+{
+	struct zcp_publisher *publisher;
+	struct zcp_subscriber *subscriber;
+
 	LIST_FOREACH(publisher, &node->publishers, link)
-		zcp_endpoint_set_stale(&publisher->endpoint, text);
+		if (zcp_process_is(publisher->endpoint.process))
+			set_new_stale(node, &publisher->endpoint);
 	LIST_FOREACH(subscriber, &node->subscribers, link)
-		zcp_endpoint_set_stale(&subscriber->endpoint, text);
+		if (zcp_process_is(subscriber->endpoint.process))
+			set_new_stale(node, &subscriber->endpoint);
 }
 
 /* It is a new one in this domain. */
@@ -167,9 +177,9 @@ static int hand_back_one(struct zcp_node *node, struct zcp_endpoint *endpoint)
 		zcp_message_deinit(&reply);
 		return 0;
 	}
-	if (r == -ENOTCONN || r == -ETIMEDOUT)
+	/* What is ours to blame is tried again. */
+	if (r != -ESTALE && r != -EINVAL && r != -EOPNOTSUPP)
 		return r;
-	/* Whatever its reason: under this runtime it is nothing. */
 	zcp_endpoint_set_stale(endpoint, node->error);
 	return 0;
 }
@@ -208,6 +218,27 @@ static int register_fd(struct zcp_node *node)
 	return r;
 }
 
+/* Whoever polls on us comes by now and then until there is a runtime. */
+static void start_timer(struct zcp_node *node)
+{
+	const struct timespec interval = { .tv_nsec = LOOK_WITHOUT_NS };
+	const struct itimerspec often = { interval, interval };
+
+	if (node->timer_fd >= 0)
+		(void)timerfd_settime(node->timer_fd, 0, &often, NULL);
+}
+
+void zcp_attach_close_socket(struct zcp_node *node)
+{
+	if (node->socket < 0)
+		return;
+	/* A child that was forked may have it open still, and keep it in there for ever. */
+	if (node->poll_fd >= 0)
+		(void)epoll_ctl(node->poll_fd, EPOLL_CTL_DEL, node->socket, NULL);
+	zcp_close_fd(&node->socket);
+	start_timer(node);
+}
+
 /* Who polls on us is woken by the end of this connection. */
 static int watch_connection(struct zcp_node *node)
 {
@@ -228,12 +259,15 @@ static int attach_once(struct zcp_node *node, uint64_t deadline)
 {
 	int r;
 
-	zcp_close_fd(&node->socket);
+	zcp_attach_close_socket(node);
 	r = zcp_start_connect(&node->options, deadline, &node->socket, node->error,
 			      sizeof(node->error));
 	if (r < 0)
 		return r;
 	r = introduce(node);
+	/* A runtime that has answered has many to answer: begun anew it would take longer. */
+	if (r == 0 && node->deadline_ns < zcp_now_ns() + HAND_BACK_NS)
+		node->deadline_ns = zcp_now_ns() + HAND_BACK_NS;
 	if (r == 0 && node->n_attached++ > 0)
 		r = hand_back(node);
 	if (r == 0 && node->event_fd >= 0)
@@ -256,7 +290,7 @@ static int attach_until(struct zcp_node *node, uint64_t deadline)
 		(void)nanosleep(&(struct timespec){ .tv_nsec = REOPEN_NS }, NULL);
 	}
 	if (r < 0)
-		zcp_close_fd(&node->socket);
+		zcp_attach_close_socket(node);
 	node->deadline_ns = before;
 	node->is_attaching = false;
 	return r;
@@ -265,16 +299,6 @@ static int attach_until(struct zcp_node *node, uint64_t deadline)
 int zcp_attach(struct zcp_node *node, uint64_t deadline)
 {
 	return attach_until(node, deadline);
-}
-
-/* Whoever polls on us comes by now and then until there is a runtime. */
-static void start_timer(struct zcp_node *node)
-{
-	const struct timespec interval = { .tv_nsec = LOOK_WITHOUT_NS };
-	const struct itimerspec often = { interval, interval };
-
-	if (node->timer_fd >= 0)
-		(void)timerfd_settime(node->timer_fd, 0, &often, NULL);
 }
 
 int zcp_reattach(struct zcp_node *node, enum zcp_attach_effort effort, uint64_t deadline)
@@ -296,7 +320,6 @@ int zcp_reattach(struct zcp_node *node, enum zcp_attach_effort effort, uint64_t 
 	node->attended_ns = zcp_now_ns();
 	if (r == 0)
 		return 0;
-	start_timer(node);
 	return r == -ECONNREFUSED ?
 		       zcp_node_fail(
 			       node, -ENOTCONN,
@@ -306,20 +329,48 @@ int zcp_reattach(struct zcp_node *node, enum zcp_attach_effort effort, uint64_t 
 		       r;
 }
 
-/* What the connection says by itself. */
+/* Whether it is over; what the runtime has told unasked must not pile up, or it takes us for dead. */
 static bool is_connected(struct zcp_node *node)
 {
-	struct pollfd pollfd = { .fd = node->socket, .events = 0 };
+	struct pollfd pollfd = { .fd = node->socket, .events = POLLIN };
 
-	return node->socket >= 0 && (poll(&pollfd, 1, 0) <= 0 || pollfd.revents == 0);
+	if (node->socket < 0)
+		return false;
+	if (poll(&pollfd, 1, 0) <= 0)
+		return true;
+	if (pollfd.revents & ~POLLIN)
+		return false;
+	zcp_control_drain(node);
+	return true;
 }
 
+static bool is_unsaid(struct zcp_endpoint *endpoint, struct zcp_endpoint **found)
+{
+	if (endpoint->is_stale_unsaid)
+		*found = endpoint;
+	return endpoint->is_stale_unsaid;
+}
+
+/* One after another, each once. */
 static int say_stale(struct zcp_node *node)
 {
+	struct zcp_endpoint *found = NULL;
+	struct zcp_publisher *publisher;
+	struct zcp_subscriber *subscriber;
+
 	if (!node->is_stale_unsaid)
 		return 0;
-	node->is_stale_unsaid = false;
-	return zcp_node_fail(node, -ESTALE, "%s", node->stale_error);
+	LIST_FOREACH(publisher, &node->publishers, link)
+		if (is_unsaid(&publisher->endpoint, &found))
+			break;
+	LIST_FOREACH(subscriber, &node->subscribers, link)
+		if (found || is_unsaid(&subscriber->endpoint, &found))
+			break;
+	node->is_stale_unsaid = found != NULL;
+	if (!found)
+		return 0;
+	found->is_stale_unsaid = false;
+	return zcp_endpoint_refuse(found);
 }
 
 void zcp_attend_quietly(struct zcp_node *node)
@@ -333,11 +384,10 @@ void zcp_attend_quietly(struct zcp_node *node)
 	    (now - node->attended_ns < interval && !(node->poll_fd >= 0 && node->socket >= 0)))
 		return;
 	node->attended_ns = now;
-	if (is_connected(node))
-		return;
-	/* What is not found now is nobody's failure. */
 	memcpy(error, node->error, sizeof(error));
-	if (zcp_reattach(node, ZCP_ATTACH_LOOK, now + BUDGET_NS) == -ETIMEDOUT)
+	/* What is not found now is nobody's failure. */
+	if (!is_connected(node) && zcp_reattach(node, ZCP_ATTACH_LOOK, now + BUDGET_NS) < 0 &&
+	    zcp_now_ns() - now >= BUDGET_NS)
 		node->attend_again_ns = zcp_now_ns() + REST_NS;
 	memcpy(node->error, error, sizeof(error));
 }

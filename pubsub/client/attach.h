@@ -53,6 +53,9 @@ uint64_t zcp_attend_interval(const struct zcp_node *node);
  */
 __attribute__((warn_unused_result)) int zcp_attach_make_poll_fd(struct zcp_node *node);
 
+/* The connection is over. */
+void zcp_attach_close_socket(struct zcp_node *node);
+
 /* Closes all descriptors. */
 void zcp_detach(struct zcp_node *node);
 

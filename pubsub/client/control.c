@@ -30,7 +30,7 @@ static int failed(struct zcp_node *node, int r)
 	case -EBADF:
 		/* What it has said before its end counts. */
 		zcp_control_drain(node);
-		zcp_close_fd(&node->socket);
+		zcp_attach_close_socket(node);
 		return gone(node);
 	case -ENOMEM:
 		return zcp_node_fail(node, r, "out of memory");

@@ -50,6 +50,8 @@ int zcp_endpoint_refuse(const struct zcp_endpoint *endpoint)
 
 	if (endpoint->process != ZCP_ENDPOINT_STALE || !zcp_process_is(node->process))
 		return -EOWNERDEAD;
+	if (endpoint->stale_error)
+		return zcp_node_fail(node, -ESTALE, "%s", endpoint->stale_error);
 	return zcp_node_fail(node, -ESTALE,
 			     "topic '%s' cannot go on under the runtime that has come: close this "
 			     "handle and open it again",
@@ -61,8 +63,9 @@ void zcp_endpoint_set_stale(struct zcp_endpoint *endpoint, const char *text)
 	struct zcp_node *node = endpoint->node;
 
 	endpoint->process = ZCP_ENDPOINT_STALE;
+	endpoint->is_stale_unsaid = true;
+	endpoint->stale_error = strdup(text);
 	node->is_stale_unsaid = true;
-	(void)snprintf(node->stale_error, sizeof(node->stale_error), "%s", text);
 }
 
 uint32_t zcp_endpoint_fds(const struct zcp_endpoint *endpoint, int *fds)
@@ -205,6 +208,7 @@ int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, cons
 	*endpoint = (struct zcp_endpoint){
 		.node = node,
 		.process = node->process,
+		.domain_id = node->domain_id,
 		.id = reply->u.opened.endpoint,
 		.slot = reply->u.opened.slot,
 		.writable = request->type == ZCP_MESSAGE_OPEN_PUBLISHER,
@@ -230,9 +234,13 @@ int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, cons
 
 void zcp_endpoint_deinit(struct zcp_endpoint *endpoint)
 {
-	/* The runtime that there is does not know of a stale one. */
-	if (zcp_process_is(endpoint->process))
+	/* Of a stale one the runtime may have something left: what we hold is ours until now. */
+	if (zcp_process_is(endpoint->process) ||
+	    (endpoint->process == ZCP_ENDPOINT_STALE && zcp_process_is(endpoint->node->process) &&
+	     endpoint->domain_id == endpoint->node->domain_id))
 		send_close(endpoint);
+	free(endpoint->stale_error);
+	endpoint->stale_error = NULL;
 	zcp_close_fd(&endpoint->topic_fd);
 	for (uint32_t c = 0; c < ZCP_CLASSES_MAX; c++)
 		for (int i = 0; i < 2; i++)
@@ -249,6 +257,9 @@ unsigned int zcp_endpoint_n_others(const struct zcp_endpoint *endpoint)
 		return 0;
 	return zcp_member_count(&endpoint->topic, zcp_endpoint_others(endpoint));
 }
+
+/* Between two looks for the runtime while others are waited for. */
+#define OTHERS_LOOK_NS INT64_C(500000000)
 
 int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n,
 			     int64_t timeout_ns)
@@ -275,10 +286,13 @@ int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n
 			left = timeout_ns - (int64_t)passed;
 		}
 		/* Nobody comes by way of a runtime that we know nothing of. */
-		r = zcp_attend(node);
-		if (r < 0)
-			return r;
+		zcp_attend_quietly(node);
+		if (!zcp_process_is(endpoint->process))
+			return zcp_endpoint_refuse(endpoint);
 		most = (int64_t)zcp_attend_interval(node);
+		/* No runtime that comes can wake this sleep before it knows of the topic. */
+		if (most > OTHERS_LOOK_NS)
+			most = OTHERS_LOOK_NS;
 		r = zcp_futex_wait(changes, seen, left < 0 || left > most ? most : left);
 		if (r < 0 && r != -ETIMEDOUT)
 			return r;

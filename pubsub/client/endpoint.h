@@ -24,6 +24,8 @@ struct zcp_endpoint {
 	struct zcp_node *node;
 	/* who opened it: zcp_process_is(); ZCP_ENDPOINT_STALE */
 	uint64_t process;
+	/* which domain that was opened in */
+	uint64_t domain_id;
 	/* in the domain, and in its topic */
 	uint64_t id;
 	uint32_t slot;
@@ -41,6 +43,9 @@ struct zcp_endpoint {
 	int class_fds[ZCP_CLASSES_MAX][2];
 	/* size classes that were asked for, and that the pool does not have */
 	uint64_t absent;
+	/* where it is stale: the whole sentence, or NULL; and whether a wait has to say so yet */
+	char *stale_error;
+	bool is_stale_unsaid;
 	/* who is told of those at the other end */
 	struct zcp_watch watch;
 	/* the topic's */

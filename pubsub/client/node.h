@@ -41,7 +41,7 @@ struct zcp_node {
 	uint32_t n_attached;
 	/* it is looking for a runtime: what fails meanwhile does not begin that once more */
 	bool is_attaching;
-	/* an endpoint has become stale, and nobody was told yet; the sentence is in stale_error */
+	/* one or more endpoints have become stale, and nobody was told yet */
 	bool is_stale_unsaid;
 	/* of the last request */
 	uint64_t request_id;
@@ -82,7 +82,6 @@ struct zcp_node {
 	char name[ZCP_NAME_SIZE];
 	char domain[ZCP_NAME_SIZE];
 	char error[2 * ZCP_TEXT_SIZE];
-	char stale_error[ZCP_TEXT_SIZE];
 };
 
 /* An eventfd has come from the runtime (consumed): it is that of node `id` at `signal`. */

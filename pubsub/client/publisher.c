@@ -251,9 +251,9 @@ static int publish(struct zcp_publisher *publisher, const struct zcp_loan *loan,
 			return r;
 		if (left > 0)
 			left -= slice;
-		r = zcp_attend(node);
-		if (r < 0)
-			return r;
+		zcp_attend_quietly(node);
+		if (!zcp_process_is(publisher->endpoint.process))
+			return zcp_endpoint_refuse(&publisher->endpoint);
 	}
 }
 
@@ -280,8 +280,8 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 		return r;
 	clear(loan);
 	/* Where nobody gets anything, or a system call was made anyhow. */
-	if (__builtin_expect(publisher->writer.n_lanes == 0 || publisher->writer.has_woken, 0)) {
-		publisher->writer.has_woken = false;
+	if (__builtin_expect(publisher->writer.n_lanes == 0 || publisher->writer.has_time, 0)) {
+		publisher->writer.has_time = false;
 		zcp_attend_quietly(publisher->endpoint.node);
 	}
 	return 0;

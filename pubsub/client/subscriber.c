@@ -139,6 +139,9 @@ static int map_class(struct zcp_subscriber *subscriber, const struct zcp_reader_
 	struct zcp_endpoint *endpoint = &subscriber->endpoint;
 	int r = zcp_endpoint_get_classes(endpoint, zcp_ref_class(message->ref));
 
+	/* On the way another runtime may have been found. */
+	if (!zcp_process_is(endpoint->process))
+		return zcp_endpoint_refuse(endpoint);
 	if (r == 0 && !zcp_pool_has_class(&endpoint->pool, message->ref))
 		zcp_reader_lose(&subscriber->reader, message);
 	return r;

@@ -143,8 +143,8 @@ static void class_deinit(struct zcp_class *class)
 	*class = (struct zcp_class){ .n_chunks = 0 };
 }
 
-int zcp_pool_attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t domain_id,
-		    bool writable, const char **why)
+static int attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t domain_id,
+		  bool writable, bool settle, const char **why)
 {
 	struct zcp_region_expect expect = {
 		.kind = ZCP_REGION_CHUNKS,
@@ -178,8 +178,9 @@ int zcp_pool_attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t 
 		class_deinit(&class);
 		return 0;
 	}
-	r = zcp_region_settle(&class.chunks_region, true, why);
-	if (r == 0)
+	if (settle)
+		r = zcp_region_settle(&class.chunks_region, true, why);
+	if (settle && r == 0)
 		r = zcp_region_settle(&class.data_region, writable, why);
 	if (r < 0) {
 		class_deinit(&class);
@@ -189,6 +190,18 @@ int zcp_pool_attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t 
 	if (pool->n_classes <= index)
 		pool->n_classes = index + 1;
 	return 0;
+}
+
+int zcp_pool_attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t domain_id,
+		    bool writable, const char **why)
+{
+	return attach(pool, chunks_fd, data_fd, domain_id, writable, true, why);
+}
+
+int zcp_pool_check(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t domain_id,
+		   const char **why)
+{
+	return attach(pool, chunks_fd, data_fd, domain_id, false, false, why);
 }
 
 void zcp_pool_deinit(struct zcp_pool *pool)

@@ -216,6 +216,14 @@ __attribute__((warn_unused_result)) int zcp_pool_attach(struct zcp_pool *pool, i
 							int data_fd, uint64_t domain_id,
 							bool writable, const char **why);
 
+/*
+ * The same for reading, to see whether it is one: memory that is to be taken or locked is not.
+ * Errors as zcp_region_attach().
+ */
+__attribute__((warn_unused_result)) int zcp_pool_check(struct zcp_pool *pool, int chunks_fd,
+						       int data_fd, uint64_t domain_id,
+						       const char **why);
+
 void zcp_pool_deinit(struct zcp_pool *pool);
 
 #endif

@@ -13,6 +13,8 @@
 #include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 
+/* So many in a row that nobody had room for: nobody waits for the next one either. */
+#define UNREAD_MAX 64
 /* Looks at a full lane before sleeping: a reader that runs makes room within these. */
 #define ROOM_SPINS 2000
 /*
@@ -361,6 +363,8 @@ __attribute__((noinline)) static int block(struct zcp_writer *writer, int64_t ti
 /* Step 5: the lanes, and what falls out of them. */
 static void push(struct zcp_writer *writer, uint32_t ref)
 {
+	uint32_t n_full = 0;
+
 	for (uint32_t i = 0; i < writer->n_lanes; i++) {
 		struct zcp_writer_lane *lane = &writer->lanes[i];
 		struct zcp_chunk old;
@@ -371,11 +375,17 @@ static void push(struct zcp_writer *writer, uint32_t ref)
 			continue;
 		}
 		ZCP_CRASHPOINT("publish.after_replace");
+		n_full++;
 		if (!zcp_pool_chunk(writer->pool, dropped, &old))
 			continue;
 		zcp_chunk_release(old.descriptor, lane->holder);
 		ZCP_CRASHPOINT("publish.after_drop");
 		zcp_claim_dropped(&writer->claim, zcp_ref_class(dropped), zcp_ref_index(dropped));
+	}
+	writer->n_unread = n_full == writer->n_lanes ? writer->n_unread + 1 : 0;
+	if (__builtin_expect(writer->n_unread >= UNREAD_MAX, 0)) {
+		writer->n_unread = 0;
+		writer->has_time = true;
 	}
 }
 
@@ -393,7 +403,7 @@ __attribute__((noinline)) static void wake_sleepers(struct zcp_writer *writer)
 		if (lane->signal && (word >> (lane->subscriber % 64) & 1) &&
 		    zcp_signal_wake_sleeper(lane->signal, &lane->woken) && writer->options.wake_fd)
 			writer->options.wake_fd(lane->signal_index, writer->options.user);
-		writer->has_woken = writer->has_woken || lane->woken != before;
+		writer->has_time = writer->has_time || lane->woken != before;
 	}
 }
 

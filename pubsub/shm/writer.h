@@ -93,8 +93,13 @@ struct zcp_writer {
 	uint64_t holders[ZCP_HOLDER_WORDS];
 	struct zcp_writer_lane *lanes;
 	uint32_t n_lanes;
-	/* a publish has woken a sleeper; cleared by whoever looks at it */
-	bool has_woken;
+	/* publishes one after another that nobody had room for: each has pushed out another one */
+	uint32_t n_unread;
+	/*
+	 * a good moment to look after other things: a sleeper was woken, or nobody takes anything;
+	 * cleared by whoever looks at it
+	 */
+	bool has_time;
 	uint32_t n_blocking;
 	uint32_t n_loaned;
 	/* the pool's size classes that we can use, the smallest first */

@@ -343,6 +343,7 @@ static const struct zcp_field zcp_record_pool_fields[] = {
 	U32(zcp_record_pool, user_header_size),
 	U32(zcp_record_pool, memory),
 	U32(zcp_record_pool, got),
+	BOOL(zcp_record_pool, is_adopted),
 	END,
 };
 

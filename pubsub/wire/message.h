@@ -419,6 +419,7 @@ struct zcp_record_pool {
 	uint32_t user_header_size;
 	uint32_t memory; /* ZCP_MEMORY_*: asked for, and got */
 	uint32_t got;
+	bool is_adopted; /* see struct zcpd_pool */
 };
 
 /* Descriptors: the class's descriptors, its chunks, and these for reading. */

@@ -319,7 +319,7 @@ static void what_cannot_go_on_says_so(void)
 	new = zcp_test_node();
 	ZCP_CHECK(new->domain_id != node->domain_id);
 	(void)zcp_test_publisher(new, "t", PAYLOAD, 2);
-	ZCP_REFUSED(zcp_node_wait(node, ZCP_FOREVER), node, -ESTALE, "open them again");
+	ZCP_REFUSED(zcp_node_wait(node, ZCP_FOREVER), node, -ESTALE, "open it again");
 	ZCP_REFUSED(zcp_publisher_loan(publisher, 8, &loan), node, -ESTALE,
 		    "topic 't'|open it again");
 	ZCP_CHECK(zcp_sample_release(&sample) == 0);

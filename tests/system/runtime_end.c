@@ -172,7 +172,7 @@ static void endpoints_go_on_when_it_is_gone(void)
 		ZCP_CHECK(new->domain_id != old->domain_id);
 		other = zcp_test_publisher(new, "t", 64, 2);
 		ZCP_CHECK(zcp_publisher_n_subscribers(other) == 0);
-		ZCP_REFUSED(zcp_node_wait(old, ZCP_FOREVER), old, -ESTALE, "open them again");
+		ZCP_REFUSED(zcp_node_wait(old, ZCP_FOREVER), old, -ESTALE, "open it again");
 		zcp_subscriber_close(subscriber);
 		zcp_publisher_close(publisher);
 		zcp_node_close(old);
