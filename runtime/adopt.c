@@ -183,10 +183,14 @@ static int read_topic(struct adoption *adoption)
 	record->n_slots = view.geometry.max_publishers;
 	adoption->pool_is_automatic = view.shm->pool_is_automatic != 0;
 	read_slots(adoption, &view);
-	if (!copy_name(record->name, view.shm->name, sizeof(record->name)) || !record->name[0] ||
-	    !copy_name(record->type, view.shm->type, sizeof(record->type)) ||
-	    !copy_name(adoption->pool_name, view.shm->pool_name, sizeof(adoption->pool_name)) ||
-	    record->user_header_size > ZCP_USER_HEADER_MAX)
+	if (!copy_name(record->name, view.shm->name, sizeof(record->name)) || !record->name[0]) {
+		/* It goes into the log and onto people's terminals. */
+		(void)strcpy(record->name, "?");
+		r = stale(adoption, "its region has an impossible name");
+	} else if (!copy_name(record->type, view.shm->type, sizeof(record->type)) ||
+		   !copy_name(adoption->pool_name, view.shm->pool_name,
+			      sizeof(adoption->pool_name)) ||
+		   record->user_header_size > ZCP_USER_HEADER_MAX)
 		r = stale(adoption, "its region has impossible contents");
 	zcp_topic_deinit(&view);
 	return r;

@@ -27,7 +27,10 @@
  *   S RECORD HOW           it is spoiled; the next worker may refuse to go on
  *   C N                    before everything else: which configuration
  *   Z                      last of all: the runtime ends, and its clients are still there
+ *
+ * With ZCP_FUZZ_LOG in the environment the runtime's log is written, all of it.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "pubsub/util.h"
@@ -324,7 +327,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	zcp_fuzz_mortal_init();
-	zcpd_log_set_level(ZCPD_CONFIG_LOG_ERROR);
+	zcpd_log_set_level(getenv("ZCP_FUZZ_LOG") ? ZCPD_CONFIG_LOG_DEBUG : ZCPD_CONFIG_LOG_ERROR);
 	/* The first loop of all opens something that stays. */
 	ZCP_CHECK(uv_loop_init(&loop) == 0);
 	ZCP_CHECK(uv_loop_close(&loop) == 0);

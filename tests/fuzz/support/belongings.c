@@ -189,6 +189,20 @@ struct zcp_fuzz_belonging *zcp_fuzz_belongings_find(struct zcp_fuzz_belongings *
 	return NULL;
 }
 
+void zcp_fuzz_belongings_reconnect(struct zcp_fuzz_belongings *belongings)
+{
+	belongings->is_back = false;
+	for (uint32_t i = 0; i < belongings->n_endpoints; i++)
+		belongings->endpoints[i].is_said = false;
+}
+
+void zcp_fuzz_belongings_forget_rest(struct zcp_fuzz_belongings *belongings)
+{
+	for (uint32_t i = belongings->n_endpoints; i-- > 0 && belongings->is_back;)
+		if (!belongings->endpoints[i].is_said)
+			zcp_fuzz_belongings_drop(belongings, &belongings->endpoints[i]);
+}
+
 void zcp_fuzz_belongings_drop(struct zcp_fuzz_belongings *belongings,
 			      struct zcp_fuzz_belonging *endpoint)
 {
@@ -227,9 +241,9 @@ bool zcp_fuzz_belonging_is_open(const struct zcp_fuzz_belongings *belongings,
 							   ZCP_MEMBER_SUBSCRIBER,
 				  endpoint->slot, &member) &&
 		  member.id == endpoint->id &&
-		  atomic_load(endpoint->is_publisher ? &topic.publishers[endpoint->slot].state :
-						       &topic.subscribers[endpoint->slot].state) ==
-			  ZCP_MEMBER_OPEN;
+		  atomic_load(endpoint->is_publisher ?
+				      &topic.publishers[endpoint->slot].state :
+				      &topic.subscribers[endpoint->slot].state) == ZCP_MEMBER_OPEN;
 	zcp_topic_deinit(&topic);
 	return is_open;
 }
@@ -377,8 +391,7 @@ static void spoil(struct zcp_fds *fds, const struct zcp_fuzz_belonging *endpoint
 	case ZCP_FUZZ_ODD_TOPIC:
 	case ZCP_FUZZ_ODD_CLASS:
 		if (odd->n_fds > 0)
-			replace(fds, way == ZCP_FUZZ_ODD_TOPIC ? 0 : 1,
-				zcp_steal_fd(&odd->fds[0]));
+			replace(fds, way == ZCP_FUZZ_ODD_TOPIC ? 0 : 1, zcp_steal_fd(&odd->fds[0]));
 		break;
 	case ZCP_FUZZ_SWAPPED:
 		if (fds->n_fds < 3)

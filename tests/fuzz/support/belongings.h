@@ -27,6 +27,8 @@ struct zcp_fuzz_belonging {
 	/* the runtime that there is now has it as well; so had the one before it */
 	bool is_known;
 	bool was_known;
+	/* it has been handed back, or that has been tried, since its node connected */
+	bool is_said;
 };
 
 struct zcp_fuzz_belongings {
@@ -54,11 +56,16 @@ void zcp_fuzz_belongings_hear(struct zcp_fuzz_belongings *belongings,
 /* The node has said this: what it closes it has no more. */
 void zcp_fuzz_belongings_say(struct zcp_fuzz_belongings *belongings,
 			     const struct zcp_message *message);
+/* Its node connects again. */
+void zcp_fuzz_belongings_reconnect(struct zcp_fuzz_belongings *belongings);
 /* The runtime was killed. */
 void zcp_fuzz_belongings_orphan(struct zcp_fuzz_belongings *belongings);
 
 struct zcp_fuzz_belonging *zcp_fuzz_belongings_find(struct zcp_fuzz_belongings *belongings,
 						    uint64_t id);
+/* The runtime has been told that what was handed back is all. */
+void zcp_fuzz_belongings_forget_rest(struct zcp_fuzz_belongings *belongings);
+
 void zcp_fuzz_belongings_drop(struct zcp_fuzz_belongings *belongings,
 			      struct zcp_fuzz_belonging *endpoint);
 

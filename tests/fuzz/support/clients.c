@@ -441,7 +441,7 @@ void zcp_fuzz_client_reconnect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz
 		return;
 	zcp_fuzz_client_hang_up(client);
 	zcp_fuzz_wait_no_more(runtime, client);
-	client->has.is_back = false;
+	zcp_fuzz_belongings_reconnect(&client->has);
 	connect_client(runtime, client, false);
 }
 

@@ -35,8 +35,9 @@ struct zcp_fuzz_request {
 	uint32_t pid;
 	bool is_answered;
 	uint64_t opened;
-	/* an endpoint that is handed back and must be taken, or 0 */
+	/* an endpoint that is handed back, or 0; it must be taken, as far as its node knows */
 	uint64_t hands_back;
+	bool must_succeed;
 };
 
 struct zcp_fuzz_runtime {

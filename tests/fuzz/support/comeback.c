@@ -59,19 +59,26 @@ static void come(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *clien
 	say_who(runtime, client, wrong);
 }
 
-/* Who is handed back otherwise than it should be. */
-static uint64_t hand_back(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
-			  const struct zcp_fuzz_belonging *endpoint,
-			  const struct zcp_fuzz_belonging *another, enum zcp_fuzz_way way)
+static void hand_back(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
+		      struct zcp_fuzz_belonging *endpoint, const struct zcp_fuzz_belonging *another,
+		      enum zcp_fuzz_way way, bool must_succeed)
 {
 	struct zcp_message message = { .type = ZCP_MESSAGE_HAND_BACK };
 	struct zcp_fds odd = runtime->fds, fds;
+	struct zcp_fuzz_request *request;
 
+	/* The runtime before knew nothing of it, and may have had another topic of that name. */
+	if (!endpoint->was_known)
+		runtime->is_smooth = false;
 	if (way != ZCP_FUZZ_RIGHT && way != ZCP_FUZZ_NOTHING)
 		runtime->is_honest = runtime->is_smooth = false;
 	runtime->fds.n_fds = 0;
 	message.u.hand_back.endpoint = zcp_fuzz_belonging_fds(endpoint, another, way, &odd, &fds);
-	return zcp_fuzz_say_with(runtime, client, &message, &fds);
+	request = &runtime->requests[zcp_fuzz_say_with(runtime, client, &message, &fds)];
+	endpoint->is_said = true;
+	if (way == ZCP_FUZZ_RIGHT && endpoint->id == message.u.hand_back.endpoint)
+		request->hands_back = endpoint->id;
+	request->must_succeed = must_succeed;
 }
 
 static void say_all(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client)
@@ -79,6 +86,7 @@ static void say_all(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *cl
 	struct zcp_message message = { .type = ZCP_MESSAGE_HANDED_BACK };
 
 	zcp_fuzz_say(runtime, client, &message);
+	zcp_fuzz_belongings_forget_rest(&client->has);
 }
 
 static void wait_for_answer(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client)
@@ -99,11 +107,8 @@ static void come_back(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *
 		struct zcp_fuzz_belonging *endpoint = &client->has.endpoints[i];
 		bool must_succeed = endpoint->was_known &&
 				    zcp_fuzz_belonging_is_open(&client->has, endpoint);
-		uint64_t id = endpoint->id,
-			 request = hand_back(runtime, client, endpoint, NULL, ZCP_FUZZ_RIGHT);
 
-		if (must_succeed)
-			runtime->requests[request].hands_back = id;
+		hand_back(runtime, client, endpoint, NULL, ZCP_FUZZ_RIGHT, must_succeed);
 		wait_for_answer(runtime, client);
 	}
 	if (client->has.is_back)
@@ -137,8 +142,8 @@ static void touch_one(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *
 	switch (command) {
 	case 'o':
 		way = zcp_fuzz_below(input, ZCP_FUZZ_N_WAYS);
-		ZCP_IGNORE(hand_back(runtime, client, endpoint,
-				     find_another(runtime, zcp_fuzz_below(input, 16)), way) == 0);
+		hand_back(runtime, client, endpoint,
+			  find_another(runtime, zcp_fuzz_below(input, 16)), way, false);
 		break;
 	case 'A':
 		if (client->session && client->session->socket >= 0)

@@ -132,17 +132,21 @@ static void check_returned(const struct zcp_fuzz_client *client,
 }
 
 static void note_hand_back(const struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
-			   uint64_t id, bool is_taken)
+			   const struct zcp_fuzz_request *request, bool is_taken)
 {
-	struct zcp_fuzz_belonging *endpoint = zcp_fuzz_belongings_find(&client->has, id);
+	struct zcp_fuzz_belonging *endpoint = zcp_fuzz_belongings_find(&client->has,
+								       request->hands_back);
 
 	/* It may have been closed meanwhile, and its connection be over. */
 	if (!endpoint || !client->session || client->session->socket < 0 ||
 	    !client->session->greeted || client->session->id != client->has.node)
 		return;
-	ZCP_CHECK(is_taken || !runtime->is_honest || !runtime->is_smooth);
-	if (!is_taken)
+	ZCP_CHECK(is_taken || !request->must_succeed || !runtime->is_honest || !runtime->is_smooth);
+	if (!is_taken) {
+		/* Under this runtime it is nothing. */
+		zcp_fuzz_belongings_drop(&client->has, endpoint);
 		return;
+	}
 	endpoint->is_known = true;
 	if (runtime->is_honest)
 		check_returned(client, endpoint);
@@ -158,8 +162,7 @@ static void note_answer(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client
 		return;
 	request->is_answered = true;
 	if (request->hands_back)
-		note_hand_back(runtime, client, request->hands_back,
-			       message->type == ZCP_MESSAGE_OK);
+		note_hand_back(runtime, client, request, message->type == ZCP_MESSAGE_OK);
 	if (message->type != ZCP_MESSAGE_OPENED)
 		return;
 	ZCP_CHECK(request->opened == 0 || request->opened == message->u.opened.endpoint);
@@ -170,8 +173,8 @@ static void note_answer(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client
 static void note_welcome(struct zcp_fuzz_runtime *runtime, const struct zcp_fuzz_client *client,
 			 const struct zcp_welcome *welcome)
 {
-	if (runtime->waits && (welcome->node != client->has.node ||
-			       welcome->domain_id != client->has.domain_id))
+	if (runtime->waits &&
+	    (welcome->node != client->has.node || welcome->domain_id != client->has.domain_id))
 		runtime->is_smooth = false;
 }
 
