@@ -18,6 +18,7 @@
 #include "pubsub/shm/members.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
+#include "runtime/former.h"
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "runtime/record.h"
@@ -102,7 +103,8 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 
 	if (registry->domain_id != hello->domain_id && !adopt_domain(registry, hello, fds))
 		return is_new(session, "it comes too late: the domain is another one by now");
-	if (hello->node == 0 || hello->signal >= registry->signals.n_signals)
+	if (!zcpd_former_is_node(registry, hello->node) ||
+	    hello->signal >= registry->signals.n_signals)
 		return is_new(session, "it says impossible things");
 	former = find_session(session->user, hello->node);
 	if (former) {
@@ -190,7 +192,9 @@ static int read_topic(struct adoption *adoption)
 	} else if (!copy_name(record->type, view.shm->type, sizeof(record->type)) ||
 		   !copy_name(adoption->pool_name, view.shm->pool_name,
 			      sizeof(adoption->pool_name)) ||
-		   record->user_header_size > ZCP_USER_HEADER_MAX)
+		   record->user_header_size > ZCP_USER_HEADER_MAX ||
+		   !zcpd_former_is_id(adoption->registry, record->number) ||
+		   !zcpd_former_is_id(adoption->registry, record->pool))
 		r = stale(adoption, "its region has impossible contents");
 	zcp_topic_deinit(&view);
 	return r;
@@ -406,7 +410,8 @@ static int find_owner(struct adoption *adoption, const struct zcpd_endpoint *end
 		return 0;
 	if (pidfd < 0)
 		return stale(adoption, strerror(-pidfd));
-	if (endpoint->node_id == 0 || endpoint->signal >= adoption->registry->signals.n_signals ||
+	if (!zcpd_former_is_node(adoption->registry, endpoint->node_id) ||
+	    endpoint->signal >= adoption->registry->signals.n_signals ||
 	    zcpd_registry_has_signal(adoption->registry, endpoint->signal)) {
 		zcp_close_fd(&pidfd);
 		return stale(adoption, "the signal of one of its nodes has been given to another");
@@ -536,6 +541,9 @@ static int adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t slo
 	endpoint->backlog_fd = -1;
 	if (!read_member(topic, endpoint, state))
 		return 0;
+	if (!zcpd_former_is_id(adoption->registry, endpoint->id) ||
+	    zcpd_former_has_endpoint(adoption->registry, endpoint->id))
+		return stale(adoption, "a slot of its region has an impossible id");
 	is_abandoned = is_publisher ? read_publisher(topic, endpoint) :
 				      read_subscriber(topic, endpoint);
 	if (is_publisher ? endpoint->owner == 0 || endpoint->former == 0 :

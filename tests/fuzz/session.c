@@ -257,11 +257,13 @@ static void check(const struct scene *s)
 {
 	const struct zcpd_registry *registry = &s->runtime.server.registry;
 	uint32_t n_greeted = 0, n_words = (registry->signals.n_signals + 63) / 64;
-	const struct zcpd_session *session;
+	const struct zcpd_session *session, *other;
 
 	zcp_fuzz_registry_check(registry, s->runtime.is_honest);
 	LIST_FOREACH(session, &s->runtime.server.sessions, link) {
 		n_greeted += session->greeted;
+		LIST_FOREACH(other, &s->runtime.server.sessions, link)
+			ZCP_CHECK(other == session || other->id != session->id);
 		check_session(s, session);
 	}
 	ZCP_CHECK(zcp_fuzz_n_bits(registry->signals_used, n_words) == n_greeted);

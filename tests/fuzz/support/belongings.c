@@ -198,7 +198,7 @@ void zcp_fuzz_belongings_reconnect(struct zcp_fuzz_belongings *belongings)
 
 void zcp_fuzz_belongings_forget_rest(struct zcp_fuzz_belongings *belongings)
 {
-	for (uint32_t i = belongings->n_endpoints; i-- > 0 && belongings->is_back;)
+	for (uint32_t i = belongings->n_endpoints; i-- > 0;)
 		if (!belongings->endpoints[i].is_said)
 			zcp_fuzz_belongings_drop(belongings, &belongings->endpoints[i]);
 }

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "pubsub/util.h"
+#include "runtime/former.h"
 #include "runtime/record.h"
 #include "runtime/restore.h"
 #include "tests/fuzz/support/mortal.h"
@@ -141,7 +142,7 @@ static void start_worker(void *user)
 	ZCP_CHECK(zcpd_registry_init(&server->registry, runtime->config, true, &events) == 0);
 	server->registry.journal = &server->journal;
 	if (runtime->n_ends > 0)
-		server->registry.last_id = UINT64_C(1) << 63 | server->registry.domain_id << 16;
+		server->registry.last_id = zcpd_former_first_id(server->registry.domain_id);
 	zcpd_record_registry(&server->registry);
 	begin_wait(runtime);
 }

@@ -9,6 +9,9 @@
 #include "runtime/admission.h"
 #include "tests/support/check.h"
 
+/* Endpoints that are compared with each other. */
+#define ZCP_FUZZ_IDS_MAX 256
+
 uint32_t zcp_fuzz_n_bits(const uint64_t *words, uint32_t n_words)
 {
 	uint32_t n = 0;
@@ -136,6 +139,26 @@ static void check_signals(const struct zcpd_registry *registry)
 		ZCP_CHECK(registry->signal_fds[i] < 0 || is_set(registry->signals_used, i));
 }
 
+/* Records are kept by them. */
+static void check_ids(const struct zcpd_registry *registry)
+{
+	static uint64_t ids[ZCP_FUZZ_IDS_MAX];
+	const struct zcpd_topic *topic;
+	uint32_t n = 0;
+
+	LIST_FOREACH(topic, &registry->topics, link) {
+		for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
+			if (topic->publishers[p] && n < ZCP_FUZZ_IDS_MAX)
+				ids[n++] = topic->publishers[p]->id;
+		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
+			if (topic->subscribers[s] && n < ZCP_FUZZ_IDS_MAX)
+				ids[n++] = topic->subscribers[s]->id;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < i; k++)
+			ZCP_CHECK(ids[i] != ids[k]);
+}
+
 void zcp_fuzz_registry_check(const struct zcpd_registry *registry, bool honest)
 {
 	const struct zcpd_topic *topic, *before = NULL;
@@ -156,6 +179,7 @@ void zcp_fuzz_registry_check(const struct zcpd_registry *registry, bool honest)
 	TAILQ_FOREACH(endpoint, &registry->pending, pending)
 		ZCP_CHECK(endpoint->topic->subscribers[endpoint->slot] == endpoint);
 	check_signals(registry);
+	check_ids(registry);
 }
 
 uint32_t zcp_fuzz_n_endpoints(const struct zcpd_registry *registry,
