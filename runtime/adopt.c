@@ -117,6 +117,9 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 	} else {
 		zcpd_registry_keep_signal(registry, hello->signal, -1);
 	}
+	/* It may have been given back when its connection broke: the next runtime waits for it too. */
+	zcpd_registry_name_signal(registry, hello->signal, hello->node, session->pid,
+				  session->process_start);
 	zcpd_session_become(session, hello->node, hello->signal, former);
 	zcpd_debug("node '%s' (pid %u) has come back", session->node, session->pid);
 	return true;
