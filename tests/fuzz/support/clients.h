@@ -27,6 +27,8 @@ struct zcp_fuzz_client {
 	/* NULL once it is over; the one that is connected where there are two */
 	struct zcpd_session *session;
 	struct zcp_fuzz_belongings has;
+	/* the runtime has to take it for who it was, as far as it knows */
+	bool must_come_back;
 };
 
 /* What was asked with a number, and what has come back for it. */

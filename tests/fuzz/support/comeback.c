@@ -96,13 +96,24 @@ static void wait_for_answer(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_cl
 	zcp_fuzz_client_drain(runtime, client);
 }
 
+static bool is_open_anywhere(const struct zcp_fuzz_belongings *has)
+{
+	for (uint32_t i = 0; i < has->n_endpoints; i++)
+		if (has->endpoints[i].was_known &&
+		    zcp_fuzz_belonging_is_open(has, &has->endpoints[i]))
+			return true;
+	return false;
+}
+
 /* One after another; what is not taken back is nothing any more. */
 static void come_back(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client)
 {
 	if (client->has.node == 0)
 		return;
+	client->must_come_back = is_open_anywhere(&client->has);
 	come(runtime, client, 0);
 	wait_for_answer(runtime, client);
+	client->must_come_back = false;
 	for (uint32_t i = client->has.n_endpoints; i-- > 0 && client->has.is_back;) {
 		struct zcp_fuzz_belonging *endpoint = &client->has.endpoints[i];
 		bool must_succeed = endpoint->was_known &&

@@ -173,8 +173,10 @@ static void note_answer(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client
 static void note_welcome(struct zcp_fuzz_runtime *runtime, const struct zcp_fuzz_client *client,
 			 const struct zcp_welcome *welcome)
 {
-	if (runtime->waits &&
-	    (welcome->node != client->has.node || welcome->domain_id != client->has.domain_id))
+	if (welcome->node == client->has.node && welcome->domain_id == client->has.domain_id)
+		return;
+	ZCP_CHECK(!client->must_come_back || !runtime->is_honest || !runtime->is_smooth);
+	if (runtime->waits)
 		runtime->is_smooth = false;
 }
 
