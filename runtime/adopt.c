@@ -18,6 +18,7 @@
 #include "pubsub/shm/members.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
+#include "runtime/former.h"
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "runtime/reclaim.h"
@@ -107,8 +108,7 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 
 	if (registry->domain_id != hello->domain_id && !adopt_domain(registry, hello, fds))
 		return is_new(session, "it comes too late: the domain is another one by now");
-	/* An id that is yet to be given is nobody's. */
-	if (hello->node == 0 || hello->node > registry->last_id ||
+	if (!zcpd_former_is_node(registry, hello->node) ||
 	    hello->signal >= registry->signals.n_signals)
 		return is_new(session, "it says impossible things");
 	former = find_session(session->user, hello->node);
@@ -122,6 +122,7 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 	} else {
 		zcpd_registry_keep_signal(registry, hello->signal, -1);
 	}
+	/* It may have been given back when its connection broke: the next runtime waits for it too. */
 	zcpd_registry_name_signal(registry, hello->signal, hello->node, session->pid,
 				  session->process_start);
 	zcpd_session_become(session, hello->node, hello->signal, former);
@@ -192,10 +193,16 @@ static int read_topic(struct adoption *adoption)
 	record->n_slots = view.geometry.max_publishers;
 	adoption->pool_is_automatic = view.shm->pool_is_automatic != 0;
 	read_slots(adoption, &view);
-	if (!copy_name(record->name, view.shm->name, sizeof(record->name)) || !record->name[0] ||
-	    !copy_name(record->type, view.shm->type, sizeof(record->type)) ||
-	    !copy_name(adoption->pool_name, view.shm->pool_name, sizeof(adoption->pool_name)) ||
-	    record->user_header_size > ZCP_USER_HEADER_MAX)
+	if (!copy_name(record->name, view.shm->name, sizeof(record->name)) || !record->name[0]) {
+		/* It goes into the log and onto people's terminals. */
+		(void)strcpy(record->name, "?");
+		r = stale(adoption, "its region has an impossible name");
+	} else if (!copy_name(record->type, view.shm->type, sizeof(record->type)) ||
+		   !copy_name(adoption->pool_name, view.shm->pool_name,
+			      sizeof(adoption->pool_name)) ||
+		   record->user_header_size > ZCP_USER_HEADER_MAX ||
+		   !zcpd_former_is_id(adoption->registry, record->number) ||
+		   !zcpd_former_is_id(adoption->registry, record->pool))
 		r = stale(adoption, "its region has impossible contents");
 	zcp_topic_deinit(&view);
 	return r;
@@ -425,7 +432,8 @@ static int find_owner(struct adoption *adoption, const struct zcpd_endpoint *end
 		return 0;
 	if (pidfd < 0)
 		return stale(adoption, strerror(-pidfd));
-	if (endpoint->node_id == 0 || endpoint->signal >= adoption->registry->signals.n_signals ||
+	if (!zcpd_former_is_node(adoption->registry, endpoint->node_id) ||
+	    endpoint->signal >= adoption->registry->signals.n_signals ||
 	    zcpd_registry_has_signal(adoption->registry, endpoint->signal)) {
 		zcp_close_fd(&pidfd);
 		return stale(adoption, "the signal of one of its nodes has been given to another");
@@ -536,15 +544,17 @@ static bool has_own_place(const struct adoption *adoption, const struct zcpd_end
 {
 	const struct zcpd_pool *pool = adoption->topic->pool;
 
-	if (endpoint->id > adoption->registry->last_id ||
-	    endpoint->node_id > adoption->registry->last_id)
+	if (!zcpd_former_is_id(adoption->registry, endpoint->id) ||
+	    zcpd_former_has_endpoint(adoption->registry, endpoint->id) ||
+	    !zcpd_former_is_node(adoption->registry, endpoint->node_id))
 		return false;
 	return endpoint->is_publisher ? endpoint->owner != 0 && endpoint->former != 0 :
 					endpoint->holder < ZCP_HOLDERS_MAX &&
 						!has_bit(pool->holders, endpoint->holder);
 }
 
-static void adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t slot)
+/* Returns whether there is one more endpoint. */
+static bool adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t slot)
 {
 	ZCP_CLEANUP(zcp_free_memory) struct zcpd_endpoint *endpoint = NULL;
 	struct zcpd_topic *topic = adoption->topic;
@@ -553,19 +563,19 @@ static void adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t sl
 
 	/* By a worker before us. */
 	if (is_publisher ? topic->publishers[slot] != NULL : topic->subscribers[slot] != NULL)
-		return;
+		return false;
 	state = atomic_load_explicit(is_publisher ? &topic->view.publishers[slot].state :
 						    &topic->view.subscribers[slot].state,
 				     memory_order_relaxed);
 	endpoint = calloc(1, sizeof(*endpoint));
 	if (!endpoint)
-		return;
+		return false;
 	endpoint->is_publisher = is_publisher;
 	endpoint->slot = slot;
 	endpoint->topic = topic;
 	endpoint->backlog_fd = -1;
 	if (!read_member(topic, endpoint, state))
-		return;
+		return false;
 	is_abandoned = is_publisher ? read_publisher(topic, endpoint) :
 				      read_subscriber(topic, endpoint);
 	if (!has_own_place(adoption, endpoint) ||
@@ -574,31 +584,40 @@ static void adopt_slot(struct adoption *adoption, bool is_publisher, uint32_t sl
 		if (!is_publisher)
 			zcpd_subscriber_leave(topic, endpoint, &adoption->registry->signals,
 					      adoption->registry->signal_fds);
-		return;
+		return false;
 	}
+	if (endpoint->session)
+		endpoint->uid = endpoint->session->uid;
 	/* Its node has handed back all that it has: it never got this one. */
 	if (endpoint->session && !endpoint->session->returning)
 		endpoint->session = NULL;
 	enter(adoption, endpoint);
 	endpoint = NULL;
+	return true;
 }
 
-/* All whom the topic's slots name. */
-static void adopt_members(struct adoption *adoption)
+/*
+ * All whom the topic's slots name, as far as they are not here yet: a worker before us may have
+ * been killed in the middle. One that cannot be taken over is nothing to the others.
+ */
+static void adopt_members(struct adoption *adoption, bool is_new)
 {
 	const struct zcp_topic_geometry *geometry = &adoption->topic->view.geometry;
+	bool has_more = is_new;
 
-	/* One that cannot be taken over is nothing to the others. */
 	for (uint32_t p = 0; p < geometry->max_publishers; p++)
-		adopt_slot(adoption, true, p);
+		has_more |= adopt_slot(adoption, true, p);
 	for (uint32_t s = 0; s < geometry->max_subscribers; s++)
-		adopt_slot(adoption, false, s);
+		has_more |= adopt_slot(adoption, false, s);
+	if (has_more)
+		zcpd_restore_topic(adoption->registry, adoption->topic);
 }
 
 static int adopt_topic(struct adoption *adoption)
 {
 	struct zcpd_registry *registry = adoption->registry;
 	struct zcpd_topic *topic;
+	bool is_new = false;
 	int r = read_topic(adoption);
 
 	if (r < 0)
@@ -619,14 +638,13 @@ static int adopt_topic(struct adoption *adoption)
 			r = make_topic(adoption);
 		if (r < 0 && adoption->pool && adoption->pool->n_topics == 0)
 			zcpd_registry_drop_pool_if_unused(registry, adoption->pool);
-		if (r == 0)
+		is_new = r == 0;
+		if (is_new)
 			zcpd_info("topic '%s' has been handed back", adoption->topic->name);
 	}
-	if (r < 0)
-		return r;
-	adopt_members(adoption);
-	zcpd_restore_topic(registry, adoption->topic);
-	return 0;
+	if (r == 0)
+		adopt_members(adoption, is_new);
+	return r;
 }
 
 static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)
@@ -677,6 +695,7 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 	adoption.topic = endpoint->topic;
 	adoption.pool = endpoint->topic->pool;
 	(void)strcpy(adoption.record.name, endpoint->topic->name);
+	adopt_members(&adoption, false);
 	if (fds->n_fds == 0 || !is_same_file(fds->fds[0], endpoint->topic->fd))
 		r = stale(&adoption, "it has been opened anew");
 	else

@@ -19,6 +19,7 @@
 #include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
 #include "runtime/door.h"
+#include "runtime/former.h"
 #include "runtime/log.h"
 #include "runtime/record.h"
 #include "runtime/restore.h"
@@ -408,12 +409,8 @@ static int start_registry(struct zcpd_server *server, const struct zcpd_registry
 		return r;
 	}
 	server->registry.journal = &server->journal;
-	/*
-	 * Numbers of connections, as long as the ids of whoever comes back are not known: such as
-	 * nobody has, not even where all of this has been before.
-	 */
 	if (server->is_marked)
-		server->registry.last_id = UINT64_C(1) << 63 | server->registry.domain_id << 16;
+		server->registry.last_id = zcpd_former_first_id(server->registry.domain_id);
 	zcpd_record_registry(&server->registry);
 	return 0;
 }

@@ -18,6 +18,8 @@
  *                          does next (a crash point counts as one), or else behind it; the one
  *                          after that, as often as this is said again before
  *   z N                    it can open about N descriptors more, the next time it does anything
+ *   K E B n o N A W        all of the runtime is killed, and its nodes come back to another one:
+ *                          support/comeback.h
  *   M TOPIC WORD VALUE               lies in a topic
  *   O TOPIC PUBLISHER WORD VALUE     lies in a publisher's slot, whose first word is op
  *   D TOPIC CLASS CHUNK WORD VALUE   lies in a descriptor
@@ -25,23 +27,26 @@
  *   S RECORD HOW           it is spoiled; the next worker may refuse to go on
  *   C N                    before everything else: which configuration
  *   Z                      last of all: the runtime ends, and its clients are still there
+ *
+ * With ZCP_FUZZ_LOG in the environment the runtime's log is written, all of it.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "pubsub/util.h"
-#include "pubsub/wire/codec.h"
 #include "runtime/audit.h"
 #include "runtime/log.h"
 #include "tests/fuzz/support/clients.h"
+#include "tests/fuzz/support/comeback.h"
 #include "tests/fuzz/support/descriptors.h"
 #include "tests/fuzz/support/image.h"
 #include "tests/fuzz/support/input.h"
 #include "tests/fuzz/support/mortal.h"
-#include "tests/fuzz/support/packet.h"
 #include "tests/fuzz/support/records_check.h"
 #include "tests/fuzz/support/records_lie.h"
 #include "tests/fuzz/support/registry_check.h"
 #include "tests/fuzz/support/requests.h"
+#include "tests/fuzz/support/say.h"
 #include "tests/support/check.h"
 
 #define N_CONFIGURATIONS 3
@@ -70,52 +75,7 @@ static struct zcpd_config *configs[N_CONFIGURATIONS];
 struct scene {
 	struct zcp_fuzz_runtime runtime;
 	bool batch;
-	bool honest;
 };
-
-static bool send_packet(struct scene *s, struct zcp_fuzz_client *client, const void *packet,
-			size_t size)
-{
-	struct zcp_fds fds = s->runtime.fds;
-
-	s->runtime.fds.n_fds = 0;
-	return zcp_fuzz_client_send(client, packet, size, &fds);
-}
-
-/* Who closes what it has not got yet does not wait for that any more. */
-static void wait_no_more(struct scene *s, const struct zcp_fuzz_client *client)
-{
-	for (uint64_t i = 1; i <= s->runtime.n_requests; i++)
-		if (s->runtime.requests[i].pid == client->pid)
-			s->runtime.requests[i].pid = 0;
-}
-
-static void say(struct scene *s, struct zcp_fuzz_client *client, struct zcp_message *message)
-{
-	static char packet[ZCP_PACKET_SIZE_MAX];
-	size_t size;
-
-	message->id = ++s->runtime.n_requests;
-	ZCP_CHECK(zcp_codec_pack(message, packet, sizeof(packet), &size) == 0);
-	if (message->type == ZCP_MESSAGE_CLOSE)
-		wait_no_more(s, client);
-	if (send_packet(s, client, packet, size))
-		s->runtime.requests[message->id].pid = client->pid;
-}
-
-static void say_text(struct scene *s, struct zcp_fuzz_client *client, struct zcp_fuzz_input *input)
-{
-	static uint8_t packet[ZCP_PACKET_SIZE_MAX + 16];
-	const uint8_t *text = input->at;
-
-	while (input->at < input->end && *input->at != '\n')
-		input->at++;
-	/* It may have the number of anything. */
-	wait_no_more(s, client);
-	ZCP_IGNORE(!send_packet(s, client, packet,
-				zcp_fuzz_packet(text, (size_t)(input->at - text), packet,
-						sizeof(packet))));
-}
 
 static void add_descriptor(struct scene *s, struct zcp_fuzz_input *input)
 {
@@ -154,7 +114,7 @@ static void lie_in_topic(struct scene *s, struct zcp_fuzz_input *input)
 		return;
 	word = 16 + zcp_fuzz_below(input, n - 16);
 	zcp_test_store((_Atomic uint64_t *)topic->view.shm + word, zcp_fuzz_number(input));
-	s->honest = false;
+	s->runtime.is_honest = s->runtime.is_smooth = false;
 }
 
 static void lie_in_publisher(struct scene *s, struct zcp_fuzz_input *input)
@@ -168,7 +128,7 @@ static void lie_in_publisher(struct scene *s, struct zcp_fuzz_input *input)
 	slot = &topic->view.publishers[zcp_fuzz_below(input, topic->view.geometry.max_publishers)];
 	word = zcp_fuzz_below(input, sizeof(*slot) / 8);
 	zcp_test_store(&slot->op + word, zcp_fuzz_number(input));
-	s->honest = false;
+	s->runtime.is_honest = s->runtime.is_smooth = false;
 }
 
 static void lie_in_descriptor(struct scene *s, struct zcp_fuzz_input *input)
@@ -183,7 +143,7 @@ static void lie_in_descriptor(struct scene *s, struct zcp_fuzz_input *input)
 	words = &class->chunks[zcp_fuzz_below(input, class->n_chunks)].state;
 	words += zcp_fuzz_below(input, sizeof(struct zcp_chunk_shm) / 8);
 	zcp_test_store(words, zcp_fuzz_number(input));
-	s->honest = false;
+	s->runtime.is_honest = s->runtime.is_smooth = false;
 }
 
 /* --- commands --- */
@@ -210,6 +170,7 @@ static void run_runtime(struct scene *s, char command, struct zcp_fuzz_input *in
 		break;
 	case 'z':
 		s->runtime.n_free = (int)zcp_fuzz_below(input, 8);
+		s->runtime.is_smooth = false;
 		break;
 	case 'V':
 		let_time_pass(s);
@@ -229,7 +190,7 @@ static void run_runtime(struct scene *s, char command, struct zcp_fuzz_input *in
 	case 'R':
 	case 'S':
 		s->runtime.records_lie = true;
-		s->honest = false;
+		s->runtime.is_honest = s->runtime.is_smooth = false;
 		if (command == 'R')
 			zcp_fuzz_records_change(&s->runtime.keeper.shelf, input);
 		else
@@ -249,7 +210,7 @@ static void run_client(struct scene *s, char command, struct zcp_fuzz_input *inp
 		zcp_fuzz_client_connect(&s->runtime, client, zcp_fuzz_below(input, 2));
 		break;
 	case 'j':
-		say_text(s, client, input);
+		zcp_fuzz_say_text(&s->runtime, client, input);
 		break;
 	case 'r':
 		zcp_fuzz_client_drain(&s->runtime, client);
@@ -262,35 +223,52 @@ static void run_client(struct scene *s, char command, struct zcp_fuzz_input *inp
 		break;
 	default:
 		zcp_fuzz_request(&message, command, client, input);
-		say(s, client, &message);
+		zcp_fuzz_say(&s->runtime, client, &message);
 	}
+}
+
+/* What was not handed back is closed. */
+static bool is_of_before(const struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
+{
+	return endpoint->id >> 32 < registry->last_id >> 32 && !endpoint->returned &&
+	       endpoint->state != ZCPD_ENDPOINT_LEAVING;
+}
+
+static void check_session(const struct scene *s, const struct zcpd_session *session)
+{
+	const struct zcpd_registry *registry = &s->runtime.server.registry;
+	const struct zcpd_endpoint *endpoint;
+	uint32_t n = 0;
+
+	LIST_FOREACH(endpoint, &session->endpoints, link) {
+		ZCP_CHECK(endpoint->session == session);
+		/* Nothing new is sent to where nobody listens. */
+		ZCP_CHECK(session->socket >= 0 || session->returning ||
+			  endpoint->state == ZCPD_ENDPOINT_INACTIVE ||
+			  endpoint->state == ZCPD_ENDPOINT_LEAVING);
+		ZCP_CHECK(!s->runtime.is_honest || session->returning ||
+			  !is_of_before(registry, endpoint));
+		n++;
+	}
+	ZCP_CHECK(zcp_fuzz_n_endpoints(registry, session) == n);
 }
 
 static void check(const struct scene *s)
 {
 	const struct zcpd_registry *registry = &s->runtime.server.registry;
 	uint32_t n_greeted = 0, n_words = (registry->signals.n_signals + 63) / 64;
+	const struct zcpd_session *session, *other;
 
-	zcp_fuzz_registry_check(registry, s->honest);
-	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
-		const struct zcpd_session *session = s->runtime.clients[i].session;
-		const struct zcpd_endpoint *endpoint;
-		uint32_t n = 0;
-
-		if (!session)
-			continue;
+	zcp_fuzz_registry_check(registry, s->runtime.is_honest);
+	LIST_FOREACH(session, &s->runtime.server.sessions, link) {
 		n_greeted += session->greeted;
-		LIST_FOREACH(endpoint, &session->endpoints, link) {
-			ZCP_CHECK(endpoint->session == session);
-			/* Nothing new is sent to where nobody listens. */
-			ZCP_CHECK(session->socket >= 0 ||
-				  endpoint->state == ZCPD_ENDPOINT_INACTIVE ||
-				  endpoint->state == ZCPD_ENDPOINT_LEAVING);
-			n++;
-		}
-		ZCP_CHECK(zcp_fuzz_n_endpoints(registry, session) == n);
+		LIST_FOREACH(other, &s->runtime.server.sessions, link)
+			ZCP_CHECK(other == session || other->id != session->id);
+		check_session(s, session);
 	}
 	ZCP_CHECK(zcp_fuzz_n_bits(registry->signals_used, n_words) == n_greeted);
+	ZCP_CHECK(registry->n_nodes == n_greeted);
+	ZCP_CHECK(registry->waits == s->runtime.waits);
 }
 
 static void audit(const struct scene *s)
@@ -309,6 +287,8 @@ static void run(struct scene *s, char command, struct zcp_fuzz_input *input)
 
 	if (strchr("dbtuvVMODzRS", command))
 		run_runtime(s, command, input);
+	else if (strchr(ZCP_FUZZ_COMEBACKS, command))
+		zcp_fuzz_come_back(&s->runtime, command, input);
 	else if (s->runtime.n_requests < ZCP_FUZZ_REQUESTS_MAX)
 		run_client(s, command, input);
 	if (strchr("ztRS", command) || (s->batch && command != 'u'))
@@ -329,8 +309,9 @@ static void end(struct scene *s, bool is_abandoned)
 		zcp_fuzz_runtime_drop(&s->runtime);
 		return;
 	}
+	zcp_fuzz_runtime_end_wait(&s->runtime);
 	zcp_fuzz_records_check(&s->runtime.keeper, &s->runtime.server);
-	if (s->honest) {
+	if (s->runtime.is_honest) {
 		zcp_fuzz_clients_check_answers(&s->runtime);
 		audit(s);
 	}
@@ -348,7 +329,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc;
 	(void)argv;
 	zcp_fuzz_mortal_init();
-	zcpd_log_set_level(ZCPD_CONFIG_LOG_ERROR);
+	zcpd_log_set_level(getenv("ZCP_FUZZ_LOG") ? ZCPD_CONFIG_LOG_DEBUG : ZCPD_CONFIG_LOG_ERROR);
 	/* The first loop of all opens something that stays. */
 	ZCP_CHECK(uv_loop_init(&loop) == 0);
 	ZCP_CHECK(uv_loop_close(&loop) == 0);
@@ -368,11 +349,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (zcp_fuzz_begins_with(&input, 'C'))
 		config = zcp_fuzz_below(&input, N_CONFIGURATIONS);
 	memset(&s, 0, sizeof(s));
-	s.honest = true;
 	zcp_fuzz_descriptors_begin();
 	zcp_fuzz_runtime_init(&s.runtime, configs[config]);
 	do {
-		command = zcp_fuzz_command(&input, ZCP_FUZZ_REQUESTS "crqjkdbtzuvVMODRSZ");
+		command = zcp_fuzz_command(&input, ZCP_FUZZ_REQUESTS ZCP_FUZZ_COMEBACKS
+					   "crqjkdbtzuvVMODRSZ");
 		if (command && command != 'Z')
 			run(&s, command, &input);
 	} while (command && command != 'Z' && !s.runtime.is_refused);

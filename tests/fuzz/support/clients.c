@@ -1,31 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connecting, sending, hearing, ending.
+ * Connecting, sending, ending.
  */
 #include "tests/fuzz/support/clients.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "pubsub/shm/backlog.h"
 #include "pubsub/util.h"
-#include "pubsub/wire/codec.h"
-#include "pubsub/wire/name.h"
+#include "runtime/former.h"
 #include "runtime/record.h"
 #include "runtime/restore.h"
 #include "tests/fuzz/support/mortal.h"
+#include "tests/fuzz/support/processes.h"
 #include "tests/fuzz/support/records_check.h"
+#include "tests/fuzz/support/say.h"
 #include "tests/support/check.h"
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* Linux 6.5 */
-#endif
 
 /* Accesses and crash points that a worker may live for, at the most. */
 #define DEATH_MAX 100000
@@ -63,45 +56,101 @@ static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
 	zcpd_session_grown(endpoint, first);
 }
 
+/* Ours, as the one that the server makes of a record. */
+static struct zcp_fuzz_runtime *runtime_of(struct zcpd_server *server)
+{
+	return (struct zcp_fuzz_runtime *)((char *)server -
+					   offsetof(struct zcp_fuzz_runtime, server));
+}
+
+static void end_wait(void *user)
+{
+	struct zcpd_server *server = user;
+	struct zcpd_session *session;
+
+	if (!server->registry.waits)
+		return;
+	server->registry.waits = false;
+	runtime_of(server)->waits = false;
+	LIST_FOREACH(session, &server->sessions, link)
+		zcpd_session_go_on(session);
+}
+
+/* As those of the server. */
+static uint32_t missing(void *user)
+{
+	struct zcpd_server *server = user;
+	struct zcpd_session *session;
+
+	LIST_FOREACH(session, &server->sessions, link)
+		if (session->returning)
+			return session->pid;
+	return zcpd_registry_missing(&server->registry);
+}
+
+static void on_returned(void *user)
+{
+	struct zcpd_server *server = user;
+
+	if (server->registry.waits && missing(server) == 0)
+		end_wait(server);
+}
+
 static const struct zcpd_registry_events registry_events = {
 	.joined = on_joined,
 	.refused = on_refused,
 	.closed = on_closed,
 	.wakes = on_wakes,
 	.grown = on_grown,
+	.missing = missing,
+	.returned = on_returned,
 };
+
+/* As zcpd_server_init() begins to wait. */
+static void begin_wait(struct zcp_fuzz_runtime *runtime)
+{
+	runtime->server.registry.waits = runtime->waits;
+	if (runtime->waits)
+		zcpd_registry_wake_all(&runtime->server.registry);
+}
 
 /* As zcpd_server_init() does, without a directory. */
 static void start_worker(void *user)
 {
 	struct zcp_fuzz_runtime *runtime = user;
+	struct zcpd_registry_events events = registry_events;
 	struct zcpd_server *server = &runtime->server;
 	char text[ZCP_TEXT_SIZE] = "";
 	int r;
 
+	events.user = server;
 	*server = (struct zcpd_server){
 		.config = runtime->config,
 		.lock = -1,
 		.listener = -1,
 		.spare = -1,
-		.journal = { zcp_fuzz_keeper_begin(&runtime->keeper) },
+		.journal = { .socket = zcp_fuzz_keeper_begin(&runtime->keeper) },
 	};
 	LIST_INIT(&server->sessions);
 	server->registry.signals_fd = -1;
 	ZCP_CHECK(uv_loop_init(&server->loop) == 0);
-	r = zcpd_restore(server, &registry_events, text, sizeof(text));
+	r = zcpd_restore(server, &events, text, sizeof(text));
 	if (r < 0) {
 		ZCP_CHECK(runtime->records_lie && text[0]);
 		runtime->is_refused = true;
 		zcpd_registry_deinit(&server->registry);
 		return;
 	}
-	if (server->registry.signals_fd >= 0)
+	if (server->registry.signals_fd >= 0) {
+		begin_wait(runtime);
 		return;
-	ZCP_CHECK(zcpd_registry_init(&server->registry, runtime->config, true, &registry_events) ==
-		  0);
+	}
+	ZCP_CHECK(zcpd_registry_init(&server->registry, runtime->config, true, &events) == 0);
 	server->registry.journal = &server->journal;
+	if (runtime->n_ends > 0)
+		server->registry.last_id = zcpd_former_first_id(server->registry.domain_id);
 	zcpd_record_registry(&server->registry);
+	begin_wait(runtime);
 }
 
 /* Marks those that are not the worker's. */
@@ -113,6 +162,7 @@ static void mark_others(const struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_
 	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
 		zcp_fuzz_descriptors_mark(others, runtime->clients[i].socket);
 		zcp_fuzz_descriptors_mark(others, runtime->clients[i].death);
+		zcp_fuzz_belongings_descriptors(&runtime->clients[i].has, others);
 	}
 }
 
@@ -142,20 +192,23 @@ static uint32_t next_death(struct zcp_fuzz_runtime *runtime)
 static void find_sessions(struct zcp_fuzz_runtime *runtime)
 {
 	struct zcpd_session *session;
-	uint32_t n = 0, n_found = 0;
 
-	LIST_FOREACH(session, &runtime->server.sessions, link)
-		n++;
-	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
-		struct zcp_fuzz_client *client = &runtime->clients[i];
+	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++)
+		runtime->clients[i].session = NULL;
+	LIST_FOREACH(session, &runtime->server.sessions, link) {
+		bool is_found = false;
 
-		client->session = NULL;
-		LIST_FOREACH(session, &runtime->server.sessions, link)
-			if (session->pid == client->pid)
+		for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
+			struct zcp_fuzz_client *client = &runtime->clients[i];
+
+			if (session->pid != client->pid)
+				continue;
+			is_found = true;
+			if (!client->session || session->socket >= 0)
 				client->session = session;
-		n_found += client->session != NULL;
+		}
+		ZCP_CHECK(is_found || runtime->records_lie);
 	}
-	ZCP_CHECK(n_found == n || runtime->records_lie);
 }
 
 /* The worker does something, and where it dies the next one begins, with this limit. */
@@ -186,8 +239,12 @@ static void act(struct zcp_fuzz_runtime *runtime, void (*what)(void *user), void
 void zcp_fuzz_runtime_init(struct zcp_fuzz_runtime *runtime, const struct zcpd_config *config)
 {
 	*runtime = (struct zcp_fuzz_runtime){ .config = config, .n_free = -1, .n_workers = 1 };
-	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++)
+	runtime->is_honest = runtime->has_headers = true;
+	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
 		runtime->clients[i] = (struct zcp_fuzz_client){ .socket = -1, .death = -1 };
+		zcp_fuzz_belongings_init(&runtime->clients[i].has);
+	}
+	zcp_fuzz_processes_set(runtime);
 	zcp_fuzz_keeper_init(&runtime->keeper);
 	act(runtime, start_worker, runtime);
 }
@@ -196,6 +253,28 @@ void zcp_fuzz_runtime_kill(struct zcp_fuzz_runtime *runtime, uint32_t after)
 {
 	if (runtime->n_deaths < ZCP_FUZZ_DEATHS)
 		runtime->deaths[runtime->n_deaths++] = after % DEATH_MAX;
+}
+
+void zcp_fuzz_runtime_kill_all(struct zcp_fuzz_runtime *runtime)
+{
+	bury_worker(runtime);
+	zcpd_shelf_deinit(&runtime->keeper.shelf);
+	zcpd_shelf_init(&runtime->keeper.shelf);
+	runtime->n_ends++;
+	runtime->n_workers++;
+	runtime->waits = runtime->is_smooth = true;
+	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
+		zcp_fuzz_wait_no_more(runtime, &runtime->clients[i]);
+		zcp_fuzz_belongings_orphan(&runtime->clients[i].has);
+	}
+	act(runtime, start_worker, runtime);
+}
+
+void zcp_fuzz_runtime_end_wait(struct zcp_fuzz_runtime *runtime)
+{
+	if (runtime->waits)
+		runtime->is_smooth = false;
+	act(runtime, end_wait, &runtime->server);
 }
 
 static void turn(void *user)
@@ -253,7 +332,9 @@ static void end_others(struct zcp_fuzz_runtime *runtime)
 	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
 		zcp_close_fd(&runtime->clients[i].socket);
 		zcp_close_fd(&runtime->clients[i].death);
+		zcp_fuzz_belongings_deinit(&runtime->clients[i].has);
 	}
+	zcp_fuzz_processes_set(NULL);
 	zcp_fuzz_keeper_deinit(&runtime->keeper);
 	zcp_fds_deinit(&runtime->fds);
 }
@@ -305,32 +386,6 @@ void zcp_fuzz_runtime_abandon(struct zcp_fuzz_runtime *runtime)
 
 /* --- clients --- */
 
-/* The one that connects: its process is ours, and something else has to stand for it. */
-static const struct zcp_fuzz_client *connecting;
-
-/* The linker's names. NOLINTBEGIN(bugprone-reserved-identifier) */
-int __real_getsockopt(int socket, int level, int name, void *value, socklen_t *size);
-int __wrap_getsockopt(int socket, int level, int name, void *value, socklen_t *size);
-
-int __wrap_getsockopt(int socket, int level, int name, void *value, socklen_t *size)
-{
-	int r = 0;
-
-	if (name != SO_PEERPIDFD)
-		r = __real_getsockopt(socket, level, name, value, size);
-	if (!connecting || r < 0)
-		return r;
-	if (name == SO_PEERCRED)
-		((struct ucred *)value)->pid = (pid_t)connecting->pid;
-	if (name == SO_PEERPIDFD) {
-		int fd = fcntl(connecting->death, F_DUPFD_CLOEXEC, 0);
-
-		memcpy(value, &fd, sizeof(fd));
-	}
-	return 0;
-}
-/* NOLINTEND(bugprone-reserved-identifier) */
-
 static void on_ended(struct zcpd_session *session, void *user)
 {
 	(void)user;
@@ -350,33 +405,51 @@ static void accept_client(void *user)
 
 	ZCP_CHECK(zcpd_session_new(&session, &connection->server->loop,
 				   &connection->server->registry, connection->socket, on_ended,
-				   NULL) == 0);
+				   connection->server) == 0);
 	LIST_INSERT_HEAD(&connection->server->sessions, session, link);
 }
 
-void zcp_fuzz_client_connect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
-			     bool cramped)
+static void connect_client(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
+			   bool cramped)
 {
 	struct connection connection = { .server = &runtime->server };
 	int sockets[2], least = 0;
 
-	if (client->session)
-		return;
-	zcp_fuzz_client_hang_up(client);
-	zcp_close_fd(&client->death);
 	ZCP_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets) ==
 		  0);
 	if (cramped)
 		ZCP_CHECK(setsockopt(sockets[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof(least)) ==
 			  0);
 	client->socket = sockets[0];
+	connection.socket = sockets[1];
+	zcp_fuzz_processes_connect(client);
+	act(runtime, accept_client, &connection);
+	zcp_fuzz_processes_connect(NULL);
+}
+
+void zcp_fuzz_client_connect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
+			     bool cramped)
+{
+	if (client->session)
+		return;
+	zcp_fuzz_client_hang_up(client);
+	zcp_fuzz_belongings_deinit(&client->has);
+	zcp_close_fd(&client->death);
 	client->death = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ZCP_CHECK(client->death >= 0);
 	client->pid = ++runtime->n_processes;
-	connecting = client;
-	connection.socket = sockets[1];
-	act(runtime, accept_client, &connection);
-	connecting = NULL;
+	client->is_dead = false;
+	connect_client(runtime, client, cramped);
+}
+
+void zcp_fuzz_client_reconnect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client)
+{
+	if (client->death < 0 || client->is_dead)
+		return;
+	zcp_fuzz_client_hang_up(client);
+	zcp_fuzz_wait_no_more(runtime, client);
+	zcp_fuzz_belongings_reconnect(&client->has);
+	connect_client(runtime, client, false);
 }
 
 void zcp_fuzz_client_hang_up(struct zcp_fuzz_client *client)
@@ -388,6 +461,7 @@ void zcp_fuzz_client_die(struct zcp_fuzz_client *client)
 {
 	if (client->death >= 0)
 		ZCP_CHECK(eventfd_write(client->death, 1) == 0);
+	client->is_dead = true;
 	zcp_fuzz_client_hang_up(client);
 }
 
@@ -399,178 +473,4 @@ bool zcp_fuzz_client_send(struct zcp_fuzz_client *client, const char *packet, si
 
 	zcp_fds_deinit(fds);
 	return is_sent;
-}
-
-/* --- what the runtime says --- */
-
-/* It goes into logs and onto terminals. */
-static void check_text(const char *text)
-{
-	ZCP_CHECK(zcp_name_is_utf8(text));
-	for (const char *c = text; *c; c++)
-		ZCP_CHECK((unsigned char)*c >= 0x20 && *c != 0x7f);
-}
-
-static void check_classes(const struct zcp_fuzz_runtime *runtime, bool is_publisher, const int *fds,
-			  uint32_t n_fds)
-{
-	struct zcp_pool pool = { .n_classes = 0 };
-	const char *why = "";
-
-	ZCP_CHECK(n_fds % 2 == 0);
-	for (uint32_t i = 0; i < n_fds; i += 2) {
-		ZCP_CHECK(zcp_pool_attach(&pool, fds[i], fds[i + 1],
-					  runtime->server.registry.domain_id, is_publisher,
-					  &why) == 0);
-		/* What subscribers are given they cannot write to. */
-		ZCP_CHECK(is_publisher || (fcntl(fds[i + 1], F_GETFL) & O_ACCMODE) == O_RDONLY);
-	}
-	zcp_pool_deinit(&pool);
-}
-
-static void check_opened(const struct zcp_fuzz_runtime *runtime, const struct zcp_opened *opened,
-			 const struct zcp_fds *fds)
-{
-	struct zcp_backlog backlog = { .n_entries = 0 };
-	struct zcp_topic topic = { .shm = NULL };
-	bool is_publisher = opened->owner != 0;
-	uint32_t n = opened->backlog ? 2 : 1;
-	const char *why = "";
-
-	ZCP_CHECK(fds->n_fds >= n);
-	ZCP_CHECK(zcp_topic_attach(&topic, fds->fds[0], runtime->server.registry.domain_id, &why) ==
-		  0);
-	if (opened->backlog)
-		ZCP_CHECK(zcp_backlog_import(&backlog, fds->fds[1],
-					     runtime->server.registry.domain_id, &why) == 0);
-	check_classes(runtime, is_publisher, fds->fds + n, fds->n_fds - n);
-	if (is_publisher) {
-		ZCP_CHECK(opened->slot < topic.geometry.max_publishers);
-		ZCP_CHECK(opened->owner <= UINT16_MAX && opened->loans > 0);
-		ZCP_CHECK(opened->history <= ZCP_TOPIC_HISTORY_MAX);
-		ZCP_CHECK(backlog.n_entries <= opened->history);
-	} else {
-		ZCP_CHECK(opened->slot < topic.geometry.max_subscribers);
-		ZCP_CHECK(opened->holder < ZCP_HOLDERS_MAX && opened->held > 0);
-		ZCP_CHECK(opened->depth_log2 <= topic.geometry.max_depth_log2);
-		ZCP_CHECK(opened->n_starts == topic.geometry.max_publishers);
-	}
-	zcp_backlog_deinit(&backlog);
-	zcp_topic_deinit(&topic);
-}
-
-/* A publisher writes to it without looking. */
-static void check_waker(const struct zcp_fds *fds)
-{
-	static const char eventfd_name[] = "anon_inode:[eventfd]";
-	char path[64], target[64] = "";
-
-	ZCP_CHECK(fds->n_fds == 1);
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fds->fds[0]);
-	ZCP_CHECK(readlink(path, target, sizeof(target) - 1) > 0);
-	ZCP_CHECK(strcmp(target, eventfd_name) == 0);
-	ZCP_CHECK(fcntl(fds->fds[0], F_GETFL) & O_NONBLOCK);
-}
-
-static void check_said(const struct zcp_fuzz_runtime *runtime, const struct zcp_message *message,
-		       const struct zcp_fds *fds)
-{
-	switch (message->type) {
-	case ZCP_MESSAGE_WELCOME:
-		ZCP_CHECK(fds->n_fds == 1);
-		ZCP_CHECK(message->u.welcome.signal < runtime->server.registry.signals.n_signals);
-		return;
-	case ZCP_MESSAGE_OPENED:
-		check_opened(runtime, &message->u.opened, fds);
-		return;
-	case ZCP_MESSAGE_POOL_CLASSES:
-		ZCP_CHECK(fds->n_fds % 2 == 0);
-		return;
-	case ZCP_MESSAGE_SIGNAL:
-		check_waker(fds);
-		return;
-	case ZCP_MESSAGE_ERROR:
-		ZCP_CHECK(message->u.error.code > 0 && message->u.error.text[0]);
-		check_text(message->u.error.text);
-		break;
-	case ZCP_MESSAGE_TOPICS:
-		for (uint32_t i = 0; i < message->u.topics.n_topics; i++)
-			check_text(message->u.topics.topics[i].name);
-		break;
-	case ZCP_MESSAGE_OK:
-	case ZCP_MESSAGE_TOPIC_INFO:
-	case ZCP_MESSAGE_ENDPOINT_PAGE:
-	case ZCP_MESSAGE_AUDIT_REPORT:
-		break;
-	default:
-		/* What nodes say. */
-		ZCP_CHECK(false);
-	}
-	ZCP_CHECK(fds->n_fds == 0);
-}
-
-/* It may come again after a worker's death, but never as another one. */
-static void note_answer(struct zcp_fuzz_runtime *runtime, const struct zcp_message *message)
-{
-	struct zcp_fuzz_request *request = &runtime->requests[message->id];
-
-	if (message->id == 0 || message->id > runtime->n_requests)
-		return;
-	request->is_answered = true;
-	if (message->type != ZCP_MESSAGE_OPENED)
-		return;
-	ZCP_CHECK(request->opened == 0 || request->opened == message->u.opened.endpoint);
-	request->opened = message->u.opened.endpoint;
-}
-
-void zcp_fuzz_client_drain(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client)
-{
-	int r = 0;
-
-	while (client->socket >= 0 && r == 0) {
-		struct zcp_message message;
-		struct zcp_fds fds;
-
-		r = zcp_socket_receive(client->socket, &message, &fds);
-		if (r == 0) {
-			if (!runtime->records_lie) {
-				check_said(runtime, &message, &fds);
-				note_answer(runtime, &message);
-			}
-			zcp_fds_deinit(&fds);
-			zcp_message_deinit(&message);
-		}
-	}
-	ZCP_CHECK(r == 0 || r == -EAGAIN || r == -EPIPE || r == -ECONNRESET);
-}
-
-/* Whether somebody who is connected waits for one. */
-static bool has_unanswered(const struct zcp_fuzz_runtime *runtime)
-{
-	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
-		const struct zcp_fuzz_client *client = &runtime->clients[i];
-
-		if (client->socket < 0 || !client->session || client->session->socket < 0)
-			continue;
-		for (uint64_t k = 1; k <= runtime->n_requests; k++)
-			if (runtime->requests[k].pid == client->pid &&
-			    !runtime->requests[k].is_answered)
-				return true;
-	}
-	return false;
-}
-
-void zcp_fuzz_clients_check_answers(struct zcp_fuzz_runtime *runtime)
-{
-	/* One may wait for the one before it, and that for somebody to read. */
-	uint64_t n_turns = 2 * runtime->n_requests + 2;
-
-	while (runtime->n_deaths > 0)
-		zcp_fuzz_runtime_turn(runtime);
-	for (uint64_t i = 0; i < n_turns && has_unanswered(runtime); i++) {
-		zcp_fuzz_runtime_turn(runtime);
-		for (int c = 0; c < ZCP_FUZZ_CLIENTS; c++)
-			zcp_fuzz_client_drain(runtime, &runtime->clients[c]);
-	}
-	ZCP_CHECK(!has_unanswered(runtime));
 }

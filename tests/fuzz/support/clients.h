@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "runtime/server.h"
+#include "tests/fuzz/support/belongings.h"
 #include "tests/fuzz/support/keeper.h"
 
 #define ZCP_FUZZ_CLIENTS 4
@@ -22,8 +23,12 @@ struct zcp_fuzz_client {
 	/* written to: its process has ended */
 	int death;
 	uint32_t pid;
-	/* NULL once it is over */
+	bool is_dead;
+	/* NULL once it is over; the one that is connected where there are two */
 	struct zcpd_session *session;
+	struct zcp_fuzz_belongings has;
+	/* the runtime has to take it for who it was, as far as it knows */
+	bool must_come_back;
 };
 
 /* What was asked with a number, and what has come back for it. */
@@ -32,6 +37,9 @@ struct zcp_fuzz_request {
 	uint32_t pid;
 	bool is_answered;
 	uint64_t opened;
+	/* an endpoint that is handed back, or 0; it must be taken, as far as its node knows */
+	uint64_t hands_back;
+	bool must_succeed;
 };
 
 struct zcp_fuzz_runtime {
@@ -54,6 +62,17 @@ struct zcp_fuzz_runtime {
 	uint32_t n_deaths;
 	/* workers there have been */
 	uint32_t n_workers;
+	/* of all of the runtime; and what the record of a server says: nodes are waited for */
+	uint32_t n_ends;
+	bool waits;
+	/*
+	 * nobody has written into shared memory who should not, nor handed back what is not
+	 * its own; not even words that are looked at before all else
+	 */
+	bool is_honest;
+	bool has_headers;
+	/* since the last end, nothing was in the way of anybody who comes back */
+	bool is_smooth;
 	/* the records are not what a worker has kept */
 	bool records_lie;
 	/* and the last worker has said so */
@@ -72,6 +91,11 @@ void zcp_fuzz_runtime_drop(struct zcp_fuzz_runtime *runtime);
 /* One more worker is to die. */
 void zcp_fuzz_runtime_kill(struct zcp_fuzz_runtime *runtime, uint32_t after);
 
+/* All of it is killed, keeper and workers; the next one waits for the nodes that there were. */
+void zcp_fuzz_runtime_kill_all(struct zcp_fuzz_runtime *runtime);
+/* It has waited long enough. */
+void zcp_fuzz_runtime_end_wait(struct zcp_fuzz_runtime *runtime);
+
 /* Lets the runtime do what there is to do; or look after those that join and leave. */
 void zcp_fuzz_runtime_turn(struct zcp_fuzz_runtime *runtime);
 void zcp_fuzz_runtime_poll(struct zcp_fuzz_runtime *runtime);
@@ -79,6 +103,8 @@ void zcp_fuzz_runtime_poll(struct zcp_fuzz_runtime *runtime);
 /* `cramped`: what is sent to it does not fit its socket for long. */
 void zcp_fuzz_client_connect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
 			     bool cramped);
+/* The same process once more, if it lives, with what it has. */
+void zcp_fuzz_client_reconnect(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client);
 /* The connection, and the process. */
 void zcp_fuzz_client_hang_up(struct zcp_fuzz_client *client);
 void zcp_fuzz_client_die(struct zcp_fuzz_client *client);

@@ -9,6 +9,9 @@
 #include "runtime/admission.h"
 #include "tests/support/check.h"
 
+/* Endpoints that are compared with each other. */
+#define ZCP_FUZZ_IDS_MAX 256
+
 uint32_t zcp_fuzz_n_bits(const uint64_t *words, uint32_t n_words)
 {
 	uint32_t n = 0;
@@ -33,8 +36,14 @@ static bool is_pending(const struct zcpd_registry *registry, const struct zcpd_e
 	return false;
 }
 
+/* One that was taken over, and its node is to hand back what it needs of the pool. */
+static bool is_expected(const struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
+{
+	return endpoint->id >> 32 != registry->last_id >> 32 && !endpoint->returned;
+}
+
 static void check_publisher(const struct zcpd_registry *registry, const struct zcpd_topic *topic,
-			    uint32_t slot)
+			    uint32_t slot, bool honest)
 {
 	const struct zcpd_endpoint *publisher = topic->publishers[slot];
 
@@ -48,7 +57,8 @@ static void check_publisher(const struct zcpd_registry *registry, const struct z
 	ZCP_CHECK(publisher->former != 0 && publisher->former == topic->formers[slot]);
 	ZCP_CHECK(is_set(topic->pool->owners, publisher->owner));
 	ZCP_CHECK(is_set(topic->pool->owners, publisher->former));
-	ZCP_CHECK(publisher->max_payload <= zcpd_pool_max_payload(topic->pool));
+	ZCP_CHECK(!honest || is_expected(registry, publisher) ||
+		  publisher->max_payload <= zcpd_pool_max_payload(topic->pool));
 	ZCP_CHECK(topic->kept[slot] == 0);
 }
 
@@ -68,7 +78,8 @@ static void check_subscriber(const struct zcpd_registry *registry, const struct 
 }
 
 /* Returns how many owner numbers it has. */
-static uint32_t check_topic(const struct zcpd_registry *registry, const struct zcpd_topic *topic)
+static uint32_t check_topic(const struct zcpd_registry *registry, const struct zcpd_topic *topic,
+			    bool honest)
 {
 	uint32_t n_publishers = 0, n_subscribers = 0, n_owners = 0;
 
@@ -76,7 +87,7 @@ static uint32_t check_topic(const struct zcpd_registry *registry, const struct z
 		n_owners += (topic->owners[p] != 0) + (topic->formers[p] != 0);
 		if (!topic->publishers[p])
 			continue;
-		check_publisher(registry, topic, p);
+		check_publisher(registry, topic, p, honest);
 		n_publishers++;
 	}
 	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++) {
@@ -112,7 +123,7 @@ static void check_pool(const struct zcpd_registry *registry, const struct zcpd_p
 			continue;
 		n_topics++;
 		n_subscribers += topic->n_subscribers;
-		n_owners += check_topic(registry, topic);
+		n_owners += check_topic(registry, topic, honest);
 	}
 	ZCP_CHECK(n_topics > 0 && pool->n_topics == n_topics);
 	/* Each has one of its own. */
@@ -126,6 +137,26 @@ static void check_signals(const struct zcpd_registry *registry)
 {
 	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
 		ZCP_CHECK(registry->signal_fds[i] < 0 || is_set(registry->signals_used, i));
+}
+
+/* Records are kept by them. */
+static void check_ids(const struct zcpd_registry *registry)
+{
+	static uint64_t ids[ZCP_FUZZ_IDS_MAX];
+	const struct zcpd_topic *topic;
+	uint32_t n = 0;
+
+	LIST_FOREACH(topic, &registry->topics, link) {
+		for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
+			if (topic->publishers[p] && n < ZCP_FUZZ_IDS_MAX)
+				ids[n++] = topic->publishers[p]->id;
+		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
+			if (topic->subscribers[s] && n < ZCP_FUZZ_IDS_MAX)
+				ids[n++] = topic->subscribers[s]->id;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < i; k++)
+			ZCP_CHECK(ids[i] != ids[k]);
 }
 
 void zcp_fuzz_registry_check(const struct zcpd_registry *registry, bool honest)
@@ -148,6 +179,7 @@ void zcp_fuzz_registry_check(const struct zcpd_registry *registry, bool honest)
 	TAILQ_FOREACH(endpoint, &registry->pending, pending)
 		ZCP_CHECK(endpoint->topic->subscribers[endpoint->slot] == endpoint);
 	check_signals(registry);
+	check_ids(registry);
 }
 
 uint32_t zcp_fuzz_n_endpoints(const struct zcpd_registry *registry,
