@@ -13,6 +13,7 @@
 #include "pubsub/wire/codec.h"
 #include "runtime/keep.h"
 #include "runtime/log.h"
+#include "runtime/store.h"
 
 #define EXIT_LOST 3
 /* Between two tries where the kernel has no room for descriptors under way. */
@@ -68,7 +69,7 @@ void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct z
 	size_t size;
 	int r;
 
-	if (!journal || journal->socket < 0 || journal->lost)
+	if (!journal || (!journal->store && (journal->socket < 0 || journal->lost)))
 		return;
 	ZCP_CRASHPOINT("journal.before_keep");
 	r = zcp_codec_pack(record, buffer + at, sizeof(buffer) - at, &size);
@@ -76,14 +77,47 @@ void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct z
 		lose(journal, r);
 	else
 		send_packet(journal, ZCPD_KEEP_RECORD, record->type, id, size, fds, n_fds);
+	/* After the keeper, and although it may be gone: see runtime/store.h. */
+	if (r == 0 && journal->store)
+		zcpd_store_keep(journal->store, record->type, id, buffer + at, size, fds, n_fds);
 	ZCP_CRASHPOINT("journal.after_keep");
 }
 
 void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_message_type kind, uint64_t id)
 {
 	ZCP_CRASHPOINT("journal.before_drop");
+	if (journal && journal->store)
+		zcpd_store_drop(journal->store, kind, id);
 	send_packet(journal, ZCPD_KEEP_DROP, kind, id, 0, NULL, 0);
 	ZCP_CRASHPOINT("journal.after_drop");
+}
+
+static void keep_ledger(void *user, int fd)
+{
+	send_packet(user, ZCPD_KEEP_RECORD, ZCPD_KEEP_LEDGER, 0, 0, &fd, 1);
+}
+
+void zcpd_journal_keep_ledger(struct zcpd_journal *journal, const struct zcpd_store *store)
+{
+	if (store && store->ledger)
+		keep_ledger(journal, store->ledger->fd);
+}
+
+void zcpd_journal_store(struct zcpd_journal *journal, struct zcpd_store *store)
+{
+	int ledger = journal->ledger > 0 ? journal->ledger : -1;
+
+	journal->ledger = 0;
+	if (zcpd_store_init(store, ledger, keep_ledger, journal) == 0)
+		journal->store = store;
+	else if (ledger >= 0)
+		send_packet(journal, ZCPD_KEEP_DROP, ZCPD_KEEP_LEDGER, 0, 0, NULL, 0);
+}
+
+void zcpd_journal_store_complete(struct zcpd_journal *journal)
+{
+	if (journal->store)
+		zcpd_store_complete(journal->store);
 }
 
 void zcpd_journal_ready(struct zcpd_journal *journal, int log)
@@ -169,6 +203,12 @@ int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, 
 			wait_for_predecessor(fds->fds[0], journal->keeper);
 		zcp_fds_deinit(fds);
 		return ZCPD_JOURNAL_E_END;
+	}
+	if (header.kind == ZCPD_KEEP_LEDGER) {
+		if (fds->n_fds > 0 && journal->ledger <= 0)
+			journal->ledger = zcp_steal_fd(&fds->fds[0]);
+		zcp_fds_deinit(fds);
+		return zcpd_journal_next(journal, record, fds);
 	}
 	r = zcp_codec_unpack(record, buffer + sizeof(header), size - sizeof(header));
 	if (r < 0)

@@ -19,6 +19,8 @@
 #include "pubsub/wire/message.h"
 #include "pubsub/wire/socket.h"
 
+struct zcpd_store;
+
 /* What it means where the other end cannot be told. */
 enum zcpd_journal_loss {
 	ZCPD_LOSS_ENDS_US,   /* we have not got all, or nobody depends on us yet */
@@ -36,6 +38,10 @@ struct zcpd_journal {
 	pid_t keeper;
 	/* somebody who is to have all instead of us, at the end of the loop's turn; or 0 */
 	int successor;
+	/* what those before us have stored is listed there; or 0 */
+	int ledger;
+	/* the service manager, as long as it stores what we keep; or NULL */
+	struct zcpd_store *store;
 };
 
 #define ZCPD_JOURNAL_NULL                                                                          \
@@ -47,6 +53,16 @@ struct zcpd_journal {
 void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct zcp_message *record,
 		       const int *fds, uint32_t n_fds);
 void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_message_type kind, uint64_t id);
+
+/*
+ * Once all records are read: from now on what is kept is stored as well, with the service manager,
+ * where it does that. What there is must then be kept once more, and that be completed. `store` is the caller's memory, and used until zcpd_store_end().
+ */
+void zcpd_journal_store(struct zcpd_journal *journal, struct zcpd_store *store);
+void zcpd_journal_store_complete(struct zcpd_journal *journal);
+
+/* The list of what is stored, for another keeper. */
+void zcpd_journal_keep_ledger(struct zcpd_journal *journal, const struct zcpd_store *store);
 
 /* What the service manager and whoever has started the runtime are told. `log` may be -1. */
 void zcpd_journal_ready(struct zcpd_journal *journal, int log);

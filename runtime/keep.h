@@ -36,6 +36,8 @@ struct zcpd_keep_header {
 	uint64_t id;
 };
 
+/* A kind that is no message's: the list of what a service manager stores (runtime/store.h). */
+#define ZCPD_KEEP_LEDGER UINT32_MAX
 /* Descriptors of one record. */
 #define ZCPD_KEEP_FDS_MAX 4
 /* Bytes of one packet. */

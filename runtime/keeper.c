@@ -24,6 +24,7 @@
 #include "runtime/log.h"
 #include "runtime/notify.h"
 #include "runtime/shelf.h"
+#include "runtime/store.h"
 
 #define EXIT_FAILED 1
 #define ARGUMENTS_MAX 20
@@ -37,7 +38,7 @@
 
 struct keeper {
 	const char *const *arguments;
-	struct zcpd_shelf shelf;
+	struct zcpd_shelf *shelf;
 	int signals;
 	/* the worker; its socket is ours to it */
 	pid_t pid;
@@ -52,6 +53,7 @@ struct keeper {
 	/* who is to keep the records after us, once there is no worker; whether it has been told all */
 	int successor;
 	bool told_all;
+	bool has_handed_on;
 	uint64_t deadline_ns;
 	/* where the first worker's readiness is waited for; -1: it was told */
 	int ready;
@@ -106,7 +108,7 @@ static int start_worker(struct keeper *keeper)
 	if (keeper->pidfd < 0)
 		return zcp_errno();
 	(void)fcntl(keeper->socket, F_SETFL, O_NONBLOCK);
-	keeper->next = TAILQ_FIRST(&keeper->shelf.records);
+	keeper->next = TAILQ_FIRST(&keeper->shelf->records);
 	keeper->handing_out = true;
 	keeper->worker_is_ready = false;
 	keeper->start_ns = 0;
@@ -214,7 +216,7 @@ static int keep(struct keeper *keeper, const struct zcpd_keep_header *header, si
 	uint32_t n_fds = fds->n_fds;
 
 	fds->n_fds = 0;
-	return zcpd_shelf_keep(&keeper->shelf, header->kind, header->id,
+	return zcpd_shelf_keep(keeper->shelf, header->kind, header->id,
 			       keeper->buffer + sizeof(*header), size - sizeof(*header), fds->fds,
 			       n_fds);
 }
@@ -239,7 +241,7 @@ static int receive_one(struct keeper *keeper)
 		ZCP_CRASHPOINT("keeper.after_keep");
 		break;
 	case ZCPD_KEEP_DROP:
-		zcpd_shelf_drop(&keeper->shelf, header.kind, header.id);
+		zcpd_shelf_drop(keeper->shelf, header.kind, header.id);
 		ZCP_CRASHPOINT("keeper.after_drop");
 		break;
 	case ZCPD_KEEP_READY:
@@ -365,7 +367,7 @@ static int on_worker_end(struct keeper *keeper)
 	if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || !keeper->was_ready))
 		return WEXITSTATUS(status);
 	if (keeper->successor >= 0) {
-		keeper->next = TAILQ_FIRST(&keeper->shelf.records);
+		keeper->next = TAILQ_FIRST(&keeper->shelf->records);
 		keeper->handing_out = true;
 		return -1;
 	}
@@ -398,6 +400,9 @@ static int succeed(struct keeper *keeper, short events)
 	if (events & ~POLLOUT)
 		r = receive_packet(keeper, keeper->successor, &header, &size, &fds);
 	if (r == 0 && keeper->told_all && header.operation == ZCPD_KEEP_GOT) {
+		/* Unless it says otherwise: it may be another service's, or none's. */
+		zcpd_store_condemn(keeper->shelf, ZCPD_LEDGER_HANDED_ON);
+		keeper->has_handed_on = true;
 		(void)snprintf(text, sizeof(text), "MAINPID=%llu", (unsigned long long)header.id);
 		zcpd_notify(text);
 		return 0;
@@ -468,6 +473,7 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 
 	keeper = (struct keeper){
 		.arguments = options->arguments,
+		.shelf = options->shelf,
 		.signals = -1,
 		.pidfd = -1,
 		.socket = -1,
@@ -483,7 +489,6 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	if (keeper.inherits && !options->replaces)
 		(void)unsetenv("ZCP_CRASHPOINT");
 #endif
-	zcpd_shelf_init(&keeper.shelf);
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
@@ -500,10 +505,13 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	if (code == 0)
 		/* Two nodes may start a runtime at the same time: then the other serves both. */
 		tell_readiness(&keeper);
+	/* Whoever is started next must not end the same way; what is a predecessor's still is its. */
+	if (!keeper.has_handed_on && keeper.predecessor < 0)
+		zcpd_store_condemn(keeper.shelf, ZCPD_LEDGER_ENDED);
 	zcp_close_fd(&keeper.ready);
 	zcp_close_fd(&keeper.predecessor);
 	zcp_close_fd(&keeper.successor);
-	zcpd_shelf_deinit(&keeper.shelf);
+	zcpd_shelf_deinit(keeper.shelf);
 	zcp_close_fd(&keeper.signals);
 	zcp_close_fd(&keeper.pidfd);
 	zcp_close_fd(&keeper.socket);

@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+struct zcpd_shelf;
+
 /* The worker is this program again with this long option, the number of its socket, first. */
 #define ZCPD_KEEPER_OPTION "worker"
 
@@ -21,6 +23,8 @@
 struct zcpd_keeper_options {
 	/* its workers', without a program's name; NULL at the end */
 	const char *const *arguments;
+	/* what it begins with, and keeps; deinited by it */
+	struct zcpd_shelf *shelf;
 	/* written to and closed when the first worker serves; -1: nobody waits for it */
 	int ready;
 	/* where all records come from first (see runtime/keep.h); -1: there are none */

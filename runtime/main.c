@@ -21,6 +21,8 @@
 #include "runtime/log.h"
 #include "runtime/replace.h"
 #include "runtime/server.h"
+#include "runtime/shelf.h"
+#include "runtime/store.h"
 
 #define CONFIG_SYSTEM "/etc/zcp/zcp.toml"
 
@@ -285,15 +287,19 @@ static void unpin(void)
 /* What everybody takes for the runtime. */
 static int keep(const struct arguments *arguments)
 {
+	static struct zcpd_shelf shelf;
 	const char *list[WORKER_ARGUMENTS_MAX] = { "--domain", arguments->server.domain };
 	struct zcpd_keeper_options options = {
 		.arguments = list,
+		.shelf = &shelf,
 		.ready = -1,
 		.predecessor = arguments->predecessor,
 	};
 	char config[PATH_MAX], copy[16], text[ZCP_TEXT_SIZE + 256];
+	bool is_stored = false;
 	int n = 2, r;
 
+	zcpd_shelf_init(&shelf);
 	(void)snprintf(copy, sizeof(copy), "%d", arguments->config_copy);
 	list[n++] = "--" COPY_OPTION;
 	list[n++] = copy;
@@ -323,7 +329,11 @@ static int keep(const struct arguments *arguments)
 		(void)fcntl(options.predecessor, F_SETFD, FD_CLOEXEC);
 		return zcpd_keeper_run(&options);
 	}
-	if (arguments->replace) {
+	/* One that a node has started is in the service of that. */
+	if (!arguments->server.until_idle)
+		is_stored = zcpd_store_take(&shelf);
+	/* Then there is nobody to be replaced who could answer. */
+	if (arguments->replace && !is_stored) {
 		r = zcpd_replace_ask(arguments->server.directory, arguments->server.domain,
 				     &options.predecessor, text, sizeof(text));
 		if (r < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One datagram.
+ * A socket, and a datagram.
  */
 #include "runtime/notify.h"
 
@@ -12,7 +12,7 @@
 #include "pubsub/util.h"
 #include "runtime/log.h"
 
-void zcpd_notify(const char *state)
+int zcpd_notify_connect(void)
 {
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -20,17 +20,27 @@ void zcpd_notify(const char *state)
 	size_t n = path ? strlen(path) : 0;
 
 	if (n == 0)
-		return;
+		return -1;
 	if ((path[0] != '/' && path[0] != '@') || n >= sizeof(address.sun_path)) {
 		zcpd_warning("NOTIFY_SOCKET '%s' is neither a path nor an abstract name", path);
-		return;
+		return -1;
 	}
 	memcpy(address.sun_path, path, n);
 	if (path[0] == '@')
 		address.sun_path[0] = 0;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
-	    sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address,
-		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&address,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0) {
 		zcpd_warning("cannot notify %s: %s", path, strerror(errno));
+		return -1;
+	}
+	return zcp_steal_fd(&fd);
+}
+
+void zcpd_notify(const char *state)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = zcpd_notify_connect();
+
+	if (fd >= 0 && send(fd, state, strlen(state), MSG_NOSIGNAL) < 0)
+		zcpd_warning("cannot notify %s: %s", getenv("NOTIFY_SOCKET"), strerror(errno));
 }

@@ -9,4 +9,7 @@
 /* For example "READY=1"; nothing where nobody asked for it. */
 void zcpd_notify(const char *state);
 
+/* A socket to it, for more; -1 where nobody asked, or (it is logged) it cannot be reached. */
+int zcpd_notify_connect(void);
+
 #endif

@@ -404,6 +404,21 @@ static void resume(struct restore *restore)
 	}
 }
 
+/* Before anything is changed: what is stored may be behind by what was done last. */
+static void store(struct zcpd_server *server, bool has_records)
+{
+	/* One that nodes have started is in the service of one of them. */
+	if (server->journal.socket < 0 || server->until_idle)
+		return;
+	zcpd_journal_store(&server->journal, &server->store);
+	/* The worker before may not have come to its registry. */
+	if (server->journal.store && server->registry.signals_fd >= 0)
+		zcpd_succession_record_all(server);
+	else if (server->journal.store && has_records)
+		zcpd_server_record(server);
+	zcpd_journal_store_complete(&server->journal);
+}
+
 int zcpd_restore(struct zcpd_server *server, const struct zcpd_registry_events *events, char *text,
 		 size_t text_size)
 {
@@ -420,8 +435,11 @@ int zcpd_restore(struct zcpd_server *server, const struct zcpd_registry_events *
 			"cannot go on from what the worker before has left (record %llu): %s",
 			(unsigned long long)restore.n_records + 1, strerror(-r));
 	server->registry.journal = &server->journal;
-	if (r == 0 && restore.n_records > 0) {
+	if (r == 0 && restore.n_records > 0)
 		server->journal.loss = ZCPD_LOSS_OF_KEEPER;
+	if (r == 0)
+		store(server, restore.n_records > 0);
+	if (r == 0 && restore.n_records > 0) {
 		resume(&restore);
 		zcpd_info("goes on from %llu records", (unsigned long long)restore.n_records);
 	}

@@ -492,6 +492,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 	}
 	r = take_domain(server, options, text, text_size);
 	if (r != 0) {
+		zcpd_store_end(&server->store);
 		zcpd_registry_deinit(&server->registry);
 		(void)uv_loop_close(&server->loop);
 		zcp_close_fd(&server->listener);
@@ -568,6 +569,9 @@ void zcpd_server_deinit(struct zcpd_server *server)
 {
 	char path[PATH_MAX];
 
+	/* Nobody is to go on from here. */
+	server->journal.store = NULL;
+	zcpd_store_end(&server->store);
 	/* The name goes first: nobody connects to us who would not be served. */
 	(void)unlink(server->paths.socket.sun_path);
 	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) == 0)

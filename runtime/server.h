@@ -13,6 +13,7 @@
 #include "runtime/journal.h"
 #include "runtime/registry.h"
 #include "runtime/session.h"
+#include "runtime/store.h"
 #include "runtime/succession.h"
 
 struct zcpd_server {
@@ -43,6 +44,7 @@ struct zcpd_server {
 	/* the loop has been told to stop */
 	bool is_ending;
 	struct zcpd_journal journal;
+	struct zcpd_store store;
 	struct zcpd_succession succession;
 	struct zcpd_registry registry;
 	LIST_HEAD(, zcpd_session) sessions;

@@ -43,7 +43,7 @@ static struct zcpd_shelf_bucket *bucket_of(struct zcpd_shelf *shelf, uint64_t id
 	return &shelf->buckets[id % ZCPD_SHELF_BUCKETS];
 }
 
-static struct zcpd_shelf_record *find(struct zcpd_shelf *shelf, uint32_t kind, uint64_t id)
+struct zcpd_shelf_record *zcpd_shelf_find(struct zcpd_shelf *shelf, uint32_t kind, uint64_t id)
 {
 	struct zcpd_shelf_record *record;
 
@@ -69,7 +69,7 @@ static struct zcpd_shelf_record *add(struct zcpd_shelf *shelf, uint32_t kind, ui
 int zcpd_shelf_keep(struct zcpd_shelf *shelf, uint32_t kind, uint64_t id, const char *bytes,
 		    size_t size, int *fds, uint32_t n_fds)
 {
-	struct zcpd_shelf_record *record = find(shelf, kind, id);
+	struct zcpd_shelf_record *record = zcpd_shelf_find(shelf, kind, id);
 	char *copy = n_fds <= ZCPD_KEEP_FDS_MAX ? malloc(size + 1) : NULL;
 
 	if (copy && !record)
@@ -84,14 +84,15 @@ int zcpd_shelf_keep(struct zcpd_shelf *shelf, uint32_t kind, uint64_t id, const 
 	close_all(record->fds, record->n_fds);
 	record->bytes = copy;
 	record->size = size;
-	memcpy(record->fds, fds, n_fds * sizeof(fds[0]));
+	if (n_fds > 0)
+		memcpy(record->fds, fds, n_fds * sizeof(fds[0]));
 	record->n_fds = n_fds;
 	return 0;
 }
 
 void zcpd_shelf_drop(struct zcpd_shelf *shelf, uint32_t kind, uint64_t id)
 {
-	struct zcpd_shelf_record *record = find(shelf, kind, id);
+	struct zcpd_shelf_record *record = zcpd_shelf_find(shelf, kind, id);
 
 	if (record)
 		free_record(shelf, record);

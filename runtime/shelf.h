@@ -5,6 +5,7 @@
 #ifndef ZCPD_SHELF_H
 #define ZCPD_SHELF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -20,6 +21,8 @@ struct zcpd_shelf_record {
 	size_t size;
 	int fds[ZCPD_KEEP_FDS_MAX];
 	uint32_t n_fds;
+	/* for whoever goes through them */
+	bool is_seen;
 	TAILQ_ENTRY(zcpd_shelf_record) link;
 	LIST_ENTRY(zcpd_shelf_record) bucket;
 };
@@ -39,6 +42,9 @@ void zcpd_shelf_deinit(struct zcpd_shelf *shelf);
 __attribute__((warn_unused_result)) int zcpd_shelf_keep(struct zcpd_shelf *shelf, uint32_t kind,
 							uint64_t id, const char *bytes, size_t size,
 							int *fds, uint32_t n_fds);
+
+/* NULL: there is none. */
+struct zcpd_shelf_record *zcpd_shelf_find(struct zcpd_shelf *shelf, uint32_t kind, uint64_t id);
 
 /* Closes the record's descriptors. One that is not there is none. */
 void zcpd_shelf_drop(struct zcpd_shelf *shelf, uint32_t kind, uint64_t id);

@@ -84,7 +84,7 @@ static void record_endpoints(struct zcpd_registry *registry, const struct zcpd_t
 }
 
 /* What one names comes before it. */
-static void record_all(struct zcpd_server *server)
+void zcpd_succession_record_all(struct zcpd_server *server)
 {
 	struct zcpd_registry *registry = &server->registry;
 	struct zcpd_session *session;
@@ -108,6 +108,7 @@ static void record_all(struct zcpd_server *server)
 /* Does not return where the heir has got all. */
 static int hand_on(struct zcpd_server *server)
 {
+	struct zcpd_store *store = server->journal.store;
 	int sockets[2], status, r;
 	pid_t pid;
 
@@ -124,7 +125,8 @@ static int hand_on(struct zcpd_server *server)
 		.socket = sockets[0],
 		.loss = ZCPD_LOSS_OF_HEIR,
 	};
-	record_all(server);
+	zcpd_journal_keep_ledger(&server->journal, store);
+	zcpd_succession_record_all(server);
 	ZCP_CRASHPOINT("succession.after_records");
 	zcpd_journal_end(&server->journal);
 	ZCP_CRASHPOINT("succession.after_end");
@@ -133,6 +135,7 @@ static int hand_on(struct zcpd_server *server)
 		_exit(0);
 	zcp_close_fd(&server->journal.socket);
 	server->journal.lost = true;
+	server->journal.store = store;
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
