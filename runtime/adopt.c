@@ -68,6 +68,14 @@ static struct zcpd_session *find_session(const struct zcpd_server *server, uint6
 	return NULL;
 }
 
+bool zcpd_adopt_may_be(const struct zcpd_registry *registry, const struct zcp_hello *hello)
+{
+	if (hello->domain_id == 0)
+		return false;
+	return hello->domain_id == registry->domain_id || registry->former_domain_id == 0 ||
+	       hello->domain_id == registry->former_domain_id;
+}
+
 static bool adopt_domain(struct zcpd_registry *registry, const struct zcp_hello *hello,
 			 const struct zcp_fds *fds)
 {
@@ -77,8 +85,7 @@ static bool adopt_domain(struct zcpd_registry *registry, const struct zcp_hello 
 	/* Also after the wait, as long as there is nobody whom that would harm. */
 	if (registry->n_nodes > 0 || !LIST_EMPTY(&registry->topics))
 		return false;
-	if (registry->waits && registry->former_domain_id != 0 &&
-	    registry->former_domain_id != hello->domain_id)
+	if (registry->waits && !zcpd_adopt_may_be(registry, hello))
 		return false;
 	if (fds->n_fds == 1)
 		r = zcpd_registry_adopt(registry, hello->domain_id, hello->symmetric, fds->fds[0],

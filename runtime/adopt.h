@@ -14,6 +14,9 @@
 #include "pubsub/wire/socket.h"
 #include "runtime/session.h"
 
+/* Whether a node that says so may be one of those who are waited for. */
+bool zcpd_adopt_may_be(const struct zcpd_registry *registry, const struct zcp_hello *hello);
+
 /*
  * A node introduces itself with what it was. Returns whether it is that again; else it is a new
  * one. Descriptors are borrowed.

@@ -16,6 +16,7 @@
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
+#include "runtime/adopt.h"
 #include "runtime/log.h"
 #include "runtime/process.h"
 #include "runtime/record.h"
@@ -294,7 +295,7 @@ static bool must_wait(const struct zcpd_session *session, const struct zcp_messa
 		return false;
 	switch (message->type) {
 	case ZCP_MESSAGE_HELLO:
-		return message->u.hello.domain_id == 0;
+		return !zcpd_adopt_may_be(session->registry, &message->u.hello);
 	case ZCP_MESSAGE_OPEN_PUBLISHER:
 	case ZCP_MESSAGE_OPEN_SUBSCRIBER:
 	case ZCP_MESSAGE_LIST:
