@@ -337,16 +337,15 @@ void zcp_test_wait_n_fds(pid_t pid, unsigned int n)
 
 unsigned int zcp_test_n_mappings(pid_t pid)
 {
+	char path[64], line[512];
 	unsigned int n = 0;
-	char path[64];
 	FILE *maps;
-	int c;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
 	maps = fopen(path, "re");
 	ZCP_CHECK(maps != NULL);
-	while ((c = fgetc(maps)) != EOF)
-		n += c == '\n';
+	while (fgets(line, sizeof(line), maps))
+		n += strstr(line, "/memfd:zcp-") != NULL;
 	(void)fclose(maps);
 	return n;
 }

@@ -77,6 +77,7 @@ pid_t zcp_test_any_child(void);
 
 /* Descriptors that a process has open; our own count has one more, for the counting. */
 unsigned int zcp_test_n_fds(pid_t pid);
+/* Mappings of regions; what an allocator maps besides does not count. */
 unsigned int zcp_test_n_mappings(pid_t pid);
 
 /* Until a process has so many descriptors open. Looks, and yields. */

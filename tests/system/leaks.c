@@ -51,9 +51,8 @@ static void check_same(const struct zcp_test_runtime *runtime, struct zcp_node *
 		      before->keeper_fds, now.keeper_fds);
 	ZCP_CHECK(now.fds == before->fds && now.runtime_fds == before->runtime_fds);
 	ZCP_CHECK(now.keeper_fds == before->keeper_fds);
-	/* An allocator may have taken a few more; an endpoint has four. */
-	ZCP_CHECK(now.mappings < before->mappings + 20);
-	ZCP_CHECK(now.runtime_mappings < before->runtime_mappings + 20);
+	ZCP_CHECK(now.mappings == before->mappings);
+	ZCP_CHECK(now.runtime_mappings == before->runtime_mappings);
 }
 
 static void endpoints_that_come_and_go(void)

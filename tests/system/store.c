@@ -145,11 +145,13 @@ static void list(const struct manager *manager)
 
 static struct stored *find(struct manager *manager, const char *prefix)
 {
-	for (uint32_t i = 0; i < manager->n; i++)
+	struct stored *found = NULL;
+
+	for (uint32_t i = 0; i < manager->n && !found; i++)
 		if (strncmp(manager->stored[i].name, prefix, strlen(prefix)) == 0)
-			return &manager->stored[i];
-	ZCP_CHECK(!"it is stored");
-	return NULL;
+			found = &manager->stored[i];
+	ZCP_CHECK(found != NULL);
+	return found;
 }
 
 static void spoil(struct manager *manager, enum command command)
