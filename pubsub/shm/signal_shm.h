@@ -42,7 +42,9 @@ struct zcp_signal_shm {
 	_Atomic uint32_t pid;
 	/*
 	 * the node's id in the domain: an eventfd that is known by it is still the right one;
-	 * made 0 by the node when it is closed, and by the runtime when it is gone
+	 * written by: the runtime and the node, the same number, when the node has come; made 0 by
+	 * the node when it is closed (by compare-and-swap: the signal may be another's by then), and
+	 * by the runtime when it is gone
 	 */
 	_Atomic uint64_t node;
 	/* as the pid */
