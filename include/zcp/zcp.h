@@ -19,9 +19,9 @@
  * - What is open goes on without the runtime. When another one has come, a node finds it at its
  *   next call that asks the runtime for something, or waits or dispatches, or publishes to nobody
  *   or to somebody who sleeps, and hands back what it has; nothing is lost by that. The new runtime
- *   waits for its nodes (return_timeout, 1 s) before anything new is opened: one that does none of this so often
- *   calls zcp_node_wait(node, 0) now and then. What comes too late, or cannot be taken over,
- *   answers -ESTALE: close the handle and open it again.
+ *   waits for its nodes (return_timeout, 1 s) before anything new is opened: one that does none of
+ *   this so often calls zcp_node_wait(node, 0) now and then. What comes too late, or cannot be
+ *   taken over, answers -ESTALE: close the handle and open it again.
  * - After fork() the child's inherited handles answer -EOWNERDEAD; the child opens its
  *   own node.
  * - Times are nanoseconds of CLOCK_MONOTONIC. A timeout of 0 does not wait, one of
