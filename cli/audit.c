@@ -39,9 +39,12 @@ static void print_json(const struct zcp_audit_report *report, struct cli_output 
 	cli_json_begin(&json, "chunks", '{');
 	cli_json_number(&json, "count", report->n_chunks);
 	cli_json_number(&json, "free", report->n_free);
+	cli_json_number(&json, "spare", report->n_spare);
 	cli_json_number(&json, "loaned", report->n_loaned);
+	cli_json_number(&json, "queued", report->n_queued);
 	cli_json_number(&json, "held", report->n_held);
-	cli_json_number(&json, "history", report->n_retained);
+	cli_json_number(&json, "history", report->n_history);
+	cli_json_number(&json, "leaked", report->n_leaked);
 	cli_json_end(&json, '}');
 	cli_json_number(&json, "wrong", report->n_wrong);
 	cli_json_begin(&json, "findings", '[');
@@ -60,11 +63,13 @@ static void print(const struct zcp_audit_report *report, struct cli_output *outp
 				  report->n_wrong - report->n_findings);
 	cli_output_printf(output,
 			  "%s: %" PRIu64 " chunks in %" PRIu64 " pools of %" PRIu64
-			  " topics; %" PRIu64 " free, %" PRIu64 " loaned, %" PRIu64
-			  " queued or held, %" PRIu64 " history, %" PRIu64 " wrong\n",
+			  " topics; %" PRIu64 " free, %" PRIu64 " spare, %" PRIu64
+			  " loaned, %" PRIu64 " queued, %" PRIu64 " held, %" PRIu64
+			  " history, %" PRIu64 " leaked; %" PRIu64 " wrong\n",
 			  report->n_wrong ? "not clean" : "clean", report->n_chunks,
-			  report->n_pools, report->n_topics, report->n_free, report->n_loaned,
-			  report->n_held, report->n_retained, report->n_wrong);
+			  report->n_pools, report->n_topics, report->n_free, report->n_spare,
+			  report->n_loaned, report->n_queued, report->n_held, report->n_history,
+			  report->n_leaked, report->n_wrong);
 }
 
 /* Returns an exit code. */
@@ -111,8 +116,8 @@ const struct cli_command cli_audit = {
 	.description =
 		"Walks all pools and queues of the domain while everybody goes on, and tells\n"
 		"of each chunk, queue and member that is not as it must be: every chunk is\n"
-		"free, loaned by a publisher, queued at or held by a subscriber, or history,\n"
-		"and nothing belongs to anybody who is gone. Exit code 0: all is well; 1: it\n"
+		"free, a publisher's spare one, on loan to a publisher, queued at or held by a\n"
+		"subscriber, or history; else it has leaked. Exit code 0: all is well; 1: it\n"
 		"is not.\n",
 	.examples = "  zcp audit\n"
 		    "  zcp audit --json | jq -e .clean\n",

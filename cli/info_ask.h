@@ -7,7 +7,7 @@
 
 #include <zcp/node.h>
 
-#include "pubsub/shm/topic_shm.h"
+#include "pubsub/layout/topic_shm.h"
 #include "pubsub/wire/message.h"
 
 struct cli_info {

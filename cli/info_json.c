@@ -45,11 +45,13 @@ static void write_class(struct cli_json *json, const struct zcp_class_info *c)
 	cli_json_number(json, "size", c->payload_size);
 	cli_json_number(json, "count", c->n_chunks);
 	cli_json_number(json, "free", c->n_free);
+	cli_json_number(json, "spare", c->n_spare);
 	cli_json_number(json, "loaned", c->n_loaned);
+	cli_json_number(json, "queued", c->n_queued);
 	cli_json_number(json, "held", c->n_held);
-	cli_json_number(json, "history", c->n_retained);
+	cli_json_number(json, "history", c->n_history);
 	cli_json_number(json, "highest_use", c->n_used);
-	cli_json_number(json, "or_larger", c->n_or_larger);
+	cli_json_number(json, "bytes", c->n_bytes);
 	cli_json_number(json, "reserved", c->n_reserved);
 	cli_json_number(json, "left", cli_info_left(c));
 	cli_json_end(json, '}');

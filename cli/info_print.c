@@ -141,50 +141,36 @@ static void print_subscribers(const struct cli_info *info, struct cli_output *ou
 	cli_table_print(&table, 2, output);
 }
 
-static void print_classes(const struct zcp_topic_info *topic, struct cli_output *output)
+/* What the pool's chunks are used for, and the numbers by which an endpoint more is let in. */
+static void print_chunks(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
 	char size[ZCPD_UNITS_TEXT_SIZE];
 
-	cli_output_printf(output, "\nchunks\n");
-	cli_table_init(&table, "rrrrrrr");
-	cli_table_add_titles(&table, "SIZE|COUNT|FREE|LOANED|HELD|HISTORY|HIGHEST USE");
+	cli_table_init(&table, "rrrrrrrrrrrr");
+	cli_output_printf(output,
+			  "\nchunks (%" PRIu64 " reserved for this topic's endpoints, %" PRIu64
+			  " for all of the pool's)\n",
+			  topic->n_reserved, topic->n_pool_reserved);
+	if (topic->n_classes == 0)
+		return;
+	cli_table_add_titles(&table, "SIZE|COUNT|RESERVED|LEFT|FREE|SPARE|LOANED|QUEUED|HELD|"
+				     "HISTORY|HIGHEST USE|MEMORY");
 	for (uint32_t i = 0; i < topic->n_classes; i++) {
 		const struct zcp_class_info *c = &topic->classes[i];
 
 		cli_table_add(&table, "%s", zcpd_units_format_size(size, c->payload_size));
 		cli_table_add(&table, "%" PRIu32, c->n_chunks);
-		cli_table_add(&table, "%" PRIu32, c->n_free);
-		cli_table_add(&table, "%" PRIu32, c->n_loaned);
-		cli_table_add(&table, "%" PRIu32, c->n_held);
-		cli_table_add(&table, "%" PRIu32, c->n_retained);
-		cli_table_add(&table, "%" PRIu32, c->n_used);
-	}
-	cli_table_print(&table, 2, output);
-}
-
-/* The numbers by which an endpoint more is let in or refused. */
-static void print_reserved(const struct zcp_topic_info *topic, struct cli_output *output)
-{
-	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
-	char size[ZCPD_UNITS_TEXT_SIZE];
-
-	cli_table_init(&table, "lrrr");
-	cli_output_printf(output,
-			  "\nreserved (%" PRIu64 " chunks for this topic's endpoints, %" PRIu64
-			  " for all of the pool's)\n",
-			  topic->n_reserved, topic->n_pool_reserved);
-	if (topic->n_classes == 0)
-		return;
-	cli_table_add_titles(&table, "CHUNKS OF|COUNT|RESERVED|LEFT");
-	for (uint32_t i = 0; i < topic->n_classes; i++) {
-		const struct zcp_class_info *c = &topic->classes[i];
-
-		cli_table_add(&table, "%s%s", zcpd_units_format_size(size, c->payload_size),
-			      i + 1 < topic->n_classes ? " or more" : "");
-		cli_table_add(&table, "%" PRIu64, c->n_or_larger);
 		cli_table_add(&table, "%" PRIu64, c->n_reserved);
 		cli_table_add(&table, "%" PRIu64, cli_info_left(c));
+		cli_table_add(&table, "%" PRIu32, c->n_free);
+		cli_table_add(&table, "%" PRIu32, c->n_spare);
+		cli_table_add(&table, "%" PRIu32, c->n_loaned);
+		cli_table_add(&table, "%" PRIu32, c->n_queued);
+		cli_table_add(&table, "%" PRIu32, c->n_held);
+		cli_table_add(&table, "%" PRIu32, c->n_history);
+		cli_table_add(&table, "%" PRIu32, c->n_used);
+		cli_table_add(&table, "%s", zcpd_units_format_size(size, c->n_bytes));
 	}
 	cli_table_print(&table, 2, output);
 }
@@ -196,7 +182,5 @@ void cli_info_print(const struct cli_info *info, struct cli_output *output)
 	print_head(topic, output);
 	print_publishers(info, output);
 	print_subscribers(info, output);
-	if (topic->n_classes > 0)
-		print_classes(topic, output);
-	print_reserved(topic, output);
+	print_chunks(topic, output);
 }

@@ -38,10 +38,10 @@ static inline const char *cli_info_order(uint32_t order)
 	}
 }
 
-/* Chunks of a class and the larger ones that are left for further endpoints. */
+/* Chunks of a class that are left for further endpoints. */
 static inline uint64_t cli_info_left(const struct zcp_class_info *c)
 {
-	return c->n_or_larger > c->n_reserved ? c->n_or_larger - c->n_reserved : 0;
+	return c->n_chunks > c->n_reserved ? c->n_chunks - c->n_reserved : 0;
 }
 
 #endif

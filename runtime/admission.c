@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sums over a pool's endpoints.
+ * The sums over a pool's publishers.
  *
- * A message takes the smallest size class that fits, then the larger ones. So the classes
- * from the j-th on may be taken up by all that the topics with payloads of that size use,
- * and by what spills over from the topics with smaller ones: no more than those use, and no
- * more than all together use beyond the classes that it passes, since a message spills only
- * while those are full. A message may be smaller than its topic's largest: so whoever fills
- * them need not be who spills.
+ * A publisher takes its chunks from one size class. What it may own there is zcpd_topic_need(), or
+ * what it owns now if that is more, as a subscriber may just have left. `held` counts for each
+ * publisher: what a subscriber held of one and holds of another now stays the first one's until
+ * that looks again. What a slot has in other classes, or without a publisher, counts as it is. And
+ * there is one chunk whose memory is just being given back.
  */
 #include "runtime/admission.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/reclaim.h"
 
 void zcpd_format_size(uint64_t bytes, char *text, size_t text_size)
 {
@@ -27,80 +30,65 @@ void zcpd_format_size(uint64_t bytes, char *text, size_t text_size)
 	(void)snprintf(text, text_size, "%" PRIu64 " %s", bytes, units[unit]);
 }
 
-/* The size class that a topic's largest messages take first. */
-static uint32_t class_of(const struct zcpd_pool *pool, uint64_t payload)
+/* The need of one slot's publisher in class `c`; with what it owns there. */
+static uint64_t slot_sum(const struct zcpd_topic *topic, uint32_t slot, uint32_t c, uint64_t owned,
+			 const struct zcpd_endpoint *more)
 {
-	uint32_t c = 0;
+	const struct zcpd_endpoint *publisher = topic->publishers[slot];
+	const struct zcpd_endpoint *subscriber = NULL;
+	uint64_t need = 0;
 
-	while (c + 1 < pool->view.n_classes && pool->view.classes[c].payload_size < payload)
-		c++;
-	return c;
+	if (more && more->topic == topic) {
+		if (!more->is_publisher)
+			subscriber = more;
+		else if (more->slot == slot)
+			publisher = more;
+	}
+	if (publisher && publisher->class_index == c)
+		need = zcpd_topic_need(topic, publisher, subscriber);
+	return need > owned ? need : owned;
 }
 
-/*
- * What the topics whose largest messages take class `c` first may use at once, for each class
- * of the pool; with `more` where it is not NULL.
- */
-static void sum_demands(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
-			const struct zcpd_endpoint *more, uint64_t *demands)
+static uint64_t class_sum(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
+			  uint32_t c, const struct zcpd_endpoint *more, const uint32_t *owned)
 {
 	const struct zcpd_topic *topic;
+	uint64_t sum = 0;
 
-	for (uint32_t c = 0; c < pool->view.n_classes; c++)
-		demands[c] = 0;
-	LIST_FOREACH(topic, &registry->topics, link) {
-		const struct zcpd_endpoint *of_topic = more && topic == more->topic ? more : NULL;
-
-		if (topic->pool == pool && pool->view.n_classes > 0)
-			demands[class_of(pool, zcpd_topic_max_payload(topic, of_topic))] +=
-				zcpd_topic_demand(topic, of_topic);
-	}
+	LIST_FOREACH(topic, &registry->topics, link)
+		for (uint32_t p = 0; topic->pool == pool && p < topic->view.geometry.max_publishers;
+		     p++)
+			sum += slot_sum(topic, p, c,
+					topic->owners[p] ? owned[topic->owners[p]] : 0, more);
+	return sum > 0 ? sum + 1 : 0;
 }
 
-/* The sum for the classes from the j-th on. */
-static struct zcpd_admission_sum sum_from(uint32_t j, const struct zcpd_pool *pool,
-					  const uint64_t *demands)
+int zcpd_admission_sums(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
+			const struct zcpd_endpoint *more, struct zcpd_admission_sum *sums)
 {
-	uint64_t smaller = 0, larger = 0, below = 0, spill;
-	struct zcpd_admission_sum sum = { .n_chunks = 0 };
+	uint32_t *owned = calloc(ZCP_OWNERS, sizeof(owned[0]));
 
+	if (!owned)
+		return -ENOMEM;
 	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
-		if (c >= j) {
-			larger += demands[c];
-			sum.n_chunks += pool->view.classes[c].n_chunks;
-			continue;
-		}
-		smaller += demands[c];
-		/* Passed by those who spill: from the largest of the smaller payloads on. */
-		if (demands[c] > 0)
-			below = 0;
-		below += pool->view.classes[c].n_chunks;
+		memset(owned, 0, ZCP_OWNERS * sizeof(owned[0]));
+		zcpd_pool_count_owned(pool, c, owned);
+		sums[c].n_chunks = pool->view.classes[c].n_chunks;
+		sums[c].n_reserved = class_sum(registry, pool, c, more, owned);
 	}
-	spill = smaller + larger > below ? smaller + larger - below : 0;
-	sum.n_reserved = larger + (spill < smaller ? spill : smaller);
-	/* Nobody has payloads of that size: then what spills must fit one class further down. */
-	sum.is_bound = larger > 0;
-	return sum;
-}
-
-void zcpd_admission_sums(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
-			 const struct zcpd_endpoint *more, struct zcpd_admission_sum *sums)
-{
-	uint64_t demands[ZCP_CLASSES_MAX];
-
-	sum_demands(registry, pool, more, demands);
-	for (uint32_t j = 0; j < pool->view.n_classes; j++)
-		sums[j] = sum_from(j, pool, demands);
+	free(owned);
+	return 0;
 }
 
 uint64_t zcpd_admission_reserved(const struct zcpd_registry *registry, const struct zcpd_pool *pool)
 {
-	const struct zcpd_topic *topic;
+	struct zcpd_admission_sum sums[ZCP_CLASSES_MAX];
 	uint64_t n = 0;
 
-	LIST_FOREACH(topic, &registry->topics, link)
-		if (topic->pool == pool)
-			n += zcpd_topic_demand(topic, NULL);
+	if (zcpd_admission_sums(registry, pool, NULL, sums) < 0)
+		return 0;
+	for (uint32_t c = 0; c < pool->view.n_classes; c++)
+		n += sums[c].n_reserved;
 	return n;
 }
 
@@ -131,7 +119,7 @@ static void describe(const struct zcpd_endpoint *more, uint64_t n, char *text, s
 			       1u << more->depth_log2, more->held, history, n, with);
 }
 
-static void refuse(const struct zcpd_endpoint *more, uint32_t j,
+static void refuse(const struct zcpd_endpoint *more, uint32_t c,
 		   const struct zcpd_admission_sum *without, const struct zcpd_admission_sum *with,
 		   char *text, size_t text_size)
 {
@@ -140,29 +128,53 @@ static void refuse(const struct zcpd_endpoint *more, uint32_t j,
 	const char *what = more->is_publisher ? "loans or the subscribers' depth" : "depth or held";
 	char size[64], who[160];
 
-	zcpd_format_size(pool->view.classes[j].payload_size, size, sizeof(size));
+	zcpd_format_size(pool->view.classes[c].payload_size, size, sizeof(size));
 	describe(more, with->n_reserved - (without->n_chunks - left), who, sizeof(who));
 	(void)snprintf(text, text_size,
-		       "pool '%s' has %" PRIu64 " chunks of %s%s, %" PRIu64
+		       "pool '%s' has %" PRIu64 " chunks of %s, %" PRIu64
 		       " of them left; %s; raise %s, or lower %s",
-		       pool->name, with->n_chunks, size,
-		       j + 1 < pool->view.n_classes ? " or more" : "", left, who,
+		       pool->name, with->n_chunks, size, left, who,
 		       pool->automatic ? "the topic's limits" : "the pool's count", what);
 }
 
-int zcpd_admission_check(const struct zcpd_registry *registry, const struct zcpd_endpoint *more,
+/* The class that lacks room; the number of classes where none does. */
+static uint32_t find_short(const struct zcpd_pool *pool, const struct zcpd_admission_sum *without,
+			   const struct zcpd_admission_sum *with)
+{
+	uint32_t c = 0;
+
+	/* What is too much without it is not its fault. */
+	while (c < pool->view.n_classes && (with[c].n_reserved <= with[c].n_chunks ||
+					    with[c].n_reserved <= without[c].n_reserved))
+		c++;
+	return c;
+}
+
+int zcpd_admission_check(struct zcpd_registry *registry, const struct zcpd_endpoint *more,
 			 char *text, size_t text_size)
 {
 	struct zcpd_admission_sum without[ZCP_CLASSES_MAX], with[ZCP_CLASSES_MAX];
-	const struct zcpd_pool *pool = more->topic->pool;
+	struct zcpd_pool *pool = more->topic->pool;
 
-	zcpd_admission_sums(registry, pool, more, with);
-	for (uint32_t j = 0; j < pool->view.n_classes; j++) {
-		if (!with[j].is_bound || with[j].n_reserved <= with[j].n_chunks)
-			continue;
-		zcpd_admission_sums(registry, pool, NULL, without);
-		refuse(more, j, &without[j], &with[j], text, text_size);
-		return -ENOSPC;
+	for (bool is_swept = false;; is_swept = true) {
+		struct zcpd_topic *topic;
+		uint32_t c, n = 0;
+
+		if (zcpd_admission_sums(registry, pool, NULL, without) < 0 ||
+		    zcpd_admission_sums(registry, pool, more, with) < 0) {
+			(void)snprintf(text, text_size, "the runtime is out of memory");
+			return -ENOMEM;
+		}
+		c = find_short(pool, without, with);
+		if (c == pool->view.n_classes)
+			return 0;
+		LIST_FOREACH(topic, &registry->topics, link)
+			if (!is_swept && topic->pool == pool)
+				n += zcpd_topic_sweep(topic, false);
+		if (n == 0) {
+			refuse(more, c, &without[c], &with[c], text, text_size);
+			return -ENOSPC;
+		}
+		zcpd_registry_freed(registry, pool);
 	}
-	return 0;
 }

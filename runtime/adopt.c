@@ -138,12 +138,8 @@ static void read_slots(struct zcpd_adoption *adoption, const struct zcp_topic *v
 		/* Relaxed, as everything here: the runtime that wrote it is dead. */
 		adoption->slots[p] = (struct zcp_record_slot){
 			.owner = atomic_load_explicit(&slot->owner, memory_order_relaxed),
-			.former = atomic_load_explicit(&slot->former, memory_order_relaxed),
-			/* What there is of it is counted when the topic goes on. */
-			.kept = ZCP_TOPIC_HISTORY_MAX,
+			/* What there is of it is read when the topic goes on. */
 		};
-		if (adoption->slots[p].owner == 0)
-			adoption->slots[p].kept = 0;
 	}
 }
 
@@ -157,7 +153,7 @@ static int read_topic(struct zcpd_adoption *adoption)
 
 	if (adoption->fds->n_fds > 0)
 		r = zcp_topic_attach(&view, adoption->fds->fds[0], adoption->registry->domain_id,
-				     &why);
+				     false, &why);
 	if (r < 0)
 		return zcpd_adoption_stale(adoption, why);
 	record->number = view.shm->region.region_id;
@@ -201,37 +197,69 @@ static bool has_own_numbers(const struct zcpd_adoption *adoption)
 
 	memcpy(seen, adoption->pool->owners, sizeof(seen));
 	for (uint32_t p = 0; p < adoption->record.n_slots; p++) {
-		const uint32_t numbers[] = { adoption->slots[p].owner, adoption->slots[p].former };
+		uint32_t owner = adoption->slots[p].owner;
 
-		for (int i = 0; i < 2; i++) {
-			if (numbers[i] == 0)
-				continue;
-			if (numbers[i] >= ZCPD_OWNERS || has_bit(seen, numbers[i]))
-				return false;
-			seen[numbers[i] / 64] |= UINT64_C(1) << (numbers[i] % 64);
-		}
+		if (owner == 0)
+			continue;
+		if (owner >= ZCP_OWNER_RUNTIME || has_bit(seen, owner))
+			return false;
+		seen[owner / 64] |= UINT64_C(1) << (owner % 64);
 	}
 	return true;
+}
+
+int zcpd_adoption_open(int fd)
+{
+	char path[64];
+	int writable;
+
+	/* A subscriber has it for reading only. */
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	writable = open(path, O_RDWR | O_CLOEXEC);
+	return writable < 0 ? -ESTALE : writable;
+}
+
+/* Whether what came beside the topic's region are its acks. */
+static int check_acks(const struct zcpd_adoption *adoption)
+{
+	const struct zcp_record_topic *record = &adoption->record;
+	struct zcp_acks acks = { .shm = NULL };
+	const char *why = "its acks did not come with it";
+	int r = -EPROTO;
+
+	if (adoption->fds->n_fds > 1)
+		r = zcp_acks_attach(&acks, adoption->fds->fds[1], record->max_publishers,
+				    record->max_subscribers, adoption->registry->domain_id,
+				    record->number, &why);
+	zcp_acks_deinit(&acks);
+	return r < 0 ? zcpd_adoption_stale(adoption, why) : 0;
 }
 
 static int make_topic(struct zcpd_adoption *adoption)
 {
 	struct zcpd_registry *registry = adoption->registry;
 	struct zcpd_topic_config config;
-	int fd, r;
+	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
+	ZCP_CLEANUP(zcp_close_fd) int acks_fd = -1;
+	int r;
 
 	if (registry->n_topics >= registry->config->runtime.max_topics)
 		return zcpd_adoption_stale(adoption, "the runtime has max_topics topics: raise it");
 	if (!has_own_numbers(adoption))
 		return zcpd_adoption_stale(adoption,
 					   "its place in its pool has been given to others");
-	zcpd_config_topic(registry->config, adoption->record.name, &config);
-	fd = fcntl(adoption->fds->fds[0], F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return zcpd_adoption_stale(adoption, "the runtime is out of descriptors");
-	r = zcpd_topic_restore(&adoption->topic, &config, adoption->pool, &adoption->record, fd);
+	r = check_acks(adoption);
 	if (r < 0)
-		return zcpd_adoption_stale(adoption, "its region cannot be mapped");
+		return r;
+	zcpd_config_topic(registry->config, adoption->record.name, &config);
+	fd = zcpd_adoption_open(adoption->fds->fds[0]);
+	acks_fd = zcpd_adoption_open(adoption->fds->fds[1]);
+	if (fd < 0 || acks_fd < 0)
+		return zcpd_adoption_stale(adoption, "its regions cannot be opened for writing");
+	r = zcpd_topic_restore(&adoption->topic, &config, adoption->pool, &adoption->record,
+			       zcp_steal_fd(&fd), zcp_steal_fd(&acks_fd));
+	if (r < 0)
+		return zcpd_adoption_stale(adoption, "its regions cannot be mapped");
 	zcpd_registry_insert_topic(registry, adoption->topic);
 	zcpd_record_topic(registry, adoption->topic);
 	ZCP_CRASHPOINT("adopt.after_topic");

@@ -18,8 +18,6 @@
 
 /* More of it nobody can have: see settle.c. */
 #define LOANS_MAX 1024
-#define HELD_MAX 4096
-#define BACKLOG_MAX (ZCP_TOPIC_PUBLISHERS_MAX * ZCP_TOPIC_HISTORY_MAX)
 
 /*
  * The session of an endpoint that a slot names: its node's, which may have come back, or is known
@@ -117,7 +115,6 @@ static bool read_publisher(const struct zcpd_topic *topic, struct zcpd_endpoint 
 	publisher->process_start = atomic_load_explicit(&slot->process_start, memory_order_relaxed);
 	publisher->signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
 	publisher->owner = topic->owners[publisher->slot];
-	publisher->former = topic->formers[publisher->slot];
 	publisher->loans = at_most(&slot->loans, LOANS_MAX);
 	publisher->history = at_most(&slot->history, ZCP_TOPIC_HISTORY_MAX);
 	publisher->alignment = atomic_load_explicit(&slot->alignment, memory_order_relaxed);
@@ -135,14 +132,13 @@ static bool read_subscriber(const struct zcpd_topic *topic, struct zcpd_endpoint
 	subscriber->process_start = atomic_load_explicit(&slot->process_start,
 							 memory_order_relaxed);
 	subscriber->signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
-	subscriber->holder = atomic_load_explicit(&slot->holder, memory_order_relaxed);
 	subscriber->depth_log2 = at_most(&slot->depth_log2, topic->view.geometry.max_depth_log2);
 	subscriber->on_full = atomic_load_explicit(&slot->on_full, memory_order_relaxed);
-	subscriber->held = at_most(&slot->held, HELD_MAX);
-	subscriber->backlog = at_most(&slot->backlog, BACKLOG_MAX);
+	subscriber->held = at_most(&slot->held, ZCP_HELD_MAX);
 	subscriber->history = at_most(&slot->history, ZCP_TOPIC_HISTORY_MAX);
 	subscriber->order = atomic_load_explicit(&slot->order, memory_order_relaxed);
-	return atomic_load_explicit(&slot->abandoned, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&zcp_acks_counts(&topic->acks, subscriber->slot)->abandoned,
+				    memory_order_relaxed) != 0;
 }
 
 static void enter(struct zcpd_adoption *adoption, struct zcpd_endpoint *endpoint)
@@ -155,7 +151,6 @@ static void enter(struct zcpd_adoption *adoption, struct zcpd_endpoint *endpoint
 	} else {
 		topic->subscribers[endpoint->slot] = endpoint;
 		topic->n_subscribers++;
-		zcpd_pool_keep_holder(topic->pool, endpoint->holder);
 	}
 	if (endpoint->session)
 		LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
@@ -163,18 +158,20 @@ static void enter(struct zcpd_adoption *adoption, struct zcpd_endpoint *endpoint
 	ZCP_CRASHPOINT("adopt.after_endpoint");
 }
 
-static bool has_own_place(const struct zcpd_adoption *adoption,
-			  const struct zcpd_endpoint *endpoint)
+static bool has_own_place(const struct zcpd_adoption *adoption, struct zcpd_endpoint *endpoint)
 {
 	const struct zcpd_pool *pool = adoption->topic->pool;
+	int class;
 
 	if (!zcpd_former_is_id(adoption->registry, endpoint->id) ||
 	    zcpd_former_has_endpoint(adoption->registry, endpoint->id) ||
 	    !zcpd_former_is_node(adoption->registry, endpoint->node_id))
 		return false;
-	return endpoint->is_publisher ? endpoint->owner != 0 && endpoint->former != 0 :
-					endpoint->holder < ZCP_HOLDERS_MAX &&
-						!zcpd_pool_has_holder(pool, endpoint->holder);
+	if (!endpoint->is_publisher)
+		return endpoint->held > 0;
+	class = zcpd_pool_class_for(pool, endpoint->max_payload);
+	endpoint->class_index = class < 0 ? 0 : (uint32_t)class;
+	return class >= 0 && endpoint->owner != 0;
 }
 
 /* Returns whether there is one more endpoint. */
@@ -197,7 +194,6 @@ static bool adopt_slot(struct zcpd_adoption *adoption, bool is_publisher, uint32
 	endpoint->is_publisher = is_publisher;
 	endpoint->slot = slot;
 	endpoint->topic = topic;
-	endpoint->backlog_fd = -1;
 	if (!read_member(topic, endpoint, state))
 		return false;
 	is_abandoned = is_publisher ? read_publisher(topic, endpoint) :

@@ -3,15 +3,12 @@
  * From the size classes that a node hands back to a pool.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/util.h"
 #include "runtime/adoption.h"
 #include "runtime/record.h"
-#include "runtime/restore.h"
 
 static struct zcpd_pool *find_pool(const struct zcpd_registry *registry, uint64_t id)
 {
@@ -37,23 +34,6 @@ static bool has_named_pool(const struct zcpd_registry *registry, const char *nam
 	return false;
 }
 
-/* Descriptors of one size class: as they came, and what the runtime needs besides. */
-static int open_class(int chunks_fd, int data_fd, int fds[3])
-{
-	char path[64];
-
-	fds[0] = fcntl(chunks_fd, F_DUPFD_CLOEXEC, 0);
-	/* A subscriber has the chunks for reading only. */
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", data_fd);
-	fds[1] = open(path, O_RDWR | O_CLOEXEC);
-	fds[2] = fds[0] < 0 || fds[1] < 0 ? -1 : zcp_region_open_readonly(fds[1]);
-	if (fds[2] >= 0)
-		return 0;
-	for (int i = 0; i < 2; i++)
-		zcp_close_fd(&fds[i]);
-	return -ESTALE;
-}
-
 /* One class that the pool does not have yet, of a region that `class` has been checked with. */
 static int add_class(struct zcpd_adoption *adoption, const struct zcp_class *class, int chunks_fd,
 		     int data_fd)
@@ -65,7 +45,7 @@ static int add_class(struct zcpd_adoption *adoption, const struct zcp_class *cla
 		.n_chunks = class->n_chunks,
 		.class_index = pool->view.n_classes,
 	};
-	int fds[3];
+	int fds[2];
 
 	if (pool->view.n_classes == 0) {
 		uint32_t size = adoption->record.user_header_size;
@@ -83,8 +63,13 @@ static int add_class(struct zcpd_adoption *adoption, const struct zcp_class *cla
 	if (zcp_class_stride(&geometry) != class->stride)
 		return zcpd_adoption_stale(
 			adoption, "its pool is laid out otherwise than this runtime does it");
-	if (open_class(chunks_fd, data_fd, fds) < 0)
+	fds[0] = zcpd_adoption_open(chunks_fd);
+	fds[1] = zcpd_adoption_open(data_fd);
+	if (fds[0] < 0 || fds[1] < 0) {
+		zcp_close_fd(&fds[0]);
+		zcp_close_fd(&fds[1]);
 		return zcpd_adoption_stale(adoption, "its pool cannot be opened for writing");
+	}
 	if (zcpd_pool_restore_class(pool, class->payload_size, class->n_chunks, fds) < 0)
 		return zcpd_adoption_stale(adoption, "its pool cannot be mapped");
 	pool->classes[pool->view.n_classes - 1].uid = adoption->uid;
@@ -101,11 +86,11 @@ int zcpd_adoption_add_classes(struct zcpd_adoption *adoption)
 	struct zcp_pool view = { .n_classes = 0 };
 	int r = 0;
 
-	for (uint32_t i = 1; r == 0 && i + 1 < fds->n_fds; i += 2) {
+	for (uint32_t i = 2; r == 0 && i + 1 < fds->n_fds; i += 2) {
 		const char *why;
 		uint32_t n = pool->view.n_classes;
 
-		uint32_t c = (i - 1) / 2;
+		uint32_t c = (i - 2) / 2;
 
 		/* A node has them from the first one on. */
 		if (c < n) {
@@ -152,7 +137,7 @@ int zcpd_adoption_adopt_pool(struct zcpd_adoption *adoption)
 	zcpd_record_pool(registry, adoption->pool);
 	r = zcpd_adoption_add_classes(adoption);
 	if (r == 0)
-		zcpd_restore_unpin(adoption->pool);
+		zcpd_pool_free_owner(adoption->pool, ZCP_OWNER_RUNTIME);
 	else
 		/* Half of it is of no use to the next topic. */
 		adoption->pool->got = 0;

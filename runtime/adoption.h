@@ -31,6 +31,12 @@ int zcpd_adoption_stale(const struct zcpd_adoption *adoption, const char *why);
 
 struct zcpd_session *zcpd_adoption_session(const struct zcpd_server *server, uint64_t id);
 
+/*
+ * A descriptor of our own for writing, of the region behind `fd` (borrowed), which may be for
+ * reading only. Returns it, or -ESTALE.
+ */
+__attribute__((warn_unused_result)) int zcpd_adoption_open(int fd);
+
 /* Whether two descriptors (borrowed) are of one region. */
 bool zcpd_adoption_is_same_file(int a, int b);
 

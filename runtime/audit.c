@@ -9,26 +9,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <zcp/subscriber.h>
 
 #include "pubsub/util.h"
+#include "runtime/census.h"
 
 /* Looks at what seems wrong, before it is said to be. */
 #define LOOKS 64
-
-/* Whose number it is that stands in descriptors as their owner. */
-struct owner {
-	const struct zcpd_topic *topic;
-	uint32_t slot;
-	bool is_former;
-};
 
 struct audit {
 	const struct zcpd_registry *registry;
 	struct zcp_audit_report *report;
 	/* of the pool that is being looked at */
-	const struct zcpd_pool *pool;
-	struct owner *owners;
-	const struct zcpd_endpoint *holders[ZCP_HOLDERS_MAX];
+	struct zcpd_census census;
+	/* chunks that are on loan, for each owner number */
+	uint32_t *n_loaned;
 };
 
 __attribute__((format(printf, 2, 3))) static void find(struct audit *audit, const char *format, ...)
@@ -47,10 +42,10 @@ __attribute__((format(printf, 2, 3))) static void find(struct audit *audit, cons
 
 /* --- chunks --- */
 
-/* What a chunk is used for, or what is wrong with it. */
+/* What is wrong with a chunk, if anything is: "" where nothing is. */
 struct verdict {
-	enum { FREE, LOANED, HELD, RETAINED, WRONG } use;
 	char text[160];
+	bool has_leaked;
 };
 
 __attribute__((format(printf, 2, 3))) static void condemn(struct verdict *verdict,
@@ -58,210 +53,344 @@ __attribute__((format(printf, 2, 3))) static void condemn(struct verdict *verdic
 {
 	va_list arguments;
 
-	verdict->use = WRONG;
 	va_start(arguments, format);
 	(void)vsnprintf(verdict->text, sizeof(verdict->text), format, arguments);
 	va_end(arguments);
 }
 
-static const struct zcpd_endpoint *publisher_of(const struct owner *owner)
+static void judge_owned(const struct zcp_chunk_shm *chunk, uint32_t state,
+			const struct zcpd_owner *owner, struct verdict *verdict)
 {
-	return owner->topic && !owner->is_former ? owner->topic->publishers[owner->slot] : NULL;
-}
-
-static void check_retained(const struct owner *owner, uint64_t seq, struct verdict *verdict)
-{
-	const struct zcpd_endpoint *publisher;
-	uint64_t next_seq, history;
+	/* Acquire: `next_seq` is at least as new. */
+	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_acquire), next_seq;
 
 	if (!owner->topic) {
-		condemn(verdict, "is history of nobody");
+		condemn(verdict, "is of owner %u, which no publisher slot has",
+			zcp_chunk_owner(state));
+		verdict->has_leaked = true;
 		return;
 	}
-	publisher = owner->topic->publishers[owner->slot];
-	history = publisher ? publisher->history : owner->topic->kept[owner->slot];
-	/* Acquire: as new as the chunk. */
+	if (state & ZCP_CHUNK_LOANED) {
+		if (owner->topic->publishers[owner->slot])
+			return;
+		condemn(verdict, "is on loan to publisher slot %u of topic '%.64s', which is free",
+			owner->slot, owner->topic->name);
+		verdict->has_leaked = true;
+		return;
+	}
+	/* SEQ-A1 pairs with SEQ-R1 in writer.c. */
 	next_seq = atomic_load_explicit(&owner->topic->view.publishers[owner->slot].next_seq,
 					memory_order_acquire);
-	/* One more, between step 7 and the one after it. */
-	if (seq >= next_seq || next_seq - seq > history + (publisher != NULL))
+	if ((int64_t)(seq - next_seq) >= 0)
 		condemn(verdict,
-			"is history with number %" PRIu64 ", and its publisher keeps the last "
-			"%" PRIu64 " before %" PRIu64,
-			seq, history, next_seq);
-	else
-		verdict->use = RETAINED;
+			"has message %" PRIu64 " of publisher slot %u of topic '%.64s', which "
+			"publishes %" PRIu64 " next",
+			seq, owner->slot, owner->topic->name, next_seq);
 }
 
-static void check_holders(const struct audit *audit, const struct owner *owner,
-			  const uint64_t *bits, struct verdict *verdict)
-{
-	for (uint32_t h = 0; h < ZCP_HOLDERS_MAX; h++) {
-		const struct zcpd_endpoint *holder = audit->holders[h];
-
-		if (!(bits[h / 64] >> (h % 64) & 1))
-			continue;
-		if (!holder)
-			condemn(verdict, "has holder %u, who is gone", h);
-		else if (holder->topic != owner->topic)
-			condemn(verdict, "has a holder of topic '%.64s', which it is not of",
-				holder->topic->name);
-		else if (verdict->use == FREE)
-			verdict->use = HELD;
-	}
-}
-
-static void judge(const struct audit *audit, const struct zcp_chunk_shm *chunk, uint64_t state,
+static void judge(const struct audit *audit, const struct zcp_chunk_shm *chunk, uint32_t state,
 		  struct verdict *verdict)
 {
-	uint32_t number = zcp_state_owner(state);
-	const struct owner *owner = &audit->owners[number];
-	/* Acquire, all: they stay between the two looks at `state`. */
-	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_acquire);
-	uint64_t bits[ZCP_HOLDER_WORDS];
+	uint64_t seq;
 
-	verdict->use = FREE;
-	for (int w = 0; w < ZCP_HOLDER_WORDS; w++)
-		bits[w] = atomic_load_explicit(&chunk->holders[w], memory_order_acquire);
-	switch (state & ZCP_CHUNK_FLAGS) {
-	case 0:
-		if (owner->topic && !owner->is_former && !publisher_of(owner))
-			condemn(verdict, "is of owner %u, who is gone", number);
-		break;
-	case ZCP_CHUNK_LOANED:
-		verdict->use = LOANED;
-		if (!publisher_of(owner))
-			condemn(verdict, "is loaned by owner %u, who is gone", number);
-		break;
-	case ZCP_CHUNK_RETAINED:
-		check_retained(owner, seq, verdict);
-		break;
-	default:
-		condemn(verdict, "has flags 0x%x, which nobody sets",
-			(unsigned int)(state & ZCP_CHUNK_FLAGS));
+	*verdict = (struct verdict){ .text = "" };
+	if (state == ZCP_CHUNK_FREE) {
+		/* Acquire: it stays between the two looks at `state`. */
+		seq = atomic_load_explicit(&chunk->seq, memory_order_acquire);
+		if (seq != 0)
+			condemn(verdict, "is free, and has message %" PRIu64, seq);
+	} else if ((state & ZCP_CHUNK_FLAGS & ~ZCP_CHUNK_LOANED) != 0) {
+		condemn(verdict, "has flags 0x%x, which nobody sets", state & ZCP_CHUNK_FLAGS);
+	} else if (zcp_chunk_owner(state) == ZCP_OWNER_RUNTIME) {
+		/* It is never looked at while we do that ourselves. */
+		condemn(verdict, "was left by a runtime that died while it gave memory back");
+		verdict->has_leaked = true;
+	} else {
+		judge_owned(chunk, state, &audit->census.owners[zcp_chunk_owner(state)], verdict);
 	}
-	check_holders(audit, owner, bits, verdict);
+}
+
+static void count(struct audit *audit, enum zcpd_reason reason)
+{
+	struct zcp_audit_report *report = audit->report;
+	uint64_t *const counts[ZCPD_N_REASONS] = {
+		[ZCPD_REASON_FREE] = &report->n_free,
+		[ZCPD_REASON_SPARE] = &report->n_spare,
+		[ZCPD_REASON_LOANED] = &report->n_loaned,
+		[ZCPD_REASON_HELD] = &report->n_held,
+		[ZCPD_REASON_QUEUED] = &report->n_queued,
+		[ZCPD_REASON_HISTORY] = &report->n_history,
+		[ZCPD_REASON_LEAKED] = &report->n_leaked,
+	};
+
+	(*counts[reason])++;
 }
 
 /* As it is while it stands still; one that does not is in use. */
 static void check_chunk(struct audit *audit, uint32_t class_index, uint32_t index)
 {
-	const struct zcp_chunk_shm *chunk = &audit->pool->view.classes[class_index].chunks[index];
-	struct zcp_audit_report *report = audit->report;
-	struct verdict verdict = { .use = LOANED };
+	const struct zcp_chunk_shm *chunk =
+		&audit->census.pool->view.classes[class_index].chunks[index];
+	struct verdict verdict = { .text = "" };
+	uint32_t state = 0;
 
 	for (int i = 0; i < LOOKS; i++) {
-		/* Acquire, and again behind the rest: CHUNK-A1. */
-		uint64_t state = atomic_load_explicit(&chunk->state, memory_order_acquire);
+		uint32_t n_claims = atomic_load_explicit(&chunk->n_claims, memory_order_acquire);
 
+		/* Acquire, all, and again behind the rest: CHUNK-A1. */
+		state = atomic_load_explicit(&chunk->state, memory_order_acquire);
 		judge(audit, chunk, state, &verdict);
-		if (verdict.use != WRONG)
+		if (verdict.text[0] == '\0')
 			break;
-		if (atomic_load_explicit(&chunk->state, memory_order_relaxed) != state)
-			verdict.use = LOANED;
+		if (atomic_load_explicit(&chunk->state, memory_order_acquire) != state ||
+		    atomic_load_explicit(&chunk->n_claims, memory_order_relaxed) != n_claims)
+			verdict = (struct verdict){ .text = "" };
 	}
-	switch (verdict.use) {
-	case FREE:
-		report->n_free++;
-		break;
-	case LOANED:
-		report->n_loaned++;
-		break;
-	case HELD:
-		report->n_held++;
-		break;
-	case RETAINED:
-		report->n_retained++;
-		break;
-	case WRONG:
-		find(audit, "pool '%.64s', class %u, chunk %u %s", audit->pool->name, class_index,
-		     index, verdict.text);
+	if (verdict.text[0] != '\0')
+		find(audit, "pool '%.64s', class %u, chunk %u %s", audit->census.pool->name,
+		     class_index, index, verdict.text);
+	if (verdict.has_leaked) {
+		count(audit, ZCPD_REASON_LEAKED);
+		return;
 	}
+	if (state & ZCP_CHUNK_LOANED)
+		audit->n_loaned[zcp_chunk_owner(state)]++;
+	count(audit, zcpd_census_reason(&audit->census, chunk));
 }
 
-/* --- lanes --- */
+/* --- loans --- */
 
-/* A message that is queued: its chunk is there, is held for the subscriber, and is its. */
-static const char *wrong_slot(const struct audit *audit, const struct zcpd_endpoint *subscriber,
-			      uint64_t word)
+static uint32_t count_loans(const struct audit *audit, uint32_t owner)
 {
-	const struct zcp_chunk_shm *chunk = zcpd_pool_descriptor(audit->pool, zcp_slot_ref(word));
+	const struct zcp_pool *view = &audit->census.pool->view;
+	uint32_t n = 0;
 
-	if (!chunk)
-		return "which there is not";
-	if (!(atomic_load_explicit(&chunk->holders[subscriber->holder / 64],
-				   memory_order_acquire) >>
-		      (subscriber->holder % 64) &
-	      1))
-		return "which is not held for it";
-	if ((uint32_t)atomic_load_explicit(&chunk->seq, memory_order_acquire) != zcp_slot_seq(word))
-		return "which has another number";
-	return NULL;
-}
-
-static void check_lane(struct audit *audit, const struct zcpd_endpoint *subscriber,
-		       uint32_t publisher)
-{
-	struct zcp_lane lane = zcpd_topic_lane(subscriber->topic, publisher, subscriber);
-
-	for (uint32_t i = 0; i <= lane.mask; i++) {
-		/* LANE-A1. */
-		uint64_t word = atomic_load_explicit(&lane.slots[i].word, memory_order_acquire);
-		const char *wrong;
-
-		if (!(word & ZCP_SLOT_LIVE))
-			continue;
-		wrong = wrong_slot(audit, subscriber, word);
-		/* Taken or pushed out meanwhile: then it is as it should be. */
-		if (wrong &&
-		    atomic_load_explicit(&lane.slots[i].word, memory_order_relaxed) == word)
-			find(audit,
-			     "topic '%.64s', subscriber %" PRIu64 ": message %u is in class %u, "
-			     "chunk %u, %s",
-			     subscriber->topic->name, subscriber->id, zcp_slot_seq(word),
-			     zcp_ref_class(zcp_slot_ref(word)), zcp_ref_index(zcp_slot_ref(word)),
-			     wrong);
-	}
-}
-
-static uint64_t n_bits(const struct audit *audit, uint32_t holder)
-{
-	uint64_t n = 0;
-
-	for (uint32_t c = 0; c < audit->pool->view.n_classes; c++) {
-		uint32_t n_touched = zcpd_pool_n_touched(audit->pool, c);
+	for (uint32_t c = 0; c < view->n_classes; c++) {
+		uint32_t n_touched = zcp_class_n_touched(&view->classes[c]);
 
 		for (uint32_t i = 0; i < n_touched; i++)
-			n += zcp_chunk_has_holder(&audit->pool->view.classes[c].chunks[i], holder);
+			/* Relaxed: counted again if there are too many. */
+			n += atomic_load_explicit(&view->classes[c].chunks[i].state,
+						  memory_order_relaxed) ==
+			     zcp_chunk_state(owner, ZCP_CHUNK_LOANED);
 	}
 	return n;
 }
 
-/* What is held and not queued is held by the subscriber, which has declared how much. */
+/* A publisher has no more on loan than it declared; while it goes on they are not all at once. */
+static void check_loans(struct audit *audit, const struct zcpd_endpoint *publisher)
+{
+	uint32_t n = audit->n_loaned[publisher->owner % ZCP_OWNERS], excess;
+
+	for (int i = 0; i < LOOKS && n > publisher->loans; i++) {
+		uint32_t now = count_loans(audit, publisher->owner);
+
+		n = now < n ? now : n;
+	}
+	if (n <= publisher->loans)
+		return;
+	find(audit,
+	     "topic '%.64s', publisher %" PRIu64 " has %u chunks on loan, and %u at most may be",
+	     publisher->topic->name, publisher->id, n, publisher->loans);
+	excess = n - publisher->loans;
+	audit->report->n_leaked += excess;
+	audit->report->n_loaned -= excess < audit->report->n_loaned ? excess :
+								      audit->report->n_loaned;
+}
+
+/* --- what subscribers have --- */
+
+/* A lane as it is being looked at: from one publisher slot to one subscriber. */
+struct queue {
+	const struct zcpd_endpoint *subscriber;
+	struct zcp_lane lane;
+	uint32_t publisher;
+	uint32_t owner;
+	/* where it begins; 0: not settled yet */
+	uint64_t base;
+	/* its last message is before this one */
+	uint64_t end;
+};
+
+static void look_at_queue(struct queue *queue, const struct zcpd_endpoint *subscriber,
+			  uint32_t publisher)
+{
+	const struct zcpd_topic *topic = subscriber->topic;
+
+	*queue = (struct queue){
+		.subscriber = subscriber,
+		.lane = zcp_topic_lane(&topic->view, &topic->acks, publisher, subscriber->slot,
+				       subscriber->depth_log2),
+		.publisher = publisher,
+		.owner = topic->owners[publisher],
+	};
+	/* Relaxed: not settled yet, 0, means that nothing is certain, and that all is sent. */
+	queue->base = atomic_load_explicit(&queue->lane.shm->base, memory_order_relaxed);
+	queue->end = atomic_load_explicit(&queue->lane.shm->end, memory_order_relaxed);
+	if (queue->end == 0)
+		/* SEQ-A1 pairs with SEQ-R1 in writer.c: all before it is pushed. */
+		queue->end = atomic_load_explicit(&topic->view.publishers[publisher].next_seq,
+						  memory_order_acquire);
+}
+
+static uint64_t tail_of(const struct queue *queue)
+{
+	/* ACK-A1 pairs with ACK-R1 in reader.c: what it took is said to be held. */
+	return zcp_lane_bound_tail(
+		&queue->lane, atomic_load_explicit(&queue->lane.ack->tail, memory_order_acquire),
+		queue->end);
+}
+
+/* A message that is queued: it is in its slot, and in a chunk of its publisher's. */
+static const char *wrong_slot(const struct audit *audit, const struct queue *queue, uint64_t seq)
+{
+	/* LANE-A1 pairs with LANE-R1 in zcp_lane_put(). */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&queue->lane, seq)->word,
+					     memory_order_acquire);
+	const struct zcp_chunk_shm *chunk;
+
+	if (!zcp_slot_is(word, seq))
+		return "whose place in the queue has another one";
+	chunk = zcp_pool_descriptor(&audit->census.pool->view,
+				    (uint32_t)(word & ZCP_SLOT_REF_MASK));
+	if (!chunk)
+		return "which is in a chunk that there is not";
+	/* Acquire, both: they stay before the next look at `tail`. */
+	if (zcp_chunk_owner(atomic_load_explicit(&chunk->state, memory_order_acquire)) !=
+	    queue->owner)
+		return "which is in a chunk of another owner";
+	if (atomic_load_explicit(&chunk->seq, memory_order_acquire) != seq)
+		return "which is in a chunk with another one";
+	return NULL;
+}
+
+/* One finding is enough for a lane. */
+static void check_queue(struct audit *audit, const struct queue *queue)
+{
+	uint64_t seq = tail_of(queue);
+
+	if (queue->base == 0)
+		return;
+	if ((int64_t)(queue->base - seq) > 0)
+		seq = queue->base;
+	for (; (int64_t)(queue->end - seq) > 0; seq++) {
+		const char *wrong = wrong_slot(audit, queue, seq);
+
+		/* Taken or pushed out meanwhile: then it is as it should be. */
+		for (int i = 0; wrong && i < LOOKS; i++)
+			wrong = (int64_t)(tail_of(queue) - seq) > 0 ? NULL :
+								      wrong_slot(audit, queue, seq);
+		if (!wrong)
+			continue;
+		find(audit,
+		     "topic '%.64s', subscriber %" PRIu64 " is sent message %" PRIu64
+		     " of publisher slot %u, %s",
+		     queue->subscriber->topic->name, queue->subscriber->id, seq, queue->publisher,
+		     wrong);
+		return;
+	}
+}
+
+/* Whether a chunk has message `seq` (as far as ZCP_HELD_SEQ_MASK) of an owner. */
+static bool has_message(const struct audit *audit, uint32_t owner, uint64_t seq)
+{
+	const struct zcp_pool *view = &audit->census.pool->view;
+
+	for (uint32_t c = 0; c < view->n_classes; c++) {
+		uint32_t n_touched = zcp_class_n_touched(&view->classes[c]);
+
+		for (uint32_t i = 0; i < n_touched; i++) {
+			const struct zcp_chunk_shm *chunk = &view->classes[c].chunks[i];
+
+			/* Acquire, both: they stay before the next look at `held`. */
+			if (zcp_chunk_owner(atomic_load_explicit(&chunk->state,
+								 memory_order_acquire)) == owner &&
+			    (atomic_load_explicit(&chunk->seq, memory_order_acquire) &
+			     ZCP_HELD_SEQ_MASK) == seq)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * A subscriber says that it holds a message before it takes it, and may find then that the
+ * publisher has pushed it out: until it takes that back it holds nothing. It takes one at a time.
+ * Whether message `seq` can be such a one: it came out of the history, or the publisher is a
+ * whole queue further on.
+ */
+static bool may_be_lost(const struct queue *queue, uint64_t seq)
+{
+	if (queue->base == 0 || (int64_t)(queue->base - seq) > 0)
+		return true;
+	return queue->subscriber->on_full != ZCP_ON_FULL_BLOCK &&
+	       (int64_t)(queue->end - seq) > (int64_t)queue->lane.mask;
+}
+
+/* Whether no chunk has what a place of `held` names, while that stands still. */
+static bool is_missing(const struct audit *audit, uint32_t owner, const _Atomic uint64_t *place,
+		       uint64_t word)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		if (has_message(audit, owner, word & ZCP_HELD_SEQ_MASK))
+			return false;
+		/* HELD-A1 pairs with HELD-R1, R2 and R3 in reader.c. */
+		if (atomic_load_explicit(place, memory_order_acquire) != word)
+			return false;
+	}
+	return true;
+}
+
+/* One finding is enough for a subscriber. */
+static void check_held(struct audit *audit, const struct zcpd_endpoint *subscriber)
+{
+	const struct zcpd_topic *topic = subscriber->topic;
+	const _Atomic uint64_t *held = zcp_acks_held(&topic->acks, subscriber->slot);
+	/* Relaxed: a place that it does not count yet is not older than the look. */
+	uint32_t n = atomic_load_explicit(&zcp_acks_counts(&topic->acks, subscriber->slot)->n_held,
+					  memory_order_relaxed);
+	bool has_lost = false;
+
+	n = n < subscriber->held ? n : subscriber->held;
+	for (uint32_t i = 0; i < n && i < ZCP_HELD_MAX; i++) {
+		/* HELD-A1. */
+		uint64_t word = atomic_load_explicit(&held[i], memory_order_acquire);
+		uint32_t publisher = (uint32_t)(word >> ZCP_HELD_SLOT_SHIFT), owner = 0;
+		uint64_t seq = word & ZCP_HELD_SEQ_MASK;
+
+		if (publisher < topic->view.geometry.max_publishers)
+			owner = topic->owners[publisher];
+		if (word == 0 || (owner != 0 && !is_missing(audit, owner, &held[i], word)))
+			continue;
+		if (owner != 0 && !has_lost) {
+			struct queue queue;
+
+			look_at_queue(&queue, subscriber, publisher);
+			has_lost = may_be_lost(&queue, seq);
+			if (has_lost)
+				continue;
+		}
+		find(audit,
+		     "topic '%.64s', subscriber %" PRIu64 " holds message %" PRIu64
+		     " of publisher slot %u, which is in no chunk",
+		     topic->name, subscriber->id, seq, publisher);
+		return;
+	}
+}
+
 static void check_subscriber(struct audit *audit, const struct zcpd_endpoint *subscriber)
 {
-	uint64_t most = (uint64_t)subscriber->held + subscriber->backlog, held = 0;
+	const struct zcpd_topic *topic = subscriber->topic;
 
-	/* One whose publishers may still be sending to it is swept when they are not. */
-	if (subscriber->state == ZCPD_ENDPOINT_LEAVING)
-		return;
-	for (uint32_t p = 0; p < subscriber->topic->view.geometry.max_publishers; p++)
-		check_lane(audit, subscriber, p);
-	for (int i = 0; i < LOOKS; i++) {
-		uint64_t queued = zcpd_topic_n_queued(subscriber), bits, after;
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		struct queue queue;
 
-		bits = n_bits(audit, subscriber->holder);
-		after = zcpd_topic_n_queued(subscriber);
-		if (queued < after)
-			queued = after;
-		held = bits > queued ? bits - queued : 0;
-		if (held <= most)
-			return;
+		if (topic->owners[p] == 0)
+			continue;
+		look_at_queue(&queue, subscriber, p);
+		check_queue(audit, &queue);
 	}
-	find(audit,
-	     "topic '%.64s', subscriber %" PRIu64 " has %" PRIu64 " chunks that are not queued, "
-	     "and %" PRIu64 " at most may be",
-	     subscriber->topic->name, subscriber->id, held, most);
+	check_held(audit, subscriber);
 }
 
 /* --- members --- */
@@ -275,25 +404,35 @@ static void check_publisher_slot(struct audit *audit, const struct zcpd_topic *t
 	if (shown != (topic->publishers[p] != NULL))
 		find(audit, "topic '%.64s' shows publisher slot %u as %s", topic->name, p,
 		     shown ? "taken, and it is free" : "free, and it is taken");
-	if (p < topic->view.geometry.max_publishers && !topic->publishers[p] &&
-	    atomic_load_explicit(&topic->view.publishers[p].op, memory_order_relaxed) % 2 != 0)
+	if (p >= topic->view.geometry.max_publishers)
+		return;
+	if (topic->publishers[p])
+		check_loans(audit, topic->publishers[p]);
+	else if (atomic_load_explicit(&topic->view.publishers[p].op, memory_order_relaxed) % 2 != 0)
 		find(audit, "topic '%.64s': publisher slot %u is inside a publish, and free",
 		     topic->name, p);
+}
+
+static bool has_bit(const _Atomic uint64_t *words, uint32_t bit)
+{
+	/* Relaxed: only the runtime changes them, which is us. */
+	return atomic_load_explicit(&words[bit / 64], memory_order_relaxed) >> (bit % 64) & 1;
 }
 
 static void check_subscriber_slot(struct audit *audit, const struct zcpd_topic *topic, uint32_t s)
 {
 	const struct zcpd_endpoint *subscriber = topic->subscribers[s];
-	bool shown = atomic_load_explicit(&topic->view.shm->active[s / 64], memory_order_relaxed) >>
-			     (s % 64) &
-		     1;
 	bool is_active = subscriber && (subscriber->state == ZCPD_ENDPOINT_OPEN ||
 					subscriber->state == ZCPD_ENDPOINT_JOINING);
+	bool is_present = is_active || (subscriber && subscriber->state == ZCPD_ENDPOINT_INACTIVE);
 
-	if (shown != is_active)
+	if (has_bit(topic->view.shm->active, s) != is_active)
 		find(audit, "topic '%.64s' shows subscriber slot %u as %s", topic->name, s,
-		     shown ? "active, and it is not" : "inactive, and it is not");
-	if (subscriber)
+		     is_active ? "inactive, and it is not" : "active, and it is not");
+	if (has_bit(topic->view.shm->present, s) != is_present)
+		find(audit, "topic '%.64s' shows subscriber slot %u as %s", topic->name, s,
+		     is_present ? "absent, and it is not" : "present, and it is not");
+	if (is_present)
 		check_subscriber(audit, subscriber);
 }
 
@@ -306,70 +445,76 @@ static void check_topic(struct audit *audit, const struct zcpd_topic *topic)
 	audit->report->n_topics++;
 }
 
-/* Who has which number in the pool. */
-static void note_numbers(struct audit *audit, const struct zcpd_topic *topic)
+/* No number is two slots'. */
+static void check_owners(struct audit *audit, const struct zcpd_topic *topic)
 {
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
-		audit->owners[topic->owners[p]] = (struct owner){ topic, p, false };
-		audit->owners[topic->formers[p]] = (struct owner){ topic, p, true };
+		uint32_t number = topic->owners[p];
+		const struct zcpd_owner *owner;
+
+		if (number == 0)
+			continue;
+		owner = number < ZCP_OWNER_RUNTIME ? &audit->census.owners[number] : NULL;
+		if (!owner || owner->topic != topic || owner->slot != p)
+			find(audit, "topic '%.64s': publisher slot %u has owner number %u, %s",
+			     topic->name, p, number,
+			     owner ? "which another slot has too" : "which nobody is given");
 	}
-	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-		if (topic->subscribers[s])
-			audit->holders[topic->subscribers[s]->holder] = topic->subscribers[s];
-	/* Nobody has this one. */
-	audit->owners[0] = (struct owner){ NULL, 0, false };
 }
 
-static void check_pool(struct audit *audit, const struct zcpd_pool *pool)
+static int check_pool(struct audit *audit, const struct zcpd_pool *pool)
 {
 	const struct zcpd_topic *topic;
 
-	audit->pool = pool;
-	memset(audit->owners, 0, ZCPD_OWNERS * sizeof(audit->owners[0]));
-	memset(audit->holders, 0, sizeof(audit->holders));
-	LIST_FOREACH(topic, &audit->registry->topics, link)
-		if (topic->pool == pool)
-			note_numbers(audit, topic);
-	for (uint32_t h = 0; h < ZCP_HOLDERS_MAX; h++)
-		if ((pool->holders[h / 64] >> (h % 64) & 1) != (audit->holders[h] != NULL))
-			find(audit, "pool '%.64s': holder %u is %s", pool->name, h,
-			     audit->holders[h] ? "used, and not given" : "given, and not used");
+	if (zcpd_census_init(&audit->census, audit->registry, pool) < 0)
+		return -ENOMEM;
+	memset(audit->n_loaned, 0, ZCP_OWNERS * sizeof(audit->n_loaned[0]));
 	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
-		uint32_t n_touched = zcpd_pool_n_touched(pool, c);
+		const struct zcp_class *class = &pool->view.classes[c];
+		uint32_t n_touched = zcp_class_n_touched(class);
 
-		audit->report->n_chunks += pool->view.classes[c].n_chunks;
-		audit->report->n_free += pool->view.classes[c].n_chunks - n_touched;
+		audit->report->n_chunks += class->n_chunks;
+		audit->report->n_free += class->n_chunks - n_touched;
 		for (uint32_t i = 0; i < n_touched; i++)
 			check_chunk(audit, c, i);
 	}
-	LIST_FOREACH(topic, &audit->registry->topics, link)
-		if (topic->pool == pool)
-			check_topic(audit, topic);
+	LIST_FOREACH(topic, &audit->registry->topics, link) {
+		if (topic->pool != pool)
+			continue;
+		check_owners(audit, topic);
+		check_topic(audit, topic);
+	}
 	audit->report->n_pools++;
+	zcpd_census_deinit(&audit->census);
+	return 0;
+}
+
+static int check_pools(struct audit *audit)
+{
+	const struct zcpd_topic *topic;
+	const struct zcpd_pool *pool;
+	int r = 0;
+
+	LIST_FOREACH(pool, &audit->registry->pools, link)
+		r = r < 0 ? r : check_pool(audit, pool);
+	LIST_FOREACH(topic, &audit->registry->topics, link)
+		if (topic->pool->automatic)
+			r = r < 0 ? r : check_pool(audit, topic->pool);
+	return r;
 }
 
 int zcpd_audit(const struct zcpd_registry *registry, struct zcp_message *reply, char *text,
 	       size_t text_size)
 {
 	struct zcp_audit_report *report = &reply->u.audit_report;
-	struct audit audit = { .registry = registry, .report = report };
-	const struct zcpd_topic *topic;
-	const struct zcpd_pool *pool;
+	ZCP_CLEANUP(zcp_free_memory) uint32_t *n_loaned = calloc(ZCP_OWNERS, sizeof(*n_loaned));
+	struct audit audit = { .registry = registry, .report = report, .n_loaned = n_loaned };
 
 	reply->type = ZCP_MESSAGE_AUDIT_REPORT;
 	report->findings = calloc(ZCP_FINDINGS_MAX, sizeof(report->findings[0]));
-	audit.owners = calloc(ZCPD_OWNERS, sizeof(audit.owners[0]));
-	if (!report->findings || !audit.owners) {
-		free(audit.owners);
-		zcp_message_deinit(reply);
-		(void)snprintf(text, text_size, "the runtime is out of memory");
-		return -ENOMEM;
-	}
-	LIST_FOREACH(pool, &registry->pools, link)
-		check_pool(&audit, pool);
-	LIST_FOREACH(topic, &registry->topics, link)
-		if (topic->pool->automatic)
-			check_pool(&audit, topic->pool);
-	free(audit.owners);
-	return 0;
+	if (report->findings && n_loaned && check_pools(&audit) == 0)
+		return 0;
+	zcp_message_deinit(reply);
+	(void)snprintf(text, text_size, "the runtime is out of memory");
+	return -ENOMEM;
 }

@@ -54,6 +54,9 @@ struct zcpd_runtime_config {
 	uint64_t return_timeout_ns;
 };
 
+/* A time that does not come. */
+#define ZCPD_CONFIG_NEVER UINT64_MAX
+
 /* Connections that a user may have beside all the nodes there may be, unless it is said how many. */
 #define ZCPD_CONFIG_SPARE_CONNECTIONS 64
 
@@ -70,11 +73,12 @@ struct zcpd_topic_config {
 	bool keep_history;
 	uint32_t order; /* enum zcpd_config_order */
 	bool timestamps;
-	uint64_t alignment;   /* of payloads, bytes; 0: what the first publisher needs */
-	uint64_t user_header; /* bytes before each message; 0: what the first endpoint declares */
-	uint64_t max_payload; /* bytes; 0: what the publishers declare */
-	char *type;           /* NULL: what the first endpoint declares */
-	char *pool;           /* name of a pool of this configuration; NULL: the topic's own */
+	uint64_t trim_after_ns; /* of a pool of its own; ZCPD_CONFIG_NEVER */
+	uint64_t alignment;     /* of payloads, bytes; 0: what the first publisher needs */
+	uint64_t user_header;   /* bytes before each message; 0: what the first endpoint declares */
+	uint64_t max_payload;   /* bytes; 0: what the publishers declare */
+	char *type;             /* NULL: what the first endpoint declares */
+	char *pool;             /* name of a pool of this configuration; NULL: the topic's own */
 };
 
 /* One [topic."NAME"] as written; zcpd_config_topic() gives what holds for a topic. */
@@ -105,8 +109,9 @@ struct zcpd_pool_config {
 	uint32_t huge_pages;               /* enum zcpd_config_huge_pages */
 	struct zcpd_class_config *classes; /* by size, the smallest first */
 	uint32_t n_classes;
-	uint64_t alignment;   /* of payloads, bytes */
-	uint64_t user_header; /* room before each message, bytes; enough for the topics below */
+	uint64_t trim_after_ns; /* ZCPD_CONFIG_NEVER; see runtime/trim_pool.h */
+	uint64_t alignment;     /* of payloads, bytes */
+	uint64_t user_header;   /* room before each message, bytes; enough for the topics below */
 };
 
 /* Read-only for everybody but the reader. */

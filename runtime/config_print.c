@@ -11,7 +11,7 @@
 /* Comments begin here. */
 #define COMMENT_COLUMN 32
 
-/* Returns how many columns it took. */
+/* Returns how many columns it took, as all of these. */
 static int print_string(const char *text, FILE *file)
 {
 	int length = 2;
@@ -24,6 +24,15 @@ static int print_string(const char *text, FILE *file)
 	}
 	fputc('"', file);
 	return length;
+}
+
+static int print_time(const struct zcpd_config_key *key, uint64_t time_ns, FILE *file)
+{
+	char text[ZCPD_UNITS_TEXT_SIZE];
+
+	if ((key->flags & ZCPD_CONFIG_OR_NEVER) && time_ns == ZCPD_CONFIG_NEVER)
+		return print_string("never", file);
+	return print_string(zcpd_units_format_time(text, time_ns), file);
 }
 
 static int print_class(const struct zcpd_class_config *class, FILE *file)
@@ -46,7 +55,7 @@ static int print_value(const struct zcpd_config_key *key, const void *base, FILE
 	case ZCPD_CONFIG_SIZE:
 		return print_string(zcpd_units_format_size(text, *(const uint64_t *)field), file);
 	case ZCPD_CONFIG_TIME:
-		return print_string(zcpd_units_format_time(text, *(const uint64_t *)field), file);
+		return print_time(key, *(const uint64_t *)field, file);
 	case ZCPD_CONFIG_BOOLEAN:
 		return fprintf(file, "%s", *(const bool *)field ? "true" : "false");
 	case ZCPD_CONFIG_CHOICE:

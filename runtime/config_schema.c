@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pubsub/shm/class_shm.h"
+#include "pubsub/layout/class_shm.h"
 #include "runtime/config.h"
 #include "zcp/node.h"
 
@@ -14,6 +14,8 @@
 #define MS (1000ull * 1000)
 #define SECOND (1000 * MS)
 #define HOUR (3600 * SECOND)
+
+#define TRIM_AFTER (30 * SECOND)
 
 /* name, kind, struct, member, fallback, min, max, flags, help */
 #define KEY(n, k, s, m, fb, lo, hi, f, h)                                                          \
@@ -95,6 +97,8 @@ static const struct zcpd_config_key topic_keys[] = {
 	CHOICE("order", zcpd_topic_config, order, ZCPD_CONFIG_ORDER_TURN, orders,
 	       "order of taking of a subscriber that does not ask"),
 	TOPIC("timestamps", BOOLEAN, timestamps, true, 0, 0, "messages carry their publish time"),
+	KEY("trim_after", TIME, zcpd_topic_config, trim_after_ns, TRIM_AFTER, MS, 8760 * HOUR,
+	    ZCPD_CONFIG_OR_NEVER, "memory of chunks that were free for so long is given back"),
 	KEY("alignment", SIZE, zcpd_topic_config, alignment, 0, 0, ZCP_ALIGNMENT_MAX,
 	    ZCPD_CONFIG_POWER_OF_TWO, "of payloads; 0: what the first publisher needs"),
 	TOPIC("user_header", SIZE, user_header, 0, 0, ZCP_USER_HEADER_MAX,
@@ -121,6 +125,8 @@ static const struct zcpd_config_key pool_keys[] = {
 	    ZCP_ALIGNMENT_MAX, ZCPD_CONFIG_POWER_OF_TWO, "of payloads"),
 	KEY("user_header", SIZE, zcpd_pool_config, user_header, 0, 0, ZCP_USER_HEADER_MAX, 0,
 	    "room before each message; 0: the most that its topics have"),
+	KEY("trim_after", TIME, zcpd_pool_config, trim_after_ns, TRIM_AFTER, MS, 8760 * HOUR,
+	    ZCPD_CONFIG_OR_NEVER, "memory of chunks that were free for so long is given back"),
 	KEY("prefault", BOOLEAN, zcpd_pool_config, prefault, false, 0, 0, 0,
 	    "all memory is taken and mapped beforehand"),
 	KEY("lock", BOOLEAN, zcpd_pool_config, lock, false, 0, 0, 0, "memory is never swapped out"),

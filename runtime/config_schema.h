@@ -26,6 +26,7 @@ enum {
 	ZCPD_CONFIG_REQUIRED = 1 << 0,     /* the section is nothing without it */
 	ZCPD_CONFIG_TOPIC_ONLY = 1 << 1,   /* in [topic."NAME"], but not in [defaults] */
 	ZCPD_CONFIG_POWER_OF_TWO = 1 << 2, /* a size: that, or 0 if min is */
+	ZCPD_CONFIG_OR_NEVER = 1 << 3,     /* a time: or "never", ZCPD_CONFIG_NEVER */
 };
 
 struct zcpd_config_key {

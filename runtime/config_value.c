@@ -87,9 +87,10 @@ static int fail_units(struct zcpd_config_reader *r, const struct zcpd_config_key
 	default:
 		return zcpd_config_fail(r, value->at,
 					"%s = %s is not a %s: write an integer and a unit, as in "
-					"%s",
+					"%s%s",
 					key->name, shown, size ? "size" : "time",
-					size ? "\"8MiB\"" : "\"10ms\"");
+					size ? "\"8MiB\"" : "\"10ms\"",
+					key->flags & ZCPD_CONFIG_OR_NEVER ? ", or \"never\"" : "");
 	}
 }
 
@@ -103,6 +104,12 @@ static int fail_power_of_two(struct zcpd_config_reader *r, const struct zcpd_con
 				written(shown, value));
 }
 
+static bool is_never(const struct zcpd_config_key *key, const struct zcpd_toml_value *value)
+{
+	return (key->flags & ZCPD_CONFIG_OR_NEVER) && value->kind == ZCPD_TOML_STRING &&
+	       value->string.size == strlen("never") && strcmp(value->string.data, "never") == 0;
+}
+
 /* Sizes and times. */
 static int read_units(struct zcpd_config_reader *r, const struct zcpd_config_key *key,
 		      const struct zcpd_toml_value *value, uint64_t *field)
@@ -111,6 +118,10 @@ static int read_units(struct zcpd_config_reader *r, const struct zcpd_config_key
 	uint64_t number;
 	int error = 0;
 
+	if (is_never(key, value)) {
+		*field = ZCPD_CONFIG_NEVER;
+		return 0;
+	}
 	if (value->kind == ZCPD_TOML_INTEGER)
 		number = (uint64_t)value->integer;
 	else if (value->kind != ZCPD_TOML_STRING)

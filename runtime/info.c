@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
 #include "runtime/admission.h"
+#include "runtime/census.h"
 
 static int out_of_memory(char *text, size_t text_size)
 {
@@ -63,22 +65,54 @@ static int find_topic(const struct zcpd_registry *registry, const char *name,
 	return -ENOENT;
 }
 
+static void class_info(const struct zcpd_census *census, uint32_t class_index,
+		       struct zcp_class_info *info)
+{
+	const struct zcpd_pool *pool = census->pool;
+	const struct zcp_class *class = &pool->view.classes[class_index];
+	uint32_t counts[ZCPD_N_REASONS];
+	struct stat data;
+
+	zcpd_census_count(census, class_index, counts);
+	*info = (struct zcp_class_info){
+		.payload_size = class->payload_size,
+		.n_chunks = class->n_chunks,
+		.n_free = counts[ZCPD_REASON_FREE],
+		.n_spare = counts[ZCPD_REASON_SPARE],
+		.n_loaned = counts[ZCPD_REASON_LOANED],
+		.n_queued = counts[ZCPD_REASON_QUEUED],
+		.n_held = counts[ZCPD_REASON_HELD],
+		.n_history = counts[ZCPD_REASON_HISTORY],
+		.n_used = zcp_class_n_touched(class),
+	};
+	if (fstat(pool->classes[class_index].data_fd, &data) == 0)
+		info->n_bytes = (uint64_t)data.st_blocks * 512;
+}
+
 static int pool_info(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
 		     struct zcp_topic_info *info, char *text, size_t text_size)
 {
 	struct zcpd_admission_sum sums[ZCP_CLASSES_MAX];
+	struct zcpd_census census;
 
+	if (zcpd_census_init(&census, registry, pool) < 0)
+		return out_of_memory(text, text_size);
 	/* One more than needed, so that it is not empty. */
 	info->classes = calloc(pool->view.n_classes + 1, sizeof(info->classes[0]));
-	if (!info->classes)
+	if (!info->classes) {
+		zcpd_census_deinit(&census);
 		return out_of_memory(text, text_size);
+	}
 	info->n_classes = pool->view.n_classes;
-	zcpd_admission_sums(registry, pool, NULL, sums);
+	if (zcpd_admission_sums(registry, pool, NULL, sums) < 0) {
+		zcpd_census_deinit(&census);
+		return out_of_memory(text, text_size);
+	}
 	for (uint32_t i = 0; i < info->n_classes; i++) {
-		zcpd_pool_class_info(pool, i, &info->classes[i]);
-		info->classes[i].n_or_larger = sums[i].n_chunks;
+		class_info(&census, i, &info->classes[i]);
 		info->classes[i].n_reserved = sums[i].n_reserved;
 	}
+	zcpd_census_deinit(&census);
 	(void)strcpy(info->pool, pool->name);
 	info->own_pool = pool->automatic;
 	info->prefaulted = pool->got & ZCP_MEMORY_PREFAULT;

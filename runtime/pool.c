@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making the regions of a pool, and counting what its chunks are used for.
+ * Making the regions of a pool.
  */
 #include "runtime/pool.h"
 
@@ -10,6 +10,7 @@
 
 #include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
+#include "runtime/trim_pool.h"
 
 int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, const char *name,
 		  bool automatic)
@@ -23,17 +24,42 @@ int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, con
 	pool->automatic = automatic;
 	(void)snprintf(pool->name, sizeof(pool->name), "%s", name);
 	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
-		pool->classes[i] = (struct zcpd_class){ -1, -1, -1, 0 };
+		pool->classes[i] = (struct zcpd_class){ -1, -1, -1, -1, 0 };
 	/* 0 is nobody. */
 	pool->owners[0] = 1;
+	zcpd_pool_keep_owner(pool, ZCP_OWNER_RUNTIME);
 	*poolp = pool;
 	return 0;
+}
+
+static int open_readonly(struct zcpd_class *class)
+{
+	class->chunks_readonly_fd = zcp_region_open_readonly(class->chunks_fd);
+	class->data_readonly_fd = zcp_region_open_readonly(class->data_fd);
+	if (class->chunks_readonly_fd < 0)
+		return class->chunks_readonly_fd;
+	return class->data_readonly_fd < 0 ? class->data_readonly_fd : 0;
+}
+
+static struct zcp_class view_of(const struct zcp_class_geometry *geometry,
+				struct zcp_region chunks)
+{
+	return (struct zcp_class){
+		.shm = chunks.base,
+		.chunks = ((struct zcp_class_shm *)chunks.base)->chunks,
+		.payload_size = geometry->payload_size,
+		.stride = zcp_class_stride(geometry),
+		.n_chunks = geometry->n_chunks,
+		.header_room = zcp_user_header_room(geometry->user_header_size),
+		.chunks_region = chunks,
+	};
 }
 
 static void close_class(struct zcpd_class *class)
 {
 	zcp_close_fd(&class->chunks_fd);
 	zcp_close_fd(&class->data_fd);
+	zcp_close_fd(&class->chunks_readonly_fd);
 	zcp_close_fd(&class->data_readonly_fd);
 }
 
@@ -50,6 +76,7 @@ struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool)
 	if (!pool)
 		return NULL;
 	remove_classes(pool);
+	pool->trim = zcpd_trim_pool_free(pool->trim);
 	free(pool);
 	return NULL;
 }
@@ -88,7 +115,8 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 	ZCP_CLEANUP(zcp_close_fd) int chunks_fd = -1;
 	ZCP_CLEANUP(zcp_close_fd) int data_fd = -1;
 	size_t chunks_size, data_size;
-	int readonly = -1, r;
+	struct zcpd_class class = { -1, -1, -1, -1, 0 };
+	int r;
 	const char *why;
 
 	if (geometry.class_index >= ZCP_CLASSES_MAX)
@@ -101,37 +129,31 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 		r = zcp_region_create_with(&data, &data_fd, "zcp-data", data_size, pool->memory);
 	if (r == 0) {
 		zcp_class_construct(&chunks, &data, &geometry, pool->domain_id, pool->id);
+		/* Relaxed: ours alone. See trim_pool.h. */
+		atomic_store_explicit(&((struct zcp_class_shm *)chunks.base)->wants_freed, 1,
+				      memory_order_relaxed);
 		got = data.memory;
 		r = zcp_region_settle(&chunks, true, &why);
 	}
-	if (r == 0) {
-		readonly = zcp_region_open_readonly(data_fd);
-		r = readonly < 0 ? readonly : 0;
-	}
+	class.chunks_fd = zcp_steal_fd(&chunks_fd);
+	class.data_fd = zcp_steal_fd(&data_fd);
+	if (r == 0)
+		r = open_readonly(&class);
 	zcp_region_deinit(&data);
 	if (r < 0) {
+		close_class(&class);
 		zcp_region_deinit(&chunks);
 		return r;
 	}
-	pool->classes[geometry.class_index] = (struct zcpd_class){
-		.chunks_fd = zcp_steal_fd(&chunks_fd),
-		.data_fd = zcp_steal_fd(&data_fd),
-		.data_readonly_fd = readonly,
-	};
-	pool->view.classes[geometry.class_index] = (struct zcp_class){
-		.chunks = ((struct zcp_class_shm *)chunks.base)->chunks,
-		.payload_size = payload_size,
-		.stride = zcp_class_stride(&geometry),
-		.n_chunks = n_chunks,
-		.chunks_region = chunks,
-	};
+	pool->classes[geometry.class_index] = class;
+	pool->view.classes[geometry.class_index] = view_of(&geometry, chunks);
 	pool->view.n_classes++;
 	pool->got |= got;
 	return 0;
 }
 
 int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_chunks,
-			    int fds[3])
+			    int fds[2])
 {
 	const struct zcp_class_geometry geometry = geometry_of(pool, pool->view.n_classes,
 							       payload_size, n_chunks);
@@ -145,9 +167,12 @@ int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint3
 	pool->classes[geometry.class_index] = (struct zcpd_class){
 		.chunks_fd = fds[0],
 		.data_fd = fds[1],
-		.data_readonly_fd = fds[2],
+		.chunks_readonly_fd = -1,
+		.data_readonly_fd = -1,
 	};
-	r = zcp_class_sizes(&geometry, &chunks_size, &data_size);
+	r = open_readonly(&pool->classes[geometry.class_index]);
+	if (r == 0)
+		r = zcp_class_sizes(&geometry, &chunks_size, &data_size);
 	if (r == 0)
 		r = zcp_region_map(&chunks, fds[0], chunks_size, memory);
 	if (r == 0)
@@ -157,13 +182,7 @@ int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint3
 		close_class(&pool->classes[geometry.class_index]);
 		return r;
 	}
-	pool->view.classes[geometry.class_index] = (struct zcp_class){
-		.chunks = ((struct zcp_class_shm *)chunks.base)->chunks,
-		.payload_size = payload_size,
-		.stride = zcp_class_stride(&geometry),
-		.n_chunks = n_chunks,
-		.chunks_region = chunks,
-	};
+	pool->view.classes[geometry.class_index] = view_of(&geometry, chunks);
 	pool->view.n_classes++;
 	return 0;
 }
@@ -228,7 +247,8 @@ uint32_t zcpd_pool_fds(const struct zcpd_pool *pool, uint32_t first, bool writab
 	uint32_t n = 0;
 
 	for (uint32_t i = first; i < pool->view.n_classes; i++) {
-		fds[n++] = pool->classes[i].chunks_fd;
+		fds[n++] = writable ? pool->classes[i].chunks_fd :
+				      pool->classes[i].chunks_readonly_fd;
 		fds[n++] = writable ? pool->classes[i].data_fd : pool->classes[i].data_readonly_fd;
 	}
 	return n;
@@ -237,16 +257,6 @@ uint32_t zcpd_pool_fds(const struct zcpd_pool *pool, uint32_t first, bool writab
 static void keep_bit(uint64_t *words, uint32_t bit)
 {
 	words[bit / 64] |= UINT64_C(1) << (bit % 64);
-}
-
-void zcpd_pool_keep_holder(struct zcpd_pool *pool, uint32_t holder)
-{
-	keep_bit(pool->holders, holder);
-}
-
-bool zcpd_pool_has_holder(const struct zcpd_pool *pool, uint32_t holder)
-{
-	return pool->holders[holder / 64] >> (holder % 64) & 1;
 }
 
 void zcpd_pool_keep_owner(struct zcpd_pool *pool, uint32_t owner)
@@ -273,16 +283,6 @@ static void give_bit(uint64_t *words, uint32_t bit)
 	words[bit / 64] &= ~(UINT64_C(1) << (bit % 64));
 }
 
-int zcpd_pool_take_holder(struct zcpd_pool *pool)
-{
-	return take_bit(pool->holders, ZCP_HOLDER_WORDS);
-}
-
-void zcpd_pool_give_holder(struct zcpd_pool *pool, uint32_t holder)
-{
-	give_bit(pool->holders, holder);
-}
-
 int zcpd_pool_take_owner(struct zcpd_pool *pool)
 {
 	return take_bit(pool->owners, ZCPD_OWNERS / 64);
@@ -293,104 +293,69 @@ void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner)
 	give_bit(pool->owners, owner);
 }
 
-static bool free_stranger(const struct zcpd_pool *pool, struct zcp_chunk_shm *chunk)
+int zcpd_pool_class_for(const struct zcpd_pool *pool, uint64_t payload_size)
 {
-	/* CHUNK-A1. */
-	uint64_t state = atomic_load_explicit(&chunk->state, memory_order_acquire);
-	uint32_t owner = zcp_state_owner(state);
-	bool is_one = false;
+	int best = -ENOENT;
 
-	for (uint32_t w = 0; w < ZCP_HOLDER_WORDS; w++) {
-		uint64_t strange = atomic_load_explicit(&chunk->holders[w], memory_order_relaxed) &
-				   ~pool->holders[w];
+	for (uint32_t i = 0; i < pool->view.n_classes; i++) {
+		uint64_t size = pool->view.classes[i].payload_size;
 
-		is_one = is_one || strange;
-		if (strange)
-			/* Release, as every holder's: they are dead. */
-			(void)atomic_fetch_and_explicit(&chunk->holders[w], ~strange,
-							memory_order_release);
+		if (size >= payload_size &&
+		    (best < 0 || size < pool->view.classes[best].payload_size))
+			best = (int)i;
 	}
-	if (pool->owners[owner / 64] >> (owner % 64) & 1)
-		return is_one;
-	/* CHUNK-R1, in its name; fails only where somebody claims it, who is no stranger. */
-	(void)atomic_compare_exchange_strong_explicit(&chunk->state, &state,
-						      zcp_state(zcp_state_generation(state), 0, 0),
-						      memory_order_release, memory_order_relaxed);
-	return true;
+	return best;
 }
 
-uint32_t zcpd_pool_free_strangers(struct zcpd_pool *pool)
+static bool has_owner(const struct zcpd_pool *pool, uint32_t owner)
+{
+	return owner != ZCP_OWNER_RUNTIME && pool->owners[owner / 64] >> (owner % 64) & 1;
+}
+
+/* Frees the chunks of one owner, or of all that no publisher slot has. */
+static uint32_t free_chunks(struct zcpd_pool *pool, bool strangers, uint32_t owner)
 {
 	uint32_t n = 0;
 
 	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
-		uint32_t n_touched = zcpd_pool_n_touched(pool, c);
+		const struct zcp_class *class = &pool->view.classes[c];
+		uint32_t n_touched = zcp_class_n_touched(class), before = n;
 
-		for (uint32_t i = 0; i < n_touched; i++)
-			n += free_stranger(pool, &pool->view.classes[c].chunks[i]);
+		for (uint32_t i = 0; i < n_touched; i++) {
+			/* Relaxed: what is freed here no process uses any more. */
+			uint32_t state = atomic_load_explicit(&class->chunks[i].state,
+							      memory_order_relaxed);
+
+			if (state == ZCP_CHUNK_FREE ||
+			    (strangers ? has_owner(pool, zcp_chunk_owner(state)) :
+					 zcp_chunk_owner(state) != owner))
+				continue;
+			zcp_chunk_free(&class->chunks[i]);
+			n++;
+		}
+		if (n > before)
+			ZCP_IGNORE(zcp_class_count_freed(class));
 	}
 	return n;
 }
 
-struct zcp_chunk_shm *zcpd_pool_descriptor(const struct zcpd_pool *pool, uint32_t ref)
+uint32_t zcpd_pool_free_strangers(struct zcpd_pool *pool)
 {
-	const struct zcp_class *class;
-
-	if (zcp_ref_class(ref) >= pool->view.n_classes)
-		return NULL;
-	class = &pool->view.classes[zcp_ref_class(ref)];
-	return zcp_ref_index(ref) < class->n_chunks ? &class->chunks[zcp_ref_index(ref)] : NULL;
+	return free_chunks(pool, true, 0);
 }
 
-uint32_t zcpd_pool_n_touched(const struct zcpd_pool *pool, uint32_t class_index)
+void zcpd_pool_free_owner(struct zcpd_pool *pool, uint32_t owner)
 {
-	const struct zcp_class *class = &pool->view.classes[class_index];
-	int fd = pool->classes[class_index].chunks_fd;
-	off_t end = 0, data = 0;
-	uint64_t n;
-
-	/* Holes in between are rare: a round begins where the last one ended. */
-	while ((data = lseek(fd, data, SEEK_DATA)) >= 0) {
-		end = lseek(fd, data, SEEK_HOLE);
-		if (end < 0)
-			return class->n_chunks;
-		data = end;
-	}
-	if (errno != ENXIO)
-		return class->n_chunks;
-	if ((uint64_t)end <= sizeof(struct zcp_class_shm))
-		return 0;
-	n = ((uint64_t)end - sizeof(struct zcp_class_shm) + sizeof(struct zcp_chunk_shm) - 1) /
-	    sizeof(struct zcp_chunk_shm);
-	return n < class->n_chunks ? (uint32_t)n : class->n_chunks;
+	(void)free_chunks(pool, false, owner);
 }
 
-void zcpd_pool_class_info(const struct zcpd_pool *pool, uint32_t class_index,
-			  struct zcp_class_info *info)
+void zcpd_pool_count_owned(const struct zcpd_pool *pool, uint32_t class_index, uint32_t *counts)
 {
 	const struct zcp_class *class = &pool->view.classes[class_index];
-	uint32_t n_touched;
+	uint32_t n_touched = zcp_class_n_touched(class);
 
-	*info = (struct zcp_class_info){
-		.payload_size = class->payload_size,
-		.n_chunks = class->n_chunks,
-	};
-	n_touched = zcpd_pool_n_touched(pool, class_index);
-	info->n_free = class->n_chunks - n_touched;
-	for (uint32_t i = 0; i < n_touched; i++) {
-		const struct zcp_chunk_shm *chunk = &class->chunks[i];
-		/* Relaxed: counts, which change while we count. */
-		uint64_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
-
-		if (zcp_state_generation(state) > 0)
-			info->n_used++;
-		if (state & ZCP_CHUNK_LOANED)
-			info->n_loaned++;
-		else if (zcp_chunk_has_holders(chunk))
-			info->n_held++;
-		else if (state & ZCP_CHUNK_FLAGS)
-			info->n_retained++;
-		else
-			info->n_free++;
-	}
+	for (uint32_t i = 0; i < n_touched; i++)
+		/* Relaxed: counts, which change meanwhile. */
+		counts[zcp_chunk_owner(atomic_load_explicit(&class->chunks[i].state,
+							    memory_order_relaxed))]++;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool as the runtime keeps it: the regions of its size classes, and which holder bits and
- * owner numbers are given away. A topic has a pool of its own, or shares one that the
+ * A pool as the runtime keeps it: the regions of its size classes, and which owner numbers are
+ * given away. A topic has a pool of its own, or shares one that the
  * configuration names.
  */
 #ifndef ZCPD_POOL_H
@@ -15,16 +15,19 @@
 #include "pubsub/wire/message.h"
 #include "runtime/config.h"
 
-#define ZCPD_OWNERS 65536
+#define ZCPD_OWNERS ZCP_OWNERS
 
 /* One size class: descriptors for those who write, and for those who read. */
 struct zcpd_class {
 	int chunks_fd;
 	int data_fd;
+	int chunks_readonly_fd;
 	int data_readonly_fd;
 	/* of an automatic pool: the user whose request it was made for */
 	uint32_t uid;
 };
+
+struct zcpd_trim_pool;
 
 struct zcpd_pool {
 	uint64_t id;
@@ -41,9 +44,10 @@ struct zcpd_pool {
 	/* ZCP_MEMORY_*: what new size classes are made with, and what those there are got */
 	uint32_t memory;
 	uint32_t got;
-	uint64_t holders[ZCP_HOLDER_WORDS];
 	uint64_t owners[ZCPD_OWNERS / 64];
 	uint32_t n_topics;
+	/* see trim_pool.h; NULL: none of its memory was to be given back yet */
+	struct zcpd_trim_pool *trim;
 	/*
 	 * taken over, and shared: nodes that have not come back may have numbers and chunks of it, so
 	 * nobody gets any before they are all here, or dead
@@ -71,7 +75,7 @@ zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t n_ch
  */
 __attribute__((warn_unused_result)) int zcpd_pool_restore_class(struct zcpd_pool *pool,
 								uint64_t payload_size,
-								uint32_t n_chunks, int fds[3]);
+								uint32_t n_chunks, int fds[2]);
 
 /* What a class takes when it is full, with its descriptors, bytes; 0 where it cannot be. */
 uint64_t zcpd_pool_class_size(const struct zcpd_pool *pool, uint64_t payload_size,
@@ -106,34 +110,27 @@ uint64_t zcpd_pool_max_payload(const struct zcpd_pool *pool);
  */
 uint32_t zcpd_pool_fds(const struct zcpd_pool *pool, uint32_t first, bool writable, int *fds);
 
-/* A holder bit, or an owner number from 1 up, that nobody has; -EUSERS where all are taken. */
-__attribute__((warn_unused_result)) int zcpd_pool_take_holder(struct zcpd_pool *pool);
-void zcpd_pool_give_holder(struct zcpd_pool *pool, uint32_t holder);
+/* The smallest size class for payloads of that size; -ENOENT where there is none. */
+__attribute__((warn_unused_result)) int zcpd_pool_class_for(const struct zcpd_pool *pool,
+							    uint64_t payload_size);
+
+/* An owner number from 1 up that no publisher slot has; -EUSERS where all are taken. */
 __attribute__((warn_unused_result)) int zcpd_pool_take_owner(struct zcpd_pool *pool);
 void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner);
 
 /*
- * Frees what belongs to holders and owners that nobody has: of those who are dead, and whose
- * topics nobody has handed back. Returns how many chunks had something of them.
+ * Frees chunks of owners that no publisher slot has: of those who are dead, and whose topics no node
+ * has handed back, and of a runtime that died while it gave memory back. Returns how many.
  */
 uint32_t zcpd_pool_free_strangers(struct zcpd_pool *pool);
 
-/* One that a worker before us has given; and whether somebody has it. */
-void zcpd_pool_keep_holder(struct zcpd_pool *pool, uint32_t holder);
-bool zcpd_pool_has_holder(const struct zcpd_pool *pool, uint32_t holder);
+/* Frees all chunks of an owner. */
+void zcpd_pool_free_owner(struct zcpd_pool *pool, uint32_t owner);
+
+/* How many chunks of a class each owner has; `counts` has room for ZCP_OWNERS. */
+void zcpd_pool_count_owned(const struct zcpd_pool *pool, uint32_t class_index, uint32_t *counts);
+
+/* One that a worker before us has given. */
 void zcpd_pool_keep_owner(struct zcpd_pool *pool, uint32_t owner);
-
-/* The descriptor a ref names; NULL where there is none. */
-struct zcp_chunk_shm *zcpd_pool_descriptor(const struct zcpd_pool *pool, uint32_t ref);
-
-/*
- * How many of a class's chunks, from the first one on, can ever have been claimed: the rest
- * of the table is a hole in its memfd, and looking at it would fill it.
- */
-uint32_t zcpd_pool_n_touched(const struct zcpd_pool *pool, uint32_t class_index);
-
-/* What the chunks of one class are used for, as of now. */
-void zcpd_pool_class_info(const struct zcpd_pool *pool, uint32_t class_index,
-			  struct zcp_class_info *info);
 
 #endif

@@ -191,14 +191,14 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 	struct zcpd_topic *topic = publisher->topic;
 	struct zcpd_pool *pool = topic->pool;
 	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->max_payload;
-	uint64_t limit = zcpd_topic_limit_demand(&topic->config, publisher->history);
-	uint64_t now = zcpd_topic_demand(topic, publisher), most;
+	uint64_t now = zcpd_topic_demand(topic, publisher) + 1, limit, most;
 	struct zcp_class_geometry geometry = { .n_chunks = 1 };
 	uint32_t first = pool->view.n_classes, n_chunks;
 	int r;
 
 	if (first > 0 && payload <= largest)
 		return 0;
+	limit = zcpd_topic_limit_demand(&topic->config, publisher->history, payload);
 	/* Twice as large each time, so that a few classes reach everywhere. */
 	if (payload < 2 * largest)
 		payload = 2 * largest;
@@ -241,9 +241,7 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 	ZCP_CRASHPOINT("open.after_class");
 	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->name,
 		   pool->view.classes[first].n_chunks, payload);
-	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
-		if (topic->publishers[p])
-			registry->events.grown(topic->publishers[p], first, registry->events.user);
+	/* Its publishers go on with the classes that they have. */
 	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
 		if (topic->subscribers[s])
 			registry->events.grown(topic->subscribers[s], first, registry->events.user);

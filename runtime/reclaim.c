@@ -2,8 +2,8 @@
 /*
  * Joining, leaving, the grace period, and recovery.
  *
- * Only the runtime changes `active`, `version`, `used` and `publishers`, from one thread: a
- * load and a store are enough.
+ * Only the runtime changes `active`, `present`, `version`, `used` and `publishers`, from one
+ * thread: a load and a store are enough.
  */
 #include "runtime/reclaim.h"
 
@@ -15,22 +15,43 @@
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/lane.h"
 #include "pubsub/shm/members.h"
+#include "pubsub/shm/stake.h"
+#include "pubsub/util.h"
 #include "runtime/history.h"
 #include "runtime/log.h"
 
-static void set_active(struct zcpd_topic *topic, uint32_t slot, bool active)
+static void set_bit(_Atomic uint64_t *words, uint32_t slot, bool set)
 {
-	struct zcp_topic_shm *shm = topic->view.shm;
-	_Atomic uint64_t *word = &shm->active[slot / 64];
+	_Atomic uint64_t *word = &words[slot / 64];
 	uint64_t bit = UINT64_C(1) << (slot % 64);
 	uint64_t now = atomic_load_explicit(word, memory_order_relaxed);
 
-	/* TOPIC-R1 pairs with TOPIC-A1 in refresh(): a member's slot is complete. */
-	atomic_store_explicit(word, active ? now | bit : now & ~bit, memory_order_release);
-	/* TOPIC-R2 pairs with TOPIC-A2 in enter(): `active` is at least as new as `version`. */
+	/* MEM-R2 pairs with MEM-A2 in add_members() of writer.c: a member's slot is complete. */
+	atomic_store_explicit(word, set ? now | bit : now & ~bit, memory_order_release);
+}
+
+/*
+ * `active` before `present` where a subscriber joins: publishers read them the other way round, and
+ * never take it for one that is no longer active.
+ */
+static void set_member(struct zcpd_topic *topic, uint32_t slot, bool active, bool present)
+{
+	struct zcp_topic_shm *shm = topic->view.shm;
+
+	set_bit(shm->active, slot, active);
+	set_bit(shm->present, slot, present);
+	/* MEM-R1 pairs with MEM-A1 in enter() of writer.c: both are at least as new as `version`. */
 	atomic_store_explicit(&shm->version,
 			      atomic_load_explicit(&shm->version, memory_order_relaxed) + 1,
 			      memory_order_release);
+}
+
+static bool is_member(const struct zcpd_topic *topic, uint32_t slot)
+{
+	/* Relaxed: the runtime's word. */
+	return atomic_load_explicit(&topic->view.shm->active[slot / 64], memory_order_relaxed) >>
+		       (slot % 64) &
+	       1;
 }
 
 /* A node that sleeps, or polls, looks again. */
@@ -86,15 +107,9 @@ void zcpd_publishers_announce(struct zcpd_topic *topic, const struct zcp_signals
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		/* Relaxed, as above. */
 		if (topic->subscribers[s] &&
-		    atomic_load_explicit(&topic->view.subscribers[s].watches, memory_order_relaxed))
+		    atomic_load_explicit(&zcp_acks_counts(&topic->acks, s)->watches,
+					 memory_order_relaxed))
 			wake_node(signals, signal_fds, topic->subscribers[s]->signal);
-}
-
-static void settle_start(struct zcpd_grace *grace, const struct zcpd_topic *topic, uint32_t p)
-{
-	/* SEQ-A1: whatever has a lower number was pushed, or was not for us. */
-	grace->starts[p] = atomic_load_explicit(&topic->view.publishers[p].next_seq,
-						memory_order_acquire);
 }
 
 void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, bool symmetric)
@@ -112,7 +127,6 @@ void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, 
 						     memory_order_acquire);
 		if (topic->publishers[p] && (grace->ops[p] & 1))
 			grace->waiting |= UINT64_C(1) << p;
-		settle_start(grace, topic, p);
 	}
 }
 
@@ -127,8 +141,6 @@ bool zcpd_grace_is_over(struct zcpd_grace *grace, const struct zcpd_topic *topic
 			    grace->ops[p])
 			continue;
 		grace->waiting &= ~(UINT64_C(1) << p);
-		/* What it was publishing may not have been for us. */
-		settle_start(grace, topic, p);
 	}
 	return grace->waiting == 0;
 }
@@ -158,7 +170,6 @@ static uint32_t state_of(const struct zcpd_endpoint *endpoint)
 	case ZCPD_ENDPOINT_INACTIVE:
 		return ZCP_MEMBER_INACTIVE;
 	default:
-		/* One that joins once more has nothing yet that it could go on with. */
 		return ZCP_MEMBER_LEAVING;
 	}
 }
@@ -201,13 +212,45 @@ void zcpd_publisher_settle_start(const struct zcpd_topic *topic, struct zcpd_end
 		&topic->view.publishers[publisher->slot].next_seq, memory_order_relaxed);
 }
 
+/* The number of a slot's next message, all pushes before which are over. */
+static uint64_t next_seq_of(const struct zcpd_topic *topic, uint32_t publisher)
+{
+	/* SEQ-A1 pairs with SEQ-R1 in zcp_writer_publish(). */
+	return atomic_load_explicit(&topic->view.publishers[publisher].next_seq,
+				    memory_order_acquire);
+}
+
+/*
+ * While no publisher can be in the slot, or it has left the op that it was in: where lanes begin
+ * whose subscribers it has not seen, and where those end to which it sends no more.
+ */
+static void settle_slot(struct zcpd_topic *topic, uint32_t publisher)
+{
+	uint64_t next_seq = next_seq_of(topic, publisher);
+
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
+		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
+		struct zcp_lane lane;
+
+		if (!subscriber || subscriber->state == ZCPD_ENDPOINT_LEAVING)
+			continue;
+		lane = zcpd_topic_lane(topic, publisher, subscriber);
+		if (zcpd_topic_is_active(subscriber) && !is_member(topic, s))
+			continue;
+		zcp_lane_begin(&lane, zcp_lane_settle(&lane.shm->base, next_seq));
+		ZCP_CRASHPOINT("settle.after_base");
+		if (!zcpd_topic_is_active(subscriber))
+			(void)zcp_lane_settle(&lane.shm->end, next_seq);
+	}
+}
+
 void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
 			  const struct zcp_signals *signals, const int *signal_fds)
 {
 	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
 
 	/* Relaxed, all of it: the publisher learns of its slot through the socket. */
-	atomic_store_explicit(&slot->former, publisher->former, memory_order_relaxed);
+	settle_slot(topic, publisher->slot);
 	atomic_store_explicit(&slot->loans, publisher->loans, memory_order_relaxed);
 	atomic_store_explicit(&slot->alignment, publisher->alignment, memory_order_relaxed);
 	atomic_store_explicit(&slot->session, publisher->node_id, memory_order_relaxed);
@@ -226,98 +269,113 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	zcpd_publishers_announce(topic, signals, signal_fds);
 }
 
-static void clear_dropped(struct zcpd_topic *topic, uint32_t ref, uint32_t holder)
+/* Pushes what a dead publisher was publishing to a lane that lacks it. */
+static void push(const struct zcp_lane *lane, uint64_t seq, const struct zcp_chunk_shm *chunk,
+		 uint32_t ref)
 {
-	struct zcp_chunk_shm *chunk = zcpd_pool_descriptor(topic->pool, ref);
+	/* Relaxed, all: written before `seq`, which was acquired. */
+	const struct zcp_description description = {
+		.size = atomic_load_explicit(&chunk->size, memory_order_relaxed),
+		.publish_time_ns = atomic_load_explicit(&chunk->publish_time_ns,
+							memory_order_relaxed),
+		.publisher_id = atomic_load_explicit(&chunk->publisher_id, memory_order_relaxed),
+		.user_header_size = atomic_load_explicit(&chunk->user_header_size,
+							 memory_order_relaxed),
+		.ref = ref,
+		.next_ref = ZCP_REF_NONE,
+	};
+	uint64_t base = zcp_lane_settle(&lane->shm->base, seq), tail;
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, seq)->word, memory_order_acquire);
 
-	if (chunk)
-		zcp_chunk_release(chunk, holder);
+	zcp_lane_begin(lane, base);
+	if (zcp_slot_is(word, seq) || base > seq)
+		return;
+	tail = zcp_lane_bound_tail(lane, 0, seq);
+	zcp_lane_refresh_tail(lane, seq, &tail);
+	if (zcp_lane_is_full(lane, seq, tail))
+		(void)zcp_lane_push_out(lane, seq, &tail);
+	ZCP_CRASHPOINT("recover.after_drop");
+	zcp_lane_put(lane, seq, &description);
+	ZCP_CRASHPOINT("recover.after_push");
 }
 
-/*
- * What the dead publisher may have left undone between this chunk and one subscriber.
- * Returns whether the chunk was published, as far as this lane tells.
- */
-static bool recover_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
-			 const struct zcpd_endpoint *subscriber, struct zcp_chunk_shm *chunk,
-			 uint32_t ref, uint64_t state, bool publishing)
+/* Finishes the publish that the publisher died in, after step 3 of writer.h. */
+static void finish_publish(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
+			   uint64_t seq, struct zcp_chunk_shm *chunk, uint32_t ref)
 {
-	struct zcp_lane lane = zcpd_topic_lane(topic, publisher->slot, subscriber);
-	/* Acquire, both: they stay before the second look at `state`. */
-	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_acquire);
-	/* LANE-A1: the publisher's death has ordered it already; do not rely on it. */
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&lane, seq)->word,
-					     memory_order_acquire);
-	int32_t ahead = zcp_slot_ahead(word, seq);
-	bool has = atomic_load_explicit(&chunk->holders[subscriber->holder / 64],
-					memory_order_acquire) >>
-			   (subscriber->holder % 64) &
-		   1;
-	uint32_t dropped;
+	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
 
-	/*
-	 * A chunk that was free when we read `state` may be somebody else's by now. One that
-	 * has a holder's bit is nobody's to claim: if the state is the same, bit and seq are of
-	 * the generation that we came for.
-	 */
-	if (atomic_load_explicit(&chunk->state, memory_order_relaxed) != state)
-		return false;
-	if (publishing && ahead == 0)
-		return true;
-	if (publishing && has && ahead < 0 &&
-	    (subscriber->state == ZCPD_ENDPOINT_OPEN ||
-	     subscriber->state == ZCPD_ENDPOINT_JOINING)) {
-		if (zcp_lane_push(&lane, seq, ref, &dropped))
-			clear_dropped(topic, dropped, subscriber->holder);
-		return true;
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
+		struct zcpd_endpoint *subscriber = topic->subscribers[s];
+		struct zcp_lane lane;
+
+		if (!subscriber || subscriber->state == ZCPD_ENDPOINT_LEAVING)
+			continue;
+		lane = zcpd_topic_lane(topic, publisher->slot, subscriber);
+		/* Where it ended must be there before the number moves on. */
+		if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
+			(void)zcp_lane_settle(&lane.shm->end, seq);
+		else if (is_member(topic, s))
+			push(&lane, seq, chunk, ref);
 	}
-	/* Not sent, and nothing new is to be sent there. */
-	if (publishing && has && ahead < 0)
-		zcp_chunk_release(chunk, subscriber->holder);
-	/* Pushed out by the message a lap later, and the bit not cleared yet. */
-	if (has && ahead == (int32_t)lane.mask + 1 && (word & ZCP_SLOT_DROPPED))
-		zcp_chunk_release(chunk, subscriber->holder);
-	return false;
-}
-
-/* Whether what it has published stays for those who join after its end. */
-static bool leaves_history(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher)
-{
-	return topic->config.keep_history && publisher->history > 0;
+	/* SEQ-R1, in the dead publisher's name. */
+	atomic_store_explicit(&slot->next_seq, seq + 1, memory_order_release);
+	ZCP_CRASHPOINT("recover.after_next_seq");
 }
 
 static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
-			  uint32_t ref, uint64_t state, bool inside)
+			  struct zcp_chunk_shm *chunk, uint32_t ref, uint32_t state, bool inside)
 {
-	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
-	struct zcp_chunk_shm *chunk = zcpd_pool_descriptor(topic->pool, ref);
-	bool loaned = state & ZCP_CHUNK_LOANED, pushed = false, published;
-	uint64_t seq, next_seq, kept = 0;
+	/* Acquire: with its number comes what describes it. */
+	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_acquire);
+	uint64_t next_seq = next_seq_of(topic, publisher->slot);
 
-	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-		if (topic->subscribers[s])
-			pushed |= recover_lane(topic, publisher, topic->subscribers[s], chunk, ref,
-					       state, loaned && inside);
-	seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
-	next_seq = atomic_load_explicit(&slot->next_seq, memory_order_relaxed);
-	if (pushed && (int64_t)(next_seq - seq) <= 0) {
-		next_seq = seq + 1;
-		/* SEQ-R1, in the dead publisher's name. */
-		atomic_store_explicit(&slot->next_seq, next_seq, memory_order_release);
+	if ((state & ZCP_CHUNK_LOANED) && seq != 0 && seq == next_seq && inside) {
+		finish_publish(topic, publisher, seq, chunk, ref);
+		next_seq++;
 	}
-	/* Of the loans only the one that was being published has a number. */
-	published = loaned && inside && seq != 0 && seq == next_seq - 1;
-	if (leaves_history(topic, publisher) && (published || (state & ZCP_CHUNK_RETAINED)))
-		kept = ZCP_CHUNK_RETAINED;
-	ZCP_CRASHPOINT("recover.before_chunk");
-	/*
-	 * CHUNK-R1, in its name. Fails only where somebody claims the chunk, which is his then;
-	 * nobody claims one that is LOANED.
-	 */
-	(void)atomic_compare_exchange_strong_explicit(&chunk->state, &state,
-						      zcp_state(zcp_state_generation(state),
-								publisher->former, kept),
-						      memory_order_release, memory_order_relaxed);
+	if (seq == 0 || (int64_t)(seq - next_seq) >= 0)
+		zcp_chunk_free(chunk);
+	else if (state & ZCP_CHUNK_LOANED)
+		/* Relaxed: the publisher is dead, and its slot's next one learns of it from us. */
+		atomic_store_explicit(&chunk->state, zcp_chunk_state(publisher->owner, 0),
+				      memory_order_relaxed);
+	ZCP_CRASHPOINT("recover.after_chunk");
+}
+
+static void recover_chunks(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
+			   bool inside)
+{
+	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
+		const struct zcp_class *class = &topic->pool->view.classes[c];
+		uint32_t n_touched = zcp_class_n_touched(class);
+
+		for (uint32_t i = 0; i < n_touched; i++) {
+			/* Relaxed: the death has ordered it. */
+			uint32_t state = atomic_load_explicit(&class->chunks[i].state,
+							      memory_order_relaxed);
+
+			if (state != ZCP_CHUNK_FREE && zcp_chunk_owner(state) == publisher->owner)
+				recover_chunk(topic, publisher, &class->chunks[i], zcp_ref(c, i),
+					      state, inside);
+		}
+		/* The publisher may have died before it counted one that it had freed. */
+		ZCP_IGNORE(zcp_class_count_freed(class));
+	}
+}
+
+/* The messages of the slot that stay for joiners: without a gap from the newest one on. */
+static uint32_t count_kept(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher)
+{
+	uint64_t next_seq = next_seq_of(topic, publisher->slot);
+	uint32_t n = 0;
+
+	if (!topic->config.keep_history)
+		return 0;
+	while (n < publisher->history && next_seq > n + 1 &&
+	       zcpd_history_find(topic, publisher->slot, next_seq - n - 1, NULL))
+		n++;
+	return n;
 }
 
 static void wake_subscribers(const struct zcpd_topic *topic, const struct zcp_signals *signals,
@@ -335,27 +393,13 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 	/* OP-A1: the death has ordered it already; do not rely on it. */
 	uint64_t op = atomic_load_explicit(&slot->op, memory_order_acquire);
 
-	if (!leaves_history(topic, publisher))
-		zcpd_history_forget(topic, publisher->slot);
-	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
-		const struct zcp_class *class = &topic->pool->view.classes[c];
-		uint32_t n_touched = zcpd_pool_n_touched(topic->pool, c);
-
-		for (uint32_t i = 0; i < n_touched; i++) {
-			/* CHUNK-A1. */
-			uint64_t state = atomic_load_explicit(&class->chunks[i].state,
-							      memory_order_acquire);
-
-			if (zcp_state_owner(state) == publisher->owner ||
-			    zcp_state_owner(state) == publisher->former)
-				recover_chunk(topic, publisher, zcp_ref(c, i), state, op & 1);
-		}
-	}
+	recover_chunks(topic, publisher, op & 1);
 	ZCP_CRASHPOINT("recover.after_chunks");
-	topic->kept[publisher->slot] = zcpd_history_trim(topic, publisher->slot,
-							 publisher->history);
-	ZCP_CRASHPOINT("recover.after_trim");
-	/* OP-R1, in its name. */
+	topic->kept[publisher->slot] = count_kept(topic, publisher);
+	/* Relaxed: read by joins and by the next runtime, which come after. */
+	atomic_store_explicit(&slot->history, topic->kept[publisher->slot], memory_order_relaxed);
+	settle_slot(topic, publisher->slot);
+	/* OP-R2, in its name. */
 	atomic_store_explicit(&slot->op, op + (op & 1), memory_order_release);
 	ZCP_CRASHPOINT("recover.after_op");
 	set_publisher(topic, publisher->slot, false);
@@ -366,72 +410,109 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 
 static void reset_lanes(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber)
 {
+	uint64_t used = atomic_load_explicit(&topic->view.shm->used, memory_order_relaxed);
+
+	zcp_acks_reset(&topic->acks, subscriber->slot);
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		struct zcp_lane lane = zcpd_topic_lane(topic, p, subscriber);
+		uint32_t kept = zcpd_topic_kept(topic, p);
 
-		/* Relaxed: any number that was next a while ago will do. */
-		zcp_lane_reset(&lane, atomic_load_explicit(&topic->view.publishers[p].next_seq,
-							   memory_order_relaxed));
+		/* Any number that was next a while ago will do. */
+		zcp_lane_reset(&lane, next_seq_of(topic, p),
+			       subscriber->history < kept ? subscriber->history : kept,
+			       used >> p & 1);
 	}
 }
 
 static void clear_sleeper(struct zcpd_topic *topic, uint32_t slot)
 {
-	/* Relaxed: nobody is in the slot. */
-	(void)atomic_fetch_and_explicit(&topic->view.shm->sleepers[slot / 64],
+	/* Relaxed: no process is in the slot. */
+	(void)atomic_fetch_and_explicit(&topic->acks.shm->sleepers[slot / 64],
 					~(UINT64_C(1) << (slot % 64)), memory_order_relaxed);
 }
 
-void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
+static void write_subscriber(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber)
 {
 	struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
+	struct zcp_ack_counts_shm *counts = zcp_acks_counts(&topic->acks, subscriber->slot);
 
-	ZCP_CRASHPOINT("join.after_record");
-	/* Numbers may have gone on since the last one left: reset them against today's. */
-	reset_lanes(topic, subscriber);
-	clear_sleeper(topic, subscriber->slot);
-	/* Relaxed, all of it: TOPIC-R1 publishes it. */
+	/* Relaxed, all of it: MEM-R2 publishes it. */
 	atomic_store_explicit(&slot->held, subscriber->held, memory_order_relaxed);
-	atomic_store_explicit(&slot->backlog, subscriber->backlog, memory_order_relaxed);
 	atomic_store_explicit(&slot->history, subscriber->history, memory_order_relaxed);
 	atomic_store_explicit(&slot->order, subscriber->order, memory_order_relaxed);
 	atomic_store_explicit(&slot->session, subscriber->node_id, memory_order_relaxed);
 	atomic_store_explicit(&slot->process_start, subscriber->process_start,
 			      memory_order_relaxed);
-	atomic_store_explicit(&slot->abandoned, 0, memory_order_relaxed);
-	ZCP_CRASHPOINT("join.after_lanes");
 	atomic_store_explicit(&slot->depth_log2, subscriber->depth_log2, memory_order_relaxed);
 	atomic_store_explicit(&slot->on_full, subscriber->on_full, memory_order_relaxed);
-	atomic_store_explicit(&slot->holder, subscriber->holder, memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, subscriber->signal, memory_order_relaxed);
-	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
-	atomic_store_explicit(&slot->n_taken, 0, memory_order_relaxed);
+	atomic_store_explicit(&counts->n_taken, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->first_lost,
-			      atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
+			      atomic_load_explicit(&counts->n_lost, memory_order_relaxed),
 			      memory_order_relaxed);
-	/* Who finds it there finds all of it. */
+	/* A reader that finds it there finds all of it. */
 	write_member(topic, subscriber);
-	set_active(topic, subscriber->slot, true);
+}
+
+void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
+{
+	ZCP_CRASHPOINT("join.after_record");
+	if (!is_member(topic, subscriber->slot)) {
+		reset_lanes(topic, subscriber);
+		clear_sleeper(topic, subscriber->slot);
+		write_subscriber(topic, subscriber);
+		ZCP_CRASHPOINT("join.after_lanes");
+	}
+	set_member(topic, subscriber->slot, true, true);
+}
+
+/* One lane: from where on all is sent through it, and what is promised before that. */
+static void settle_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber,
+			uint32_t publisher)
+{
+	struct zcp_lane lane = zcpd_topic_lane(topic, publisher, subscriber);
+	uint64_t base = zcp_lane_settle(&lane.shm->base, next_seq_of(topic, publisher));
+	uint32_t history = atomic_load_explicit(&lane.shm->history, memory_order_relaxed);
+	uint64_t floor = base;
+
+	ZCP_CRASHPOINT("join.after_base");
+	zcp_lane_begin(&lane, base);
+	ZCP_CRASHPOINT("join.after_tail");
+	/* The first gap ends it; at most what was asked for, whatever the lane says. */
+	while (floor > 1 && base - floor < history && base - floor < subscriber->history &&
+	       zcpd_history_find(topic, publisher, floor - 1, NULL))
+		floor--;
+	/* ACK-R4: what is below is not promised any more. */
+	atomic_store_explicit(&lane.ack->floor, floor, memory_order_release);
+	ZCP_CRASHPOINT("join.after_floor");
+}
+
+void zcpd_subscriber_settle(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber,
+			    const struct zcpd_grace *grace)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (!(grace->waiting >> p & 1))
+			settle_lane(topic, subscriber, p);
 }
 
 /* Publishers that wait for room look again, and find the subscriber gone. */
 static void wake_blocked(struct zcpd_topic *topic)
 {
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
-		struct zcp_publisher_slot_shm *slot = &topic->view.publishers[p];
+		_Atomic uint32_t *room = &topic->acks.shm->rooms[p].room;
 
 		if (!topic->publishers[p])
 			continue;
 		/* Relaxed: the fence before has ordered it after the change of `version`. */
-		(void)atomic_fetch_add_explicit(&slot->room, 1, memory_order_relaxed);
-		zcp_futex_wake_all(&slot->room);
+		(void)atomic_fetch_add_explicit(room, 1, memory_order_relaxed);
+		zcp_futex_wake_all(room);
 	}
 }
 
-void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
-			   const struct zcp_signals *signals, const int *signal_fds)
+static void lose_member(struct zcpd_topic *topic, uint32_t slot, bool stays_present,
+			const struct zcp_signals *signals, const int *signal_fds)
 {
-	set_active(topic, subscriber->slot, false);
+	set_member(topic, slot, false, stays_present);
 	ZCP_CRASHPOINT("leave.after_inactive");
 	zcpd_members_announce(topic, signals, signal_fds);
 	zcp_fence_full();
@@ -439,23 +520,84 @@ void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subsc
 	ZCP_CRASHPOINT("leave.after_wake");
 }
 
-static void release_in_sweep(struct zcp_chunk_shm *chunk, uint32_t holder)
+void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
+			   const struct zcp_signals *signals, const int *signal_fds)
 {
-	ZCP_CRASHPOINT("sweep.before_bit");
-	zcp_chunk_release(chunk, holder);
+	lose_member(topic, subscriber->slot, false, signals, signal_fds);
 }
 
-void zcpd_subscriber_sweep(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
+void zcpd_subscriber_deactivate(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
+				const struct zcp_signals *signals, const int *signal_fds)
 {
+	lose_member(topic, subscriber->slot, true, signals, signal_fds);
+	/* A publisher that is there sees to its lane itself, at its next op. */
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (!topic->publishers[p])
+			settle_slot(topic, p);
+}
+
+/* Whether a message of a publisher that is gone stays. */
+static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t seq)
+{
+	uint64_t next_seq = next_seq_of(topic, publisher);
+
+	if (seq == 0)
+		return false;
+	if (seq < next_seq && seq + topic->kept[publisher] >= next_seq)
+		return true;
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
+		struct zcp_stake stake;
+		uint64_t end;
+
+		if (!topic->subscribers[s] ||
+		    topic->subscribers[s]->state == ZCPD_ENDPOINT_LEAVING)
+			continue;
+		zcp_stake_init(&stake, &topic->view, &topic->acks, publisher, s);
+		end = atomic_load_explicit(&stake.lane.shm->end, memory_order_relaxed);
+		if (end == 0 || zcpd_topic_is_active(topic->subscribers[s]))
+			end = next_seq;
+		if (zcp_stake_use(&stake, end, seq))
+			return true;
+	}
+	return false;
+}
+
+/* The publisher slot that has an owner number and no publisher; -1: none has. */
+static int left_slot(const struct zcpd_topic *topic, uint32_t owner)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (topic->owners[p] == owner)
+			return topic->publishers[p] ? -1 : (int)p;
+	return -1;
+}
+
+uint32_t zcpd_topic_sweep(struct zcpd_topic *topic, bool all)
+{
+	uint32_t n = 0;
+
 	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
 		const struct zcp_class *class = &topic->pool->view.classes[c];
-		uint32_t n_touched = zcpd_pool_n_touched(topic->pool, c);
+		uint32_t n_touched = zcp_class_n_touched(class), before = n;
 
-		for (uint32_t i = 0; i < n_touched; i++)
-			if (zcp_chunk_has_holder(&class->chunks[i], subscriber->holder))
-				release_in_sweep(&class->chunks[i], subscriber->holder);
+		for (uint32_t i = 0; i < n_touched; i++) {
+			struct zcp_chunk_shm *chunk = &class->chunks[i];
+			/* Relaxed, both: of slots that are ours no process writes them. */
+			uint32_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
+			int slot = state == ZCP_CHUNK_FREE ?
+					   -1 :
+					   left_slot(topic, zcp_chunk_owner(state));
+
+			if (slot < 0 ||
+			    (!all && is_used(topic, (uint32_t)slot,
+					     atomic_load_explicit(&chunk->seq,
+								  memory_order_relaxed))))
+				continue;
+			zcp_chunk_free(chunk);
+			ZCP_CRASHPOINT("sweep.after_chunk");
+			n++;
+		}
+		if (n > before)
+			ZCP_IGNORE(zcp_class_count_freed(class));
 	}
-	ZCP_CRASHPOINT("sweep.after_bits");
-	reset_lanes(topic, subscriber);
-	ZCP_CRASHPOINT("sweep.after_lanes");
+	return n;
 }

@@ -38,9 +38,9 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 			  const struct zcp_signals *signals, const int *signal_fds);
 
 /*
- * A publisher has left or its process is dead: the publish it was in is finished or undone,
- * the chunk that it may have pushed out is settled, its loans are free, and no descriptor
- * names it any more. Wakes who may have missed its wake.
+ * A publisher has left or its process is dead: the publish it was in is finished or undone and its
+ * loans are FREE. What it has published stays its slot's, and of that `kept` messages at most stay
+ * for joiners. Wakes subscribers that may have missed its wake.
  */
 void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
 			    const struct zcp_signals *signals, const int *signal_fds);
@@ -56,17 +56,36 @@ void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *s
 void zcpd_publishers_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
 			      const int *signal_fds);
 
-/* A subscriber joins: its lanes are reset, publishers see it; the grace period follows. */
+/*
+ * A subscriber joins: its lanes and acks are reset and publishers see it; the grace period follows.
+ * Of a join that a worker before us has begun, with the subscriber active by then, only the grace
+ * period is begun again.
+ */
 void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);
 
 /*
- * A subscriber leaves: publishers no longer see it, and those that it blocked are woken;
- * the grace period follows.
+ * After the grace period, or after as much of it as a join waits for: where each lane begins and
+ * where its promised history does. A lane whose publisher is still in the op that `grace` saw is
+ * left to that publisher.
+ */
+void zcpd_subscriber_settle(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber,
+			    const struct zcpd_grace *grace);
+
+/*
+ * A subscriber leaves for good: publishers no longer see it, and those that it blocked are woken;
+ * the grace period follows, and then the slot may be given again.
  */
 void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
 			   const struct zcp_signals *signals, const int *signal_fds);
 
-/* After the grace period: its bits are cleared, its lanes empty; the slot may be reused. */
-void zcpd_subscriber_sweep(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber);
+/* The same for one whose process lives: what it has stays its own until the process is gone. */
+void zcpd_subscriber_deactivate(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
+				const struct zcp_signals *signals, const int *signal_fds);
+
+/*
+ * Frees what publishers that are gone have left and no present subscriber uses; with `all`, whatever
+ * they have left. Never a chunk of a publisher that is there. Returns how many.
+ */
+uint32_t zcpd_topic_sweep(struct zcpd_topic *topic, bool all);
 
 #endif

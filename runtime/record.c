@@ -61,7 +61,7 @@ void zcpd_record_class(struct zcpd_registry *registry, const struct zcpd_pool *p
 {
 	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_CLASS };
 	const struct zcpd_class *class = &pool->classes[class_index];
-	const int fds[] = { class->chunks_fd, class->data_fd, class->data_readonly_fd };
+	const int fds[] = { class->chunks_fd, class->data_fd };
 
 	record.u.record_class = (struct zcp_record_class){
 		.pool = pool->id,
@@ -70,18 +70,18 @@ void zcpd_record_class(struct zcpd_registry *registry, const struct zcpd_pool *p
 		.n_chunks = pool->view.classes[class_index].n_chunks,
 		.payload_size = pool->view.classes[class_index].payload_size,
 	};
-	zcpd_journal_keep(registry->journal, class_id(pool, class_index), &record, fds, 3);
+	zcpd_journal_keep(registry->journal, class_id(pool, class_index), &record, fds, 2);
 }
 
 void zcpd_record_topic(struct zcpd_registry *registry, const struct zcpd_topic *topic)
 {
 	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_TOPIC };
 	struct zcp_record_slot slots[ZCP_TOPIC_PUBLISHERS_MAX];
+	const int fds[] = { topic->fd, topic->acks_fd };
 
 	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
 		slots[p] = (struct zcp_record_slot){
 			.owner = topic->owners[p],
-			.former = topic->formers[p],
 			.kept = topic->kept[p],
 		};
 	record.u.record_topic = (struct zcp_record_topic){
@@ -101,53 +101,42 @@ void zcpd_record_topic(struct zcpd_registry *registry, const struct zcpd_topic *
 	};
 	(void)strcpy(record.u.record_topic.name, topic->name);
 	(void)strcpy(record.u.record_topic.type, topic->type);
-	zcpd_journal_keep(registry->journal, topic->id, &record, &topic->fd, 1);
+	zcpd_journal_keep(registry->journal, topic->id, &record, fds, 2);
 }
 
 void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
 {
 	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_ENDPOINT };
-	struct zcp_start starts[ZCP_TOPIC_PUBLISHERS_MAX];
-	uint32_t n_starts = endpoint->is_publisher ? 0 :
-						     endpoint->topic->view.geometry.max_publishers;
 
 	zcpd_member_set_state(endpoint, false);
-	for (uint32_t p = 0; p < n_starts; p++)
-		starts[p].seq = endpoint->grace.starts[p];
 	record.u.record_endpoint = (struct zcp_record_endpoint){
 		.number = endpoint->id,
 		.topic = endpoint->topic->id,
 		.session = endpoint->session ? endpoint->session->id : 0,
 		.is_publisher = endpoint->is_publisher,
-		.state = endpoint->rejoins ? ZCPD_ENDPOINT_JOINING : endpoint->state,
+		.state = endpoint->state,
 		.pid = endpoint->pid,
 		.uid = endpoint->uid,
 		.signal = endpoint->signal,
 		.slot = endpoint->slot,
 		.owner = endpoint->owner,
-		.former = endpoint->former,
+		.class = endpoint->class_index,
 		.loans = endpoint->loans,
 		.alignment = endpoint->alignment,
 		.user_header_size = endpoint->user_header_size,
 		.max_payload = endpoint->max_payload,
 		.first_seq = endpoint->first_seq,
 		.history = endpoint->history,
-		.backlog = endpoint->backlog,
 		.order = endpoint->order,
-		.holder = endpoint->holder,
 		.depth_log2 = endpoint->depth_log2,
 		.held = endpoint->held,
 		.on_full = endpoint->on_full,
 		.request = endpoint->request_id,
 		.opened_by = endpoint->opened_by,
-		.unsure = endpoint->unsure,
 		.returned = endpoint->returned,
-		.starts = starts,
-		.n_starts = n_starts,
 	};
 	(void)strcpy(record.u.record_endpoint.node, endpoint->node);
-	zcpd_journal_keep(registry->journal, endpoint->id, &record, &endpoint->backlog_fd,
-			  endpoint->backlog_fd >= 0);
+	zcpd_journal_keep(registry->journal, endpoint->id, &record, NULL, 0);
 }
 
 void zcpd_record_session(const struct zcpd_session *session)

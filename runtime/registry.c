@@ -13,7 +13,6 @@
 #include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
-#include "runtime/history.h"
 #include "runtime/log.h"
 #include "runtime/provision.h"
 #include "runtime/quota.h"
@@ -90,8 +89,6 @@ int zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_conf
 
 static void free_endpoint(struct zcpd_endpoint **endpointp)
 {
-	if (*endpointp)
-		zcp_close_fd(&(*endpointp)->backlog_fd);
 	free(*endpointp);
 	*endpointp = NULL;
 }
@@ -107,15 +104,28 @@ void zcpd_registry_drop_pool_if_unused(struct zcpd_registry *registry, struct zc
 	zcpd_pool_free(pool);
 }
 
-static void free_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
+/* `ended`: no process goes on with it. */
+static void free_topic(struct zcpd_registry *registry, struct zcpd_topic *topic, bool ended)
 {
 	struct zcpd_pool *pool = topic->pool;
 
+	/* A pool that goes on has them for others; before the record goes, which has the numbers. */
+	if (ended)
+		(void)zcpd_topic_sweep(topic, true);
+	ZCP_CRASHPOINT("drop.after_sweep");
 	zcpd_record_drop_topic(registry, topic);
 	LIST_REMOVE(topic, link);
 	registry->n_topics--;
 	zcpd_topic_free(topic);
+	if (ended && pool->n_topics > 0)
+		zcpd_registry_freed(registry, pool);
 	zcpd_registry_drop_pool_if_unused(registry, pool);
+}
+
+void zcpd_registry_freed(struct zcpd_registry *registry, struct zcpd_pool *pool)
+{
+	if (registry->events.freed)
+		registry->events.freed(pool, registry->events.user);
 }
 
 void zcpd_registry_deinit(struct zcpd_registry *registry)
@@ -128,7 +138,7 @@ void zcpd_registry_deinit(struct zcpd_registry *registry)
 			free_endpoint(&topic->publishers[p]);
 		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
 			free_endpoint(&topic->subscribers[s]);
-		free_topic(registry, topic);
+		free_topic(registry, topic, false);
 	}
 	while (!LIST_EMPTY(&registry->pools)) {
 		struct zcpd_pool *pool = LIST_FIRST(&registry->pools);
@@ -215,7 +225,7 @@ void zcpd_registry_drop_if_unused(struct zcpd_registry *registry, struct zcpd_to
 	if (topic->n_publishers > 0 || topic->n_subscribers > 0 || zcpd_topic_keeps_history(topic))
 		return;
 	zcpd_debug("topic '%s' ends", topic->name);
-	free_topic(registry, topic);
+	free_topic(registry, topic, true);
 }
 
 /* Nobody gets a place in a pool that others may have parts of. */
@@ -290,7 +300,6 @@ static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t 
 		return NULL;
 	}
 	endpoint->is_publisher = is_publisher;
-	endpoint->backlog_fd = -1;
 	return endpoint;
 }
 
@@ -402,6 +411,7 @@ static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint
 	struct zcpd_topic *topic = publisher->topic;
 
 	zcpd_publisher_recover(topic, publisher, &registry->signals, registry->signal_fds);
+	zcpd_registry_freed(registry, topic->pool);
 	if (publisher->max_payload > topic->former_payload)
 		topic->former_payload = publisher->max_payload;
 	topic->publishers[publisher->slot] = NULL;
@@ -419,10 +429,12 @@ static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *s
 {
 	struct zcpd_topic *topic = subscriber->topic;
 
-	zcpd_subscriber_sweep(topic, subscriber);
 	topic->subscribers[subscriber->slot] = NULL;
 	topic->n_subscribers--;
-	zcpd_pool_give_holder(topic->pool, subscriber->holder);
+	ZCP_CRASHPOINT("leave.after_grace");
+	/* Living publishers take back by themselves what only it had. */
+	if (zcpd_topic_sweep(topic, false) > 0)
+		zcpd_registry_freed(registry, topic->pool);
 	ZCP_CRASHPOINT("leave.after_sweep");
 	zcpd_record_topic(registry, topic);
 	registry->events.closed(subscriber, registry->events.user);
@@ -440,13 +452,12 @@ void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *e
 		close_publisher(registry, endpoint);
 		return;
 	}
-	if (endpoint->state == ZCPD_ENDPOINT_LEAVING && !endpoint->rejoins)
+	if (endpoint->state == ZCPD_ENDPOINT_LEAVING)
 		return;
-	if (endpoint->state == ZCPD_ENDPOINT_JOINING || endpoint->rejoins)
+	if (endpoint->state == ZCPD_ENDPOINT_JOINING)
 		TAILQ_REMOVE(&registry->pending, endpoint, pending);
 	endpoint->request_id = request_id;
 	endpoint->state = ZCPD_ENDPOINT_LEAVING;
-	endpoint->rejoins = false;
 	zcpd_record_endpoint(registry, endpoint);
 	ZCP_CRASHPOINT("leave.after_record");
 	zcpd_subscriber_leave(endpoint->topic, endpoint, &registry->signals, registry->signal_fds);
@@ -456,12 +467,6 @@ void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *e
 
 void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
 {
-	/* Nobody waits for it any more, and it has got nothing yet. */
-	if (endpoint->rejoins) {
-		endpoint->rejoins = false;
-		endpoint->request_id = 0;
-		zcpd_record_endpoint(registry, endpoint);
-	}
 	if (endpoint->state == ZCPD_ENDPOINT_JOINING)
 		TAILQ_REMOVE(&registry->pending, endpoint, pending);
 	else if (endpoint->state != ZCPD_ENDPOINT_OPEN)
@@ -470,57 +475,21 @@ void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoi
 	zcpd_record_endpoint(registry, endpoint);
 	ZCP_CRASHPOINT("deactivate.after_record");
 	if (!endpoint->is_publisher)
-		zcpd_subscriber_leave(endpoint->topic, endpoint, &registry->signals,
-				      registry->signal_fds);
+		zcpd_subscriber_deactivate(endpoint->topic, endpoint, &registry->signals,
+					   registry->signal_fds);
 }
 
-static int give_history(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
+static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
 {
-	ZCP_CLEANUP(zcp_backlog_deinit) struct zcp_backlog backlog = { .n_entries = 0 };
-	int r;
-
-	if (subscriber->history == 0)
-		return 0;
-	r = zcpd_history_give(subscriber->topic, subscriber, &backlog);
-	if (r < 0 || backlog.n_entries == 0)
-		return r;
-	return zcp_backlog_export(&backlog, registry->domain_id, &subscriber->backlog_fd);
-}
-
-static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber,
-			bool certain)
-{
-	int r = give_history(registry, subscriber);
-
-	if (r < 0) {
-		registry->events.refused(subscriber, r, registry->events.user);
-		/* It stays pending, as one that leaves; what it was given is swept then. */
-		subscriber->request_id = 0;
-		subscriber->state = ZCPD_ENDPOINT_LEAVING;
-		zcpd_record_endpoint(registry, subscriber);
-		zcpd_subscriber_leave(subscriber->topic, subscriber, &registry->signals,
-				      registry->signal_fds);
-		zcpd_grace_begin(&subscriber->grace, subscriber->topic, registry->symmetric);
-		return;
-	}
+	zcpd_subscriber_settle(subscriber->topic, subscriber, &subscriber->grace);
 	TAILQ_REMOVE(&registry->pending, subscriber, pending);
-	subscriber->unsure = !certain;
+	/* Before the answer leaves: what is settled is never settled again. */
 	subscriber->state = ZCPD_ENDPOINT_OPEN;
-	ZCP_CRASHPOINT("join.after_history");
 	zcpd_record_endpoint(registry, subscriber);
 	ZCP_CRASHPOINT("join.after_open");
 	zcpd_members_announce(subscriber->topic, &registry->signals, registry->signal_fds);
 	ZCP_CRASHPOINT("join.after_announce");
 	registry->events.joined(subscriber, registry->events.user);
-}
-
-/* It has no answer yet, so it has taken nothing: what it was sent is given back. */
-static void join_again(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
-{
-	zcpd_subscriber_sweep(subscriber->topic, subscriber);
-	subscriber->rejoins = false;
-	subscriber->state = ZCPD_ENDPOINT_JOINING;
-	begin_join(registry, subscriber);
 }
 
 void zcpd_registry_resume(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
@@ -530,8 +499,10 @@ void zcpd_registry_resume(struct zcpd_registry *registry, struct zcpd_endpoint *
 	TAILQ_FOREACH(pending, &registry->pending, pending)
 		if (pending == subscriber)
 			return;
-	subscriber->rejoins = subscriber->state == ZCPD_ENDPOINT_JOINING;
-	subscriber->state = ZCPD_ENDPOINT_LEAVING;
+	if (subscriber->state == ZCPD_ENDPOINT_JOINING) {
+		begin_join(registry, subscriber);
+		return;
+	}
 	zcpd_subscriber_leave(subscriber->topic, subscriber, &registry->signals,
 			      registry->signal_fds);
 	begin_grace(registry, subscriber);
@@ -548,16 +519,13 @@ bool zcpd_registry_poll(struct zcpd_registry *registry)
 		if (endpoint->state == ZCPD_ENDPOINT_JOINING &&
 		    (over || zcp_now_ns() >= endpoint->deadline_ns)) {
 			/*
-			 * A publisher that is stopped in the middle of a publish must not keep
-			 * the subscriber out: the reader finds its lane again by itself.
+			 * A publisher that is stopped inside op must not keep the subscriber out: its
+			 * lane begins when it goes on.
 			 */
-			finish_join(registry, endpoint, over);
+			finish_join(registry, endpoint);
 		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && over) {
 			TAILQ_REMOVE(&registry->pending, endpoint, pending);
-			if (endpoint->rejoins)
-				join_again(registry, endpoint);
-			else
-				finish_leave(registry, endpoint);
+			finish_leave(registry, endpoint);
 		}
 	}
 	return !TAILQ_EMPTY(&registry->pending);

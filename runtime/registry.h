@@ -34,6 +34,8 @@ struct zcpd_registry_events {
 	uint32_t (*missing)(void *user);
 	/* A node is about to be told that it is one, or has left. */
 	void (*nodes_changed)(void *user);
+	/* Chunks of the pool became FREE: their memory may be given back after a while. */
+	void (*freed)(struct zcpd_pool *pool, void *user);
 	/* A node of a runtime before us has handed back all that it has. */
 	void (*returned)(void *user);
 	void *user;
@@ -160,6 +162,9 @@ void zcpd_registry_keep_signal(struct zcpd_registry *registry, uint32_t signal, 
 /* Whether a node has it. */
 bool zcpd_registry_has_signal(const struct zcpd_registry *registry, uint32_t signal);
 
+/* Chunks of the pool became FREE. */
+void zcpd_registry_freed(struct zcpd_registry *registry, struct zcpd_pool *pool);
+
 /* A topic that was made outside. */
 void zcpd_registry_insert_topic(struct zcpd_registry *registry, struct zcpd_topic *topic);
 
@@ -169,7 +174,7 @@ void zcpd_registry_drop_if_unused(struct zcpd_registry *registry, struct zcpd_to
 /* Frees a pool that has no topic, unless it is to stay for the next one. */
 void zcpd_registry_drop_pool_if_unused(struct zcpd_registry *registry, struct zcpd_pool *pool);
 
-/* Begins again with a subscriber that is JOINING or LEAVING. */
+/* Goes on with a subscriber that is JOINING or LEAVING. */
 void zcpd_registry_resume(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber);
 
 struct zcpd_topic *zcpd_registry_topic(const struct zcpd_registry *registry, const char *name);

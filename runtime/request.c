@@ -16,6 +16,7 @@
 #include "pubsub/util.h"
 #include "runtime/adopt.h"
 #include "runtime/audit.h"
+#include "runtime/history.h"
 #include "runtime/info.h"
 #include "runtime/journal.h"
 #include "runtime/log.h"
@@ -96,16 +97,17 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 
 static void send_signal(struct zcpd_session *session, uint64_t id, uint32_t signal);
 
-static void send_opened(struct zcpd_endpoint *endpoint, struct zcp_message *reply)
+static void send_opened(struct zcpd_endpoint *endpoint, struct zcp_message *reply, int backlog_fd)
 {
 	const struct zcpd_topic *topic = endpoint->topic;
 	int fds[ZCP_PACKET_FDS_MAX];
-	uint32_t n_fds = 1;
+	uint32_t n_fds = 2;
 
-	fds[0] = topic->fd;
-	reply->u.opened.backlog = endpoint->backlog_fd >= 0;
-	if (endpoint->backlog_fd >= 0)
-		fds[n_fds++] = endpoint->backlog_fd;
+	fds[0] = endpoint->is_publisher ? topic->fd : topic->readonly_fd;
+	fds[1] = topic->acks_fd;
+	reply->u.opened.backlog = backlog_fd >= 0;
+	if (backlog_fd >= 0)
+		fds[n_fds++] = backlog_fd;
 	n_fds += zcpd_pool_fds(topic->pool, 0, endpoint->is_publisher, fds + n_fds);
 	reply->type = ZCP_MESSAGE_OPENED;
 	reply->id = endpoint->request_id;
@@ -155,11 +157,12 @@ static void answer_publisher(struct zcpd_endpoint *publisher)
 	struct zcpd_session *session = publisher->session;
 
 	reply.u.opened.owner = publisher->owner;
+	reply.u.opened.class = publisher->class_index;
 	reply.u.opened.loans = publisher->loans;
 	reply.u.opened.history = publisher->history;
 	reply.u.opened.max_payload = publisher->max_payload;
 	reply.u.opened.user_header_size = publisher->user_header_size;
-	send_opened(publisher, &reply);
+	send_opened(publisher, &reply, -1);
 	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++) {
 		const struct zcpd_endpoint *subscriber = publisher->topic->subscribers[s];
 
@@ -212,25 +215,41 @@ static void open_subscriber(struct zcpd_session *session, const struct zcp_messa
 		LIST_INSERT_HEAD(&session->endpoints, subscriber, link);
 }
 
+/* What was promised to a subscriber, in a region: *fd, -1 where it is nothing. */
+static int export_backlog(const struct zcpd_endpoint *subscriber, int *fd)
+{
+	ZCP_CLEANUP(zcp_backlog_deinit) struct zcp_backlog backlog = { .n_entries = 0 };
+	int r;
+
+	*fd = -1;
+	if (subscriber->history == 0)
+		return 0;
+	r = zcpd_history_backlog(subscriber->topic, subscriber, &backlog);
+	if (r < 0 || backlog.n_entries == 0)
+		return r;
+	return zcp_backlog_export(&backlog, subscriber->session->registry->domain_id, fd);
+}
+
 void zcpd_session_joined(struct zcpd_endpoint *subscriber)
 {
-	const struct zcpd_topic *topic = subscriber->topic;
 	struct zcp_message reply = { .type = ZCP_MESSAGE_OPENED };
-	struct zcp_start starts[ZCP_TOPIC_PUBLISHERS_MAX];
+	ZCP_CLEANUP(zcp_close_fd) int backlog_fd = -1;
+	int r;
 
 	if (!subscriber->session)
 		return;
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		starts[p].seq = subscriber->grace.starts[p];
-	reply.u.opened.holder = subscriber->holder;
+	r = export_backlog(subscriber, &backlog_fd);
+	if (r < 0) {
+		zcpd_session_refused(subscriber, r);
+		zcpd_registry_close(subscriber->session->registry, subscriber, 0);
+		return;
+	}
 	reply.u.opened.depth_log2 = subscriber->depth_log2;
 	reply.u.opened.held = subscriber->held;
 	reply.u.opened.on_full = subscriber->on_full;
+	reply.u.opened.history = subscriber->history;
 	reply.u.opened.order = subscriber->order;
-	reply.u.opened.unsure = subscriber->unsure;
-	reply.u.opened.starts = starts;
-	reply.u.opened.n_starts = topic->view.geometry.max_publishers;
-	send_opened(subscriber, &reply);
+	send_opened(subscriber, &reply, backlog_fd);
 }
 
 void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error)
@@ -280,9 +299,9 @@ static void close_endpoint(struct zcpd_session *session, const struct zcp_messag
 
 	/* Read by a worker before us as well: it is answered when it has left. */
 	if (endpoint && session->restored && endpoint->state == ZCPD_ENDPOINT_LEAVING &&
-	    endpoint->request_id == message->id && !endpoint->rejoins)
+	    endpoint->request_id == message->id)
 		return;
-	if (!endpoint || (endpoint->state == ZCPD_ENDPOINT_LEAVING && !endpoint->rejoins))
+	if (!endpoint || endpoint->state == ZCPD_ENDPOINT_LEAVING)
 		zcpd_session_send_ok(session, message->id);
 	else
 		zcpd_registry_close(session->registry, endpoint, message->id);
@@ -371,6 +390,15 @@ static void pool_get(struct zcpd_session *session, const struct zcp_message *mes
 		send_classes(endpoint, message->id, 0);
 	else
 		zcpd_session_send_error(session, message->id, -EINVAL, "no such endpoint");
+}
+
+static void freed(struct zcpd_session *session, const struct zcp_message *message)
+{
+	struct zcpd_endpoint *endpoint = find_endpoint(session, message->u.freed.endpoint);
+
+	/* One that has just been closed has been looked after. */
+	if (endpoint)
+		zcpd_registry_freed(session->registry, endpoint->topic->pool);
 }
 
 static void answer(struct zcpd_session *session, const struct zcp_message *message)
@@ -471,6 +499,9 @@ void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message 
 		break;
 	case ZCP_MESSAGE_POOL_GET:
 		pool_get(session, message);
+		break;
+	case ZCP_MESSAGE_FREED:
+		freed(session, message);
 		break;
 	case ZCP_MESSAGE_SIGNAL_FD:
 		signal_fd(session, message, fds);

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "pubsub/util.h"
-#include "runtime/history.h"
 #include "runtime/log.h"
 #include "runtime/reclaim.h"
 #include "runtime/record.h"
@@ -122,7 +121,7 @@ static int restore_class(struct restore *restore, const struct zcp_record_class 
 	struct zcpd_pool *pool = find_pool(restore, record->pool);
 	int r;
 
-	if (!pool || fds->n_fds != 3 || record->index != pool->view.n_classes ||
+	if (!pool || fds->n_fds != 2 || record->index != pool->view.n_classes ||
 	    record->index >= ZCP_CLASSES_MAX)
 		return -EPROTO;
 	fds->n_fds = 0;
@@ -140,7 +139,7 @@ static bool is_topic(const struct zcp_record_topic *record)
 	    record->max_depth_log2 > ZCP_LANE_LOG2_MAX || record->n_slots != record->max_publishers)
 		return false;
 	for (uint32_t p = 0; p < record->n_slots; p++)
-		if (record->slots[p].owner >= ZCPD_OWNERS || record->slots[p].former >= ZCPD_OWNERS)
+		if (record->slots[p].owner >= ZCP_OWNER_RUNTIME)
 			return false;
 	return true;
 }
@@ -153,11 +152,12 @@ static int restore_topic(struct restore *restore, const struct zcp_record_topic 
 	struct zcpd_topic *topic;
 	int r;
 
-	if (!pool || fds->n_fds != 1 || !is_topic(record) || find_topic(restore, record->number) ||
+	if (!pool || fds->n_fds != 2 || !is_topic(record) || find_topic(restore, record->number) ||
 	    zcpd_registry_topic(restore->registry, record->name))
 		return -EPROTO;
 	zcpd_config_topic(restore->registry->config, record->name, &config);
-	r = zcpd_topic_restore(&topic, &config, pool, record, zcp_steal_fd(&fds->fds[0]));
+	r = zcpd_topic_restore(&topic, &config, pool, record, zcp_steal_fd(&fds->fds[0]),
+			       zcp_steal_fd(&fds->fds[1]));
 	if (r == 0)
 		zcpd_registry_insert_topic(restore->registry, topic);
 	return r;
@@ -174,25 +174,20 @@ static void fill_endpoint(struct zcpd_endpoint *endpoint, const struct zcp_recor
 	endpoint->signal = record->signal;
 	endpoint->slot = record->slot;
 	endpoint->owner = record->owner;
-	endpoint->former = record->former;
+	endpoint->class_index = record->class;
 	endpoint->loans = record->loans;
 	endpoint->alignment = record->alignment;
 	endpoint->user_header_size = record->user_header_size;
 	endpoint->max_payload = record->max_payload;
 	endpoint->first_seq = record->first_seq;
 	endpoint->history = record->history;
-	endpoint->backlog = record->backlog;
 	endpoint->order = record->order;
-	endpoint->holder = record->holder;
 	endpoint->depth_log2 = record->depth_log2;
 	endpoint->held = record->held;
 	endpoint->on_full = record->on_full;
 	endpoint->request_id = record->request;
 	endpoint->opened_by = record->opened_by;
-	endpoint->unsure = record->unsure;
 	endpoint->returned = record->returned;
-	for (uint32_t i = 0; i < record->n_starts; i++)
-		endpoint->grace.starts[i] = record->starts[i].seq;
 }
 
 /* Of what a publisher is known by, and where it is. */
@@ -201,15 +196,15 @@ static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_record
 	return record->slot < topic->view.geometry.max_publishers &&
 	       !topic->publishers[record->slot] && record->owner &&
 	       record->owner == topic->owners[record->slot] &&
-	       record->former == topic->formers[record->slot] &&
+	       record->class < topic->pool->view.n_classes &&
 	       (record->state == ZCPD_ENDPOINT_OPEN || record->state == ZCPD_ENDPOINT_INACTIVE);
 }
 
 static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_record_endpoint *record)
 {
 	return record->slot < topic->view.geometry.max_subscribers &&
-	       !topic->subscribers[record->slot] && record->holder < ZCP_HOLDERS_MAX &&
-	       !zcpd_pool_has_holder(topic->pool, record->holder) &&
+	       !topic->subscribers[record->slot] && record->held > 0 &&
+	       record->held <= ZCP_HELD_MAX &&
 	       record->depth_log2 <= topic->view.geometry.max_depth_log2 &&
 	       record->state <= ZCPD_ENDPOINT_LEAVING;
 }
@@ -220,7 +215,7 @@ static int restore_endpoint(struct restore *restore, const struct zcp_record_end
 	struct zcpd_topic *topic = find_topic(restore, record->topic);
 	struct zcpd_endpoint *endpoint;
 
-	if (!topic || fds->n_fds > 1 || record->n_starts > ZCP_TOPIC_PUBLISHERS_MAX ||
+	if (!topic || fds->n_fds > 0 ||
 	    record->signal >= restore->registry->signals.n_signals ||
 	    !(record->is_publisher ? is_publisher(topic, record) : is_subscriber(topic, record)))
 		return -EPROTO;
@@ -229,7 +224,6 @@ static int restore_endpoint(struct restore *restore, const struct zcp_record_end
 		return -ENOMEM;
 	fill_endpoint(endpoint, record);
 	endpoint->topic = topic;
-	endpoint->backlog_fd = fds->n_fds > 0 ? zcp_steal_fd(&fds->fds[0]) : -1;
 	endpoint->session = find_session(restore, record->session);
 	if (endpoint->session) {
 		endpoint->node_id = endpoint->session->id;
@@ -242,7 +236,6 @@ static int restore_endpoint(struct restore *restore, const struct zcp_record_end
 	} else {
 		topic->subscribers[endpoint->slot] = endpoint;
 		topic->n_subscribers++;
-		zcpd_pool_keep_holder(topic->pool, endpoint->holder);
 	}
 	return 0;
 }
@@ -297,22 +290,6 @@ static int read_records(struct restore *restore)
 	}
 }
 
-void zcpd_restore_unpin(const struct zcpd_pool *pool)
-{
-	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
-		uint32_t n_touched = zcpd_pool_n_touched(pool, c);
-
-		for (uint32_t i = 0; i < n_touched; i++) {
-			_Atomic uint64_t *state = &pool->view.classes[c].chunks[i].state;
-
-			/* Release, as in unpin() of history.c. */
-			if (atomic_load_explicit(state, memory_order_relaxed) & ZCP_CHUNK_PINNED)
-				(void)atomic_fetch_and_explicit(state, ~ZCP_CHUNK_PINNED,
-								memory_order_release);
-		}
-	}
-}
-
 /* A publisher whose worker died before it was shown to the others; its answer was not sent. */
 static void show_publisher(struct zcpd_registry *registry, struct zcpd_topic *topic,
 			   struct zcpd_endpoint *publisher)
@@ -332,8 +309,15 @@ static void resume_publishers(struct zcpd_registry *registry, struct zcpd_topic 
 		if (publisher) {
 			topic->kept[p] = 0;
 			show_publisher(registry, topic, publisher);
-		} else if (topic->kept[p] > 0) {
-			topic->kept[p] = zcpd_history_trim(topic, p, topic->kept[p]);
+		} else {
+			/*
+			 * The worker may have died before it had put this down. Relaxed: the
+			 * runtime's word.
+			 */
+			topic->kept[p] = atomic_load_explicit(&topic->view.publishers[p].history,
+							      memory_order_relaxed);
+			if (topic->kept[p] > ZCP_TOPIC_HISTORY_MAX || !topic->owners[p])
+				topic->kept[p] = 0;
 		}
 		/* Its process is dead, or its session would be there. */
 		if (publisher && !publisher->session)
@@ -354,8 +338,8 @@ static void resume_subscribers(struct zcpd_registry *registry, struct zcpd_topic
 		    subscriber->state == ZCPD_ENDPOINT_LEAVING)
 			zcpd_registry_resume(registry, subscriber);
 		else if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
-			zcpd_subscriber_leave(topic, subscriber, &registry->signals,
-					      registry->signal_fds);
+			zcpd_subscriber_deactivate(topic, subscriber, &registry->signals,
+						   registry->signal_fds);
 	}
 }
 
@@ -386,7 +370,8 @@ static void resume(struct restore *restore)
 	struct zcpd_session *session, *next_session;
 
 	for (size_t i = 0; i < restore->n_pools; i++) {
-		zcpd_restore_unpin(restore->pools[i]);
+		/* The worker may have died while it gave memory back. */
+		zcpd_pool_free_owner(restore->pools[i], ZCP_OWNER_RUNTIME);
 		if (!is_complete(restore, restore->pools[i]))
 			restore->pools[i]->got = 0;
 		zcpd_registry_drop_pool_if_unused(restore->registry, restore->pools[i]);
@@ -395,8 +380,7 @@ static void resume(struct restore *restore)
 		next = LIST_NEXT(topic, link);
 		zcpd_restore_topic(restore->registry, topic);
 	}
-	/* What nobody is in the way of is done before anybody can ask: leave, and join again. */
-	(void)zcpd_registry_poll(restore->registry);
+	/* What no publisher is in the way of is done before a node can ask. */
 	(void)zcpd_registry_poll(restore->registry);
 	for (session = LIST_FIRST(&restore->server->sessions); session; session = next_session) {
 		next_session = LIST_NEXT(session, link);

@@ -17,9 +17,6 @@ __attribute__((warn_unused_result)) int zcpd_restore(struct zcpd_server *server,
 						     const struct zcpd_registry_events *events,
 						     char *text, size_t text_size);
 
-/* Nobody but a worker pins chunks, and the one who did is dead. */
-void zcpd_restore_unpin(const struct zcpd_pool *pool);
-
 /*
  * A topic goes on whose endpoints are all there again: what was under way is done, and those
  * without a session are closed; where nothing keeps it then, it ends.

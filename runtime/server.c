@@ -165,6 +165,8 @@ static void on_turn(uv_check_t *check)
 	struct zcpd_server *server = check->data;
 
 	watch_grace(server);
+	if (server->journal.successor > 0)
+		zcpd_trim_stop(&server->trim);
 	if (!server->is_ending)
 		zcpd_journal_hand_on(&server->journal);
 	zcpd_succession_turn(server);
@@ -378,6 +380,13 @@ static void on_grown(struct zcpd_endpoint *endpoint, uint32_t first, void *user)
 	zcpd_session_grown(endpoint, first);
 }
 
+static void on_freed(struct zcpd_pool *pool, void *user)
+{
+	struct zcpd_server *server = user;
+
+	zcpd_trim_freed(&server->trim, pool);
+}
+
 int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
 			    int pidfd, int socket, struct zcpd_session **sessionp)
 {
@@ -424,6 +433,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		.closed = on_closed,
 		.grown = on_grown,
 		.wakes = on_wakes,
+		.freed = on_freed,
 		.nodes_changed = on_nodes_changed,
 		.missing = missing,
 		.returned = on_returned,
@@ -431,6 +441,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	};
 	int r;
 
+	zcpd_trim_init(&server->trim, &server->registry, &server->loop);
 	r = zcp_paths_init(&server->paths, options->directory, options->domain, text, text_size);
 	if (r == 0)
 		r = zcp_paths_check(&server->paths, true, text, text_size);
@@ -546,6 +557,7 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 		r = zcpd_succession_start(server);
 	if (r < 0)
 		return r;
+	zcpd_trim_start_all(&server->trim);
 	if (server->registry.waits)
 		(void)uv_timer_start(&server->wait_timer, on_wait, WAIT_LOOK_MS, WAIT_LOOK_MS);
 	watch_idleness(server);
@@ -578,6 +590,7 @@ void zcpd_server_deinit(struct zcpd_server *server)
 		(void)unlink(path);
 	while (!LIST_EMPTY(&server->sessions))
 		zcpd_session_abandon(LIST_FIRST(&server->sessions));
+	zcpd_trim_deinit(&server->trim);
 	uv_walk(&server->loop, close_handle, NULL);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&server->loop);

@@ -15,6 +15,7 @@
 #include "runtime/session.h"
 #include "runtime/store.h"
 #include "runtime/succession.h"
+#include "runtime/trim.h"
 
 struct zcpd_server {
 	uv_loop_t loop;
@@ -46,6 +47,7 @@ struct zcpd_server {
 	struct zcpd_journal journal;
 	struct zcpd_store store;
 	struct zcpd_succession succession;
+	struct zcpd_trim trim;
 	struct zcpd_registry registry;
 	LIST_HEAD(, zcpd_session) sessions;
 };

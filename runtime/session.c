@@ -222,12 +222,11 @@ void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 		end_session(session);
 }
 
-/* It has its answer, or need not have it: nothing of it is kept any longer. */
+/* It has its answer, or need not have it. */
 static void settle_opened(struct zcpd_endpoint *endpoint)
 {
 	ZCP_CRASHPOINT("open.after_answer");
 	endpoint->request_id = 0;
-	zcp_close_fd(&endpoint->backlog_fd);
 	zcpd_record_endpoint(endpoint->session->registry, endpoint);
 }
 

@@ -11,46 +11,24 @@
 
 #include "pubsub/util.h"
 #include "runtime/admission.h"
-#include "runtime/history.h"
 #include "runtime/provision.h"
 #include "runtime/shape.h"
 
-#define HELD_MAX 4096
+#define HELD_MAX ZCP_HELD_MAX
 #define LOANS_MAX 1024
 
-/* The slot's two owner numbers. */
+/* The slot's owner number, and the size class that it claims in. */
 static int settle_owner(struct zcpd_endpoint *publisher)
 {
 	struct zcpd_topic *topic = publisher->topic;
-	uint32_t *numbers[] = { &topic->owners[publisher->slot], &topic->formers[publisher->slot] };
+	uint32_t *number = &topic->owners[publisher->slot];
+	int owner = *number ? (int)*number : zcpd_pool_take_owner(topic->pool);
 
-	for (int i = 0; i < 2; i++) {
-		int owner = *numbers[i] ? (int)*numbers[i] : zcpd_pool_take_owner(topic->pool);
-
-		if (owner < 0)
-			return owner;
-		*numbers[i] = (uint32_t)owner;
-	}
-	publisher->owner = *numbers[0];
-	publisher->former = *numbers[1];
+	if (owner < 0)
+		return owner;
+	*number = (uint32_t)owner;
+	publisher->owner = (uint32_t)owner;
 	return 0;
-}
-
-/* What the slot's former publishers have left is the new one's to let go of. */
-static int hand_history_on(struct zcpd_registry *registry, struct zcpd_endpoint *publisher)
-{
-	struct zcpd_topic *topic = publisher->topic;
-	ZCP_CLEANUP(zcp_backlog_deinit) struct zcp_backlog backlog = { .n_entries = 0 };
-	int r;
-
-	if (topic->kept[publisher->slot] == 0)
-		return 0;
-	r = zcpd_history_hand_on(topic, publisher, &backlog);
-	if (r < 0)
-		return r;
-	/* Should the rest fail: what is retained is still what the slot keeps. */
-	topic->kept[publisher->slot] = backlog.n_entries;
-	return zcp_backlog_export(&backlog, registry->domain_id, &publisher->backlog_fd);
 }
 
 int zcpd_settle_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
@@ -89,20 +67,19 @@ int zcpd_settle_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 	publisher->user_header_size = (uint32_t)shape.user_header_size;
 	r = zcpd_provision_payload(registry, publisher, request, text, text_size);
 	if (r == 0)
+		publisher->class_index = (uint32_t)zcpd_pool_class_for(topic->pool,
+								       publisher->max_payload);
+	if (r == 0)
 		r = zcpd_admission_check(registry, publisher, text, text_size);
 	if (r < 0)
 		return r;
 	r = settle_owner(publisher);
 	if (r < 0) {
 		(void)snprintf(text, text_size,
-			       "pool '%s' has publishers in 32767 slots: use another pool",
+			       "pool '%s' has publishers in 65534 slots: use another pool",
 			       topic->pool->name);
 		return r;
 	}
-	r = hand_history_on(registry, publisher);
-	if (r < 0)
-		return zcpd_provision_failed(r, "cannot hand on the history of topic", topic->name,
-					     text, text_size);
 	zcpd_shape_settle(topic, &shape);
 	return 0;
 }
@@ -156,7 +133,6 @@ static int settle_depth(struct zcpd_endpoint *subscriber, const struct zcp_open_
 			       subscriber->history, ZCP_TOPIC_HISTORY_MAX);
 		return -ERANGE;
 	}
-	subscriber->backlog = zcpd_topic_backlog(topic, subscriber->history);
 	subscriber->on_full = request->on_full ? request->on_full :
 						 zcpd_topic_on_full(&topic->config);
 	if (subscriber->on_full > ZCP_ON_FULL_BLOCK) {
@@ -172,7 +148,7 @@ int zcpd_settle_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 {
 	struct zcpd_topic *topic = subscriber->topic;
 	const struct zcpd_shape shape = zcpd_shape_of_subscriber(request);
-	int slot, holder, r;
+	int slot, r;
 
 	r = zcpd_shape_check(topic, &shape, text, text_size);
 	if (r == 0)
@@ -192,16 +168,6 @@ int zcpd_settle_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 	r = zcpd_admission_check(registry, subscriber, text, text_size);
 	if (r < 0)
 		return r;
-	holder = zcpd_pool_take_holder(topic->pool);
-	if (holder < 0) {
-		(void)snprintf(
-			text, text_size,
-			"pool '%s' has %d subscribers, as many as a pool can have: use another "
-			"pool",
-			topic->pool->name, ZCP_HOLDERS_MAX);
-		return holder;
-	}
-	subscriber->holder = (uint32_t)holder;
 	zcpd_shape_settle(topic, &shape);
 	return 0;
 }

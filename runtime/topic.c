@@ -9,6 +9,7 @@
 #include <string.h>
 #include <zcp/subscriber.h>
 
+#include "pubsub/flow/writer.h"
 #include "pubsub/util.h"
 
 uint32_t zcpd_depth_log2(uint32_t depth)
@@ -33,7 +34,42 @@ size_t zcpd_topic_size(const struct zcpd_topic_config *config)
 {
 	const struct zcp_topic_geometry geometry = geometry_of(config);
 
-	return zcp_topic_size(&geometry);
+	return zcp_topic_size(&geometry) +
+	       zcp_acks_size(geometry.max_publishers, geometry.max_subscribers);
+}
+
+static void close_regions(struct zcpd_topic *topic)
+{
+	zcp_topic_deinit(&topic->view);
+	zcp_acks_deinit(&topic->acks);
+	zcp_close_fd(&topic->fd);
+	zcp_close_fd(&topic->readonly_fd);
+	zcp_close_fd(&topic->acks_fd);
+}
+
+static int make_readonly(struct zcpd_topic *topic)
+{
+	topic->readonly_fd = zcp_region_open_readonly(topic->fd);
+	return topic->readonly_fd < 0 ? topic->readonly_fd : 0;
+}
+
+static int make_acks(struct zcpd_topic *topic, uint64_t domain_id)
+{
+	uint32_t max_publishers = topic->view.geometry.max_publishers;
+	uint32_t max_subscribers = topic->view.geometry.max_subscribers;
+	struct zcp_region region = ZCP_REGION_NULL;
+	const char *why;
+	int r;
+
+	r = zcp_region_create_with(&region, &topic->acks_fd, "zcp-acks",
+				   zcp_acks_size(max_publishers, max_subscribers),
+				   topic->view.region.memory);
+	if (r < 0)
+		return r;
+	zcp_acks_construct(&region, max_publishers, max_subscribers, domain_id, topic->id);
+	zcp_region_deinit(&region);
+	return zcp_acks_attach(&topic->acks, topic->acks_fd, max_publishers, max_subscribers,
+			       domain_id, topic->id, &why);
 }
 
 int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, const char *name,
@@ -47,6 +83,7 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 
 	if (!topic)
 		return -ENOMEM;
+	topic->fd = topic->readonly_fd = topic->acks_fd = -1;
 	topic->id = id;
 	topic->config = *config;
 	topic->pool = pool;
@@ -57,9 +94,13 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 		return r;
 	zcp_topic_construct(&region, &geometry, name, pool->id, domain_id, id);
 	zcp_region_deinit(&region);
-	r = zcp_topic_attach(&topic->view, topic->fd, domain_id, &why);
+	r = zcp_topic_attach(&topic->view, topic->fd, domain_id, true, &why);
+	if (r == 0)
+		r = make_acks(topic, domain_id);
+	if (r == 0)
+		r = make_readonly(topic);
 	if (r < 0) {
-		zcp_close_fd(&topic->fd);
+		close_regions(topic);
 		return r;
 	}
 	memcpy(topic->view.shm->pool_name, pool->name, sizeof(pool->name));
@@ -78,38 +119,44 @@ static void restore_slots(struct zcpd_topic *topic, const struct zcp_record_topi
 {
 	for (uint32_t p = 0; p < record->n_slots; p++) {
 		topic->owners[p] = record->slots[p].owner;
-		topic->formers[p] = record->slots[p].former;
 		topic->kept[p] = record->slots[p].kept;
 		if (topic->owners[p])
 			zcpd_pool_keep_owner(topic->pool, topic->owners[p]);
-		if (topic->formers[p])
-			zcpd_pool_keep_owner(topic->pool, topic->formers[p]);
 	}
 }
 
 int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_config *config,
-		       struct zcpd_pool *pool, const struct zcp_record_topic *record, int fd)
+		       struct zcpd_pool *pool, const struct zcp_record_topic *record, int fd,
+		       int acks_fd)
 {
 	const struct zcp_topic_geometry geometry = {
 		.max_publishers = record->max_publishers,
 		.max_subscribers = record->max_subscribers,
 		.max_depth_log2 = record->max_depth_log2,
 	};
+	uint32_t memory = pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK);
 	struct zcpd_topic *topic = calloc(1, sizeof(*topic));
 	int r;
 
 	if (!topic) {
 		zcp_close_fd(&fd);
+		zcp_close_fd(&acks_fd);
 		return -ENOMEM;
 	}
-	r = zcp_topic_map(&topic->view, fd, &geometry,
-			  pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK));
+	topic->fd = fd;
+	topic->acks_fd = acks_fd;
+	topic->readonly_fd = -1;
+	r = zcp_topic_map(&topic->view, fd, &geometry, memory);
+	if (r == 0)
+		r = zcp_acks_map(&topic->acks, acks_fd, geometry.max_publishers,
+				 geometry.max_subscribers, memory);
+	if (r == 0)
+		r = make_readonly(topic);
 	if (r < 0) {
-		zcp_close_fd(&fd);
+		close_regions(topic);
 		free(topic);
 		return r;
 	}
-	topic->fd = fd;
 	topic->id = record->number;
 	topic->uid = record->uid;
 	topic->config = *config;
@@ -132,14 +179,10 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic)
 	if (!topic)
 		return NULL;
 	topic->pool->n_topics--;
-	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++) {
+	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
 		if (topic->owners[p])
 			zcpd_pool_give_owner(topic->pool, topic->owners[p]);
-		if (topic->formers[p])
-			zcpd_pool_give_owner(topic->pool, topic->formers[p]);
-	}
-	zcp_topic_deinit(&topic->view);
-	zcp_close_fd(&topic->fd);
+	close_regions(topic);
 	free(topic);
 	return NULL;
 }
@@ -193,20 +236,32 @@ int zcpd_topic_subscriber_slot(const struct zcpd_topic *topic)
 struct zcp_lane zcpd_topic_lane(const struct zcpd_topic *topic, uint32_t publisher,
 				const struct zcpd_endpoint *subscriber)
 {
-	return zcp_topic_lane(&topic->view, publisher, subscriber->slot, subscriber->depth_log2);
+	return zcp_topic_lane(&topic->view, &topic->acks, publisher, subscriber->slot,
+			      subscriber->depth_log2);
+}
+
+bool zcpd_topic_is_active(const struct zcpd_endpoint *subscriber)
+{
+	return subscriber->state == ZCPD_ENDPOINT_JOINING ||
+	       subscriber->state == ZCPD_ENDPOINT_OPEN;
 }
 
 static uint64_t n_queued(const struct zcpd_topic *topic, uint32_t publisher,
 			 const struct zcpd_endpoint *subscriber)
 {
 	struct zcp_lane lane = zcpd_topic_lane(topic, publisher, subscriber);
-	uint64_t n = 0;
+	/* Relaxed, all: a count. */
+	uint64_t end = atomic_load_explicit(&topic->view.publishers[publisher].next_seq,
+					    memory_order_relaxed);
+	uint64_t ended = atomic_load_explicit(&lane.shm->end, memory_order_relaxed);
+	uint64_t base = atomic_load_explicit(&lane.shm->base, memory_order_relaxed), n;
 
-	for (uint32_t i = 0; i <= lane.mask; i++)
-		/* Relaxed: a count, which changes while we count. */
-		if (atomic_load_explicit(&lane.slots[i].word, memory_order_relaxed) & ZCP_SLOT_LIVE)
-			n++;
-	return n;
+	if (ended != 0 && !zcpd_topic_is_active(subscriber))
+		end = ended;
+	if (base == 0 || base >= end)
+		return 0;
+	n = zcp_lane_n_queued(&lane, end);
+	return n < end - base ? n : end - base;
 }
 
 uint64_t zcpd_topic_n_queued(const struct zcpd_endpoint *subscriber)
@@ -228,23 +283,10 @@ static bool has_left_messages(const struct zcpd_topic *topic, uint32_t publisher
 	return false;
 }
 
-/* What is retained in a slot at the most. */
-static uint32_t slot_history(const struct zcpd_topic *topic, uint32_t publisher)
+uint32_t zcpd_topic_kept(const struct zcpd_topic *topic, uint32_t publisher)
 {
 	return topic->publishers[publisher] ? topic->publishers[publisher]->history :
 					      topic->kept[publisher];
-}
-
-uint32_t zcpd_topic_backlog(const struct zcpd_topic *topic, uint32_t history)
-{
-	uint32_t n = 0;
-
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
-		uint32_t there = slot_history(topic, p);
-
-		n += there < history ? there : history;
-	}
-	return n;
 }
 
 bool zcpd_topic_keeps_history(const struct zcpd_topic *topic)
@@ -266,39 +308,47 @@ uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_en
 	return n;
 }
 
-/* What the publishers, and those before them, may use. */
-static uint64_t publishers_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
+static void add_subscriber(const struct zcpd_endpoint *publisher,
+			   const struct zcpd_endpoint *subscriber, uint64_t *deepest, uint64_t *need)
 {
-	uint64_t loans = 0, history = 0;
+	uint64_t capacity = UINT64_C(1) << subscriber->depth_log2;
 
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
-		const struct zcpd_endpoint *publisher = topic->publishers[p];
+	if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
+		*need += capacity;
+	else if (capacity > *deepest)
+		*deepest = capacity;
+	*need += subscriber->held;
+	*need += subscriber->history < publisher->history ? subscriber->history :
+							     publisher->history;
+}
 
-		if (!publisher && more && more->is_publisher && more->slot == p)
-			publisher = more;
-		loans += publisher ? publisher->loans : 0;
-		history += publisher ? publisher->history : topic->kept[p];
-	}
-	return loans + history + (history > 0);
+uint64_t zcpd_topic_need(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
+			 const struct zcpd_endpoint *more)
+{
+	uint64_t need = publisher->loans + (uint64_t)zcp_rotation(publisher->max_payload);
+	uint64_t deepest = publisher->history;
+
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (topic->subscribers[s])
+			add_subscriber(publisher, topic->subscribers[s], &deepest, &need);
+	if (more)
+		add_subscriber(publisher, more, &deepest, &need);
+	return need + deepest;
 }
 
 uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
 {
-	uint64_t demand = publishers_demand(topic, more), depths = 0;
+	const struct zcpd_endpoint *subscriber = more && !more->is_publisher ? more : NULL;
+	uint64_t demand = 0;
 
-	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
-		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
-
-		if (!subscriber)
-			continue;
-		demand += subscriber->held + subscriber->backlog;
-		depths += UINT64_C(1) << subscriber->depth_log2;
-	}
-	if (more && !more->is_publisher) {
-		demand += more->held + more->backlog;
-		depths += UINT64_C(1) << more->depth_log2;
-	}
-	return demand + depths * zcpd_topic_n_lanes(topic, more);
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
+		if (topic->publishers[p])
+			demand += zcpd_topic_need(topic, topic->publishers[p], subscriber);
+		else
+			demand += topic->kept[p];
+	if (more && more->is_publisher)
+		demand += zcpd_topic_need(topic, more, NULL);
+	return demand;
 }
 
 uint32_t zcpd_topic_on_full(const struct zcpd_topic_config *config)
@@ -312,13 +362,16 @@ uint32_t zcpd_topic_order(const struct zcpd_topic_config *config)
 	return config->order == ZCPD_CONFIG_ORDER_TIME ? ZCP_ORDER_TIME : ZCP_ORDER_TURN;
 }
 
-uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_t history)
+uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_t history,
+				 uint64_t payload)
 {
-	uint64_t per_lane = (UINT64_C(1) << zcpd_depth_log2(config->depth)) + history;
+	uint64_t deepest = UINT64_C(1) << zcpd_depth_log2(config->max_depth);
+	uint64_t of_publisher = config->loans + (history > deepest ? history : deepest) +
+				zcp_rotation(payload) +
+				config->max_subscribers * ((uint64_t)history + config->held);
 
-	return (uint64_t)config->max_publishers * (config->loans + (uint64_t)history) +
-	       config->max_subscribers * (per_lane * config->max_publishers + config->held) +
-	       (history > 0);
+	/* And one whose memory is just being given back. */
+	return config->max_publishers * of_publisher + 1;
 }
 
 uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
@@ -366,24 +419,20 @@ uint64_t zcpd_topic_n_lost(const struct zcpd_topic *topic)
 
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		/* Relaxed: a count. */
-		n += atomic_load_explicit(&topic->view.subscribers[s].n_lost, memory_order_relaxed);
+		n += atomic_load_explicit(&zcp_acks_counts(&topic->acks, s)->n_lost,
+					  memory_order_relaxed);
 	return n;
 }
 
-static uint64_t n_lost(const struct zcp_subscriber_slot_shm *slot)
+static uint64_t n_lost(const struct zcpd_topic *topic, uint32_t subscriber)
 {
 	/* Relaxed: counts. */
-	uint64_t n = atomic_load_explicit(&slot->n_lost, memory_order_relaxed),
-		 before = atomic_load_explicit(&slot->first_lost, memory_order_relaxed);
+	uint64_t n = atomic_load_explicit(&zcp_acks_counts(&topic->acks, subscriber)->n_lost,
+					  memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&topic->view.subscribers[subscriber].first_lost,
+					       memory_order_relaxed);
 
 	return n > before ? n - before : 0;
-}
-
-/* Whether publishers send to it. */
-static bool is_active(const struct zcpd_endpoint *subscriber)
-{
-	return subscriber->state == ZCPD_ENDPOINT_JOINING ||
-	       subscriber->state == ZCPD_ENDPOINT_OPEN;
 }
 
 void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
@@ -404,7 +453,7 @@ void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
 	};
 	(void)snprintf(info->node, sizeof(info->node), "%s", publisher->node);
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-		if (topic->subscribers[s] && is_active(topic->subscribers[s]))
+		if (topic->subscribers[s] && zcpd_topic_is_active(topic->subscribers[s]))
 			info->n_subscribers++;
 }
 
@@ -412,21 +461,21 @@ void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
 				const struct zcpd_endpoint *subscriber,
 				struct zcp_subscriber_info *info)
 {
-	const struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
-
 	*info = (struct zcp_subscriber_info){
 		.id = subscriber->id,
 		.pid = subscriber->pid,
 		.slot = subscriber->slot,
-		.n_publishers = is_active(subscriber) ? topic->n_publishers : 0,
+		.n_publishers = zcpd_topic_is_active(subscriber) ? topic->n_publishers : 0,
 		.depth = UINT32_C(1) << subscriber->depth_log2,
 		.held = subscriber->held,
 		.on_full = subscriber->on_full,
 		.history = subscriber->history,
 		.order = subscriber->order,
 		/* Relaxed: a count. */
-		.n_taken = atomic_load_explicit(&slot->n_taken, memory_order_relaxed),
-		.n_lost = n_lost(slot),
+		.n_taken = atomic_load_explicit(
+			&zcp_acks_counts(&topic->acks, subscriber->slot)->n_taken,
+			memory_order_relaxed),
+		.n_lost = n_lost(topic, subscriber->slot),
 	};
 	(void)snprintf(info->node, sizeof(info->node), "%s", subscriber->node);
 	info->n_queued = zcpd_topic_n_queued(subscriber);

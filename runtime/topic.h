@@ -28,8 +28,6 @@ enum zcpd_endpoint_state {
 struct zcpd_grace {
 	uint64_t waiting;
 	uint64_t ops[ZCP_TOPIC_PUBLISHERS_MAX];
-	/* the first number of each that is sent for certain to whoever has joined */
-	uint64_t starts[ZCP_TOPIC_PUBLISHERS_MAX];
 };
 
 struct zcpd_endpoint {
@@ -47,9 +45,9 @@ struct zcpd_endpoint {
 	uint32_t uid;
 	uint32_t signal;
 	uint32_t slot;
-	/* publishers: the slot's number in descriptors, and that of those who had it before */
+	/* publishers: the slot's number in descriptors, and the size class that they claim in */
 	uint32_t owner;
-	uint32_t former;
+	uint32_t class_index;
 	uint32_t loans;
 	uint32_t alignment;
 	uint32_t user_header_size;
@@ -60,13 +58,8 @@ struct zcpd_endpoint {
 	 * each publisher they are given when they join
 	 */
 	uint32_t history;
-	/* what the endpoint is given with the answer: a region, or -1 */
-	int backlog_fd;
 	/* subscribers */
-	/* chunks that its history may have taken at the most */
-	uint32_t backlog;
 	uint32_t order;
-	uint32_t holder;
 	uint32_t depth_log2;
 	uint32_t held;
 	uint32_t on_full;
@@ -75,10 +68,6 @@ struct zcpd_endpoint {
 	uint64_t request_id;
 	uint64_t opened_by;
 	uint64_t deadline_ns;
-	/* LEAVING only to join once more: how far it had come is not known */
-	bool rejoins;
-	/* joined although a publisher was stopped in the middle of a publish */
-	bool unsure;
 	/* its node, which lived under a runtime before us, has said that it has it still */
 	bool returned;
 	TAILQ_ENTRY(zcpd_endpoint) pending;
@@ -91,19 +80,21 @@ struct zcpd_topic {
 	uint32_t uid;
 	struct zcpd_topic_config config;
 	struct zcp_topic view;
+	struct zcp_acks acks;
+	/* the topic's region, the same for those who read, and the acks */
 	int fd;
+	int readonly_fd;
+	int acks_fd;
 	struct zcpd_pool *pool;
 	struct zcpd_endpoint *publishers[ZCP_TOPIC_PUBLISHERS_MAX];
 	struct zcpd_endpoint *subscribers[ZCP_TOPIC_SUBSCRIBERS_MAX];
 	uint32_t n_publishers;
 	uint32_t n_subscribers;
 	/*
-	 * Each publisher slot has two owner numbers, from its first publisher to the topic's
-	 * end: one for the publisher it has, and one for what former ones have left. A
-	 * publisher that dies may have pushed out a message of a former one of its slot.
+	 * Each publisher slot has an owner number in the pool, from its first publisher to the
+	 * topic's end: what a publisher leaves is its slot's.
 	 */
 	uint32_t owners[ZCP_TOPIC_PUBLISHERS_MAX];
-	uint32_t formers[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* messages in each slot that former publishers have left as history */
 	uint32_t kept[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* largest payload of publishers that are gone, bytes */
@@ -133,10 +124,11 @@ __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic
 						       uint64_t domain_id, const char *name,
 						       const struct zcpd_topic_config *config,
 						       struct zcpd_pool *pool);
-/* The same from a record and its region (consumed). Returns 0, or what mapping it gives. */
+/* The same from a record and its two regions (consumed). Returns 0, or what mapping them gives. */
 __attribute__((warn_unused_result)) int
 zcpd_topic_restore(struct zcpd_topic **topic, const struct zcpd_topic_config *config,
-		   struct zcpd_pool *pool, const struct zcp_record_topic *record, int fd);
+		   struct zcpd_pool *pool, const struct zcp_record_topic *record, int fd,
+		   int acks_fd);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 
 /* The first endpoint with a type gives it to the topic; the same for its size and alignment. */
@@ -157,21 +149,25 @@ __attribute__((warn_unused_result)) int zcpd_topic_subscriber_slot(const struct 
 uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
 
 /*
- * The chunks that the topic's endpoints may use at once, with one more publisher or
- * subscriber where `more` is not NULL: every publisher's loans and history, every
- * subscriber's held samples and the history it was given, and its depth for each publisher
- * slot that has a publisher or unread messages; and one that is looked at for a late join.
+ * The chunks that a publisher slot may own at once. `publisher` may be one that is about
+ * to open; `more` a subscriber that is, or NULL.
+ *
+ *   loans + the larger of its history and the deepest queue (queues overlap: each holds the newest
+ *   messages) + for each subscriber the history it was promised and the samples it may hold + the
+ *   queues of subscribers that are no longer active + the chunks that rotate
  */
+uint64_t zcpd_topic_need(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
+			 const struct zcpd_endpoint *more);
+
+/* The sum over its publishers, with `more` among the endpoints where it is not NULL. */
 uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more);
 
 /*
  * What the topic's configured limits allow its endpoints to use at once, if each publisher
- * keeps `history` messages.
+ * keeps `history` messages of `payload` bytes.
  */
-uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_t history);
-
-/* The most messages that a subscriber which joins now is given, if it asks for `history`. */
-uint32_t zcpd_topic_backlog(const struct zcpd_topic *topic, uint32_t history);
+uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_t history,
+				 uint64_t payload);
 
 /* Whether former publishers have left history: the topic goes on without endpoints. */
 bool zcpd_topic_keeps_history(const struct zcpd_topic *topic);
@@ -191,6 +187,12 @@ uint64_t zcpd_topic_n_messages(const struct zcpd_topic *topic);
 
 /* Messages that wait for a subscriber, as of now. */
 uint64_t zcpd_topic_n_queued(const struct zcpd_endpoint *subscriber);
+
+/* Whether publishers send to it. */
+bool zcpd_topic_is_active(const struct zcpd_endpoint *subscriber);
+
+/* The messages that a publisher slot has left for joiners, with its publisher gone. */
+uint32_t zcpd_topic_kept(const struct zcpd_topic *topic, uint32_t publisher);
 
 /* The lane from a publisher's slot to a subscriber. */
 struct zcp_lane zcpd_topic_lane(const struct zcpd_topic *topic, uint32_t publisher,

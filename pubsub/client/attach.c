@@ -30,6 +30,8 @@
 #define LOOK_ASLEEP_NS UINT64_C(30000000000)
 /* Waits and dispatches that find something at once, between two looks. */
 #define UNATTENDED_MAX 256
+/* Publishes into queues that were all full, between two looks. */
+#define UNREAD_MAX 64
 /* How long a look may take, and how long none is taken after one that took so long. */
 #define BUDGET_NS UINT64_C(100000000)
 #define REST_NS UINT64_C(1000000000)
@@ -396,6 +398,14 @@ int zcp_attend(struct zcp_node *node)
 {
 	zcp_attend_quietly(node);
 	return say_stale(node);
+}
+
+void zcp_attend_published(struct zcp_node *node, uint32_t met)
+{
+	/* Full queues are nothing special; that nobody takes anything for long is. */
+	if (met == ZCP_MET_FULL && ++node->n_unread % UNREAD_MAX != 0)
+		return;
+	zcp_attend_quietly(node);
 }
 
 void zcp_attend_soon(struct zcp_node *node)

@@ -38,6 +38,13 @@ __attribute__((warn_unused_result)) int zcp_attend(struct zcp_node *node);
 /* The same; what has become stale is said later. */
 void zcp_attend_quietly(struct zcp_node *node);
 
+/*
+ * After a publish that has met something out of the ordinary (enum zcp_met): where nobody gets the
+ * message, or a system call was made anyhow, is the time to look, and no other publish does. No
+ * system call but every 50 ms.
+ */
+void zcp_attend_published(struct zcp_node *node, uint32_t met);
+
 /* The next time it is not too early. */
 void zcp_attend_soon(struct zcp_node *node);
 

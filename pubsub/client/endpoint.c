@@ -13,7 +13,6 @@
 
 #include "pubsub/client/attach.h"
 #include "pubsub/client/control.h"
-#include "pubsub/client/publisher.h"
 #include "pubsub/client/subscriber.h"
 #include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
@@ -73,6 +72,7 @@ uint32_t zcp_endpoint_fds(const struct zcp_endpoint *endpoint, int *fds)
 	uint32_t n = 0;
 
 	fds[n++] = endpoint->topic_fd;
+	fds[n++] = endpoint->acks_fd;
 	for (uint32_t c = 0; c < ZCP_CLASSES_MAX && endpoint->class_fds[c][0] >= 0; c++) {
 		fds[n++] = endpoint->class_fds[c][0];
 		fds[n++] = endpoint->class_fds[c][1];
@@ -85,12 +85,14 @@ static void abandon(const struct zcp_endpoint *endpoint)
 {
 	const struct zcp_topic *topic = &endpoint->topic;
 
-	if (!topic->shm || endpoint->slot >= (endpoint->writable ? topic->geometry.max_publishers :
-								   topic->geometry.max_subscribers))
+	if (!endpoint->acks.shm ||
+	    endpoint->slot >= (endpoint->writable ? topic->geometry.max_publishers :
+						    topic->geometry.max_subscribers))
 		return;
 	/* Relaxed: the region is handed over after it, if at all. */
-	atomic_store_explicit(endpoint->writable ? &topic->publishers[endpoint->slot].abandoned :
-						   &topic->subscribers[endpoint->slot].abandoned,
+	atomic_store_explicit(endpoint->writable ?
+				      &topic->publishers[endpoint->slot].abandoned :
+				      &zcp_acks_counts(&endpoint->acks, endpoint->slot)->abandoned,
 			      1, memory_order_relaxed);
 }
 
@@ -132,7 +134,7 @@ static uint64_t size_to_lock(const struct zcp_endpoint *endpoint, const struct z
 	for (uint32_t i = 0; i < n_kept; i++)
 		size += lockable_size(kept[i]);
 	for (uint32_t i = 0; i < fds->n_fds; i++)
-		if (i != 1 || !opened->backlog)
+		if (i != 2 || !opened->backlog)
 			size += lockable_size(fds->fds[i]);
 	return size;
 }
@@ -144,6 +146,7 @@ static void explain_lock(struct zcp_endpoint *endpoint, const struct zcp_opened 
 	char failed[ZCP_TOPIC_SIZE + 32], text[2 * ZCP_TEXT_SIZE];
 
 	zcp_topic_deinit(&endpoint->topic);
+	zcp_acks_deinit(&endpoint->acks);
 	zcp_pool_deinit(&endpoint->pool);
 	(void)snprintf(failed, sizeof(failed), "cannot map topic '%s'", endpoint->name);
 	zcp_memory_explain_lock(failed, size_to_lock(endpoint, opened, fds), "this process", text,
@@ -172,23 +175,44 @@ static int settle_signals(struct zcp_node *node, uint32_t memory)
 	return 0;
 }
 
-/* What came with the answer: a topic, perhaps a backlog, and the pool's size classes. */
+static int map_topic(struct zcp_endpoint *endpoint, struct zcp_fds *fds)
+{
+	struct zcp_node *node = endpoint->node;
+	const struct zcp_region_shm *region;
+	const char *why;
+	int r = zcp_topic_attach(&endpoint->topic, fds->fds[0], node->domain_id,
+				 endpoint->writable, &why);
+
+	if (r < 0)
+		return zcp_node_fail(node, r, "the topic's region: %s", why);
+	endpoint->topic_fd = zcp_steal_fd(&fds->fds[0]);
+	region = &endpoint->topic.shm->region;
+	r = zcp_acks_attach(&endpoint->acks, fds->fds[1], endpoint->topic.geometry.max_publishers,
+			    endpoint->topic.geometry.max_subscribers, node->domain_id,
+			    region->region_id, &why);
+	if (r < 0)
+		return zcp_node_fail(node, r, "the topic's acks: %s", why);
+	endpoint->acks_fd = zcp_steal_fd(&fds->fds[1]);
+	return 0;
+}
+
+/* What came with the answer: a topic and its acks, perhaps a backlog, and the pool's size classes. */
 static int map_all(struct zcp_endpoint *endpoint, const struct zcp_opened *opened,
 		   struct zcp_fds *fds)
 {
 	struct zcp_node *node = endpoint->node;
-	const char *why = "the runtime sent no descriptor";
-	uint32_t n = opened->backlog ? 2 : 1;
+	uint32_t n = opened->backlog ? 3 : 2;
+	const char *why;
 	int r;
 
 	if (fds->n_fds < n)
-		return zcp_node_fail(node, -EPROTO, "the topic's region: %s", why);
-	r = zcp_topic_attach(&endpoint->topic, fds->fds[0], node->domain_id, &why);
+		return zcp_node_fail(node, -EPROTO,
+				     "the topic's region: the runtime sent no descriptor");
+	r = map_topic(endpoint, fds);
 	if (r < 0)
-		return zcp_node_fail(node, r, "the topic's region: %s", why);
-	endpoint->topic_fd = zcp_steal_fd(&fds->fds[0]);
+		return r;
 	if (opened->backlog) {
-		r = zcp_backlog_import(&endpoint->backlog, fds->fds[1], node->domain_id, &why);
+		r = zcp_backlog_import(&endpoint->backlog, fds->fds[2], node->domain_id, &why);
 		if (r < 0)
 			return zcp_node_fail(node, r, "the topic's history: %s", why);
 	}
@@ -213,6 +237,7 @@ int zcp_endpoint_init(struct zcp_endpoint *endpoint, struct zcp_node *node, cons
 		.slot = reply->u.opened.slot,
 		.writable = request->type == ZCP_MESSAGE_OPEN_PUBLISHER,
 		.topic_fd = -1,
+		.acks_fd = -1,
 	};
 	for (uint32_t c = 0; c < ZCP_CLASSES_MAX; c++)
 		endpoint->class_fds[c][0] = endpoint->class_fds[c][1] = -1;
@@ -242,11 +267,13 @@ void zcp_endpoint_deinit(struct zcp_endpoint *endpoint)
 	free(endpoint->stale_error);
 	endpoint->stale_error = NULL;
 	zcp_close_fd(&endpoint->topic_fd);
+	zcp_close_fd(&endpoint->acks_fd);
 	for (uint32_t c = 0; c < ZCP_CLASSES_MAX; c++)
 		for (int i = 0; i < 2; i++)
 			zcp_close_fd(&endpoint->class_fds[c][i]);
 	zcp_watch_deinit(endpoint);
 	zcp_topic_deinit(&endpoint->topic);
+	zcp_acks_deinit(&endpoint->acks);
 	zcp_pool_deinit(&endpoint->pool);
 	zcp_backlog_deinit(&endpoint->backlog);
 }
@@ -301,13 +328,9 @@ int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n
 
 void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, struct zcp_fds *fds)
 {
-	struct zcp_publisher *publisher;
 	struct zcp_subscriber *subscriber;
 
 	/* What cannot be mapped now is asked for again when a message lies in it. */
-	LIST_FOREACH(publisher, &node->publishers, link)
-		if (publisher->endpoint.id == id)
-			zcp_publisher_add_classes(publisher, fds);
 	LIST_FOREACH(subscriber, &node->subscribers, link)
 		if (subscriber->endpoint.id == id)
 			ZCP_IGNORE(zcp_endpoint_map_classes(&subscriber->endpoint, fds, 0));

@@ -10,7 +10,7 @@
 
 #include "pubsub/client/node.h"
 #include "pubsub/client/watch.h"
-#include "pubsub/shm/backlog.h"
+#include "pubsub/flow/backlog.h"
 #include "pubsub/shm/members.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/topic.h"
@@ -29,17 +29,19 @@ struct zcp_endpoint {
 	/* in the domain, and in its topic */
 	uint64_t id;
 	uint32_t slot;
-	/* may write chunks */
+	/* a publisher: may write the topic's region and the pool's; a subscriber only the acks */
 	bool writable;
 	struct zcp_topic topic;
+	struct zcp_acks acks;
 	struct zcp_pool pool;
-	/* what the runtime gave with the answer, until the endpoint has taken it over */
+	/* a subscriber's promised history, until its reader has taken it over */
 	struct zcp_backlog backlog;
 	/*
-	 * what is handed back to a runtime that comes after this one: the topic's region, and of
-	 * each size class its descriptors and its chunks; -1 where there is none
+	 * what is handed back to a runtime that comes after this one: the topic's region and its
+	 * acks, and of each size class its descriptors and its chunks; -1 where there is none
 	 */
 	int topic_fd;
+	int acks_fd;
 	int class_fds[ZCP_CLASSES_MAX][2];
 	/* size classes that were asked for, and that the pool does not have */
 	uint64_t absent;
@@ -101,7 +103,7 @@ unsigned int zcp_endpoint_n_others(const struct zcp_endpoint *endpoint);
 __attribute__((warn_unused_result)) int
 zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n, int64_t timeout_ns);
 
-/* The runtime says that the pool of endpoint `id` has more size classes. */
+/* The runtime says that the pool of subscriber `id` has more size classes. */
 void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, struct zcp_fds *fds);
 
 /*

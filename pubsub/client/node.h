@@ -37,6 +37,8 @@ struct zcp_node {
 	uint64_t attended_ns;
 	uint64_t attend_again_ns;
 	uint32_t n_unattended;
+	/* publishes that all subscribers' queues were too full for */
+	uint32_t n_unread;
 	/* connections that it has made */
 	uint32_t n_attached;
 	/* it is looking for a runtime: what fails meanwhile does not begin that once more */

@@ -8,15 +8,15 @@
 #include <string.h>
 
 #include "pubsub/client/attach.h"
+#include "pubsub/client/control.h"
 #include "pubsub/util.h"
 
 /* Meaning of zcp_loan.reserved. */
 enum {
 	LOAN_PUBLISHER = 0,
-	LOAN_REF = 1, /* and in the upper half the generation */
+	LOAN_REF = 1, /* and in the upper half the ticket */
 	LOAN_DESCRIPTOR = 2,
-	LOAN_HEADER = 3,
-	LOAN_CAPACITY = 4,
+	LOAN_CAPACITY = 3,
 };
 
 static void free_publisher(struct zcp_publisher **publisher)
@@ -54,12 +54,12 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 static int init_writer(struct zcp_publisher *publisher, const struct zcp_writer_options *options)
 {
 	struct zcp_endpoint *endpoint = &publisher->endpoint;
-	int r = zcp_writer_init(&publisher->writer, &endpoint->topic, &endpoint->pool,
-				&endpoint->node->signals, options);
+	int r = zcp_writer_init(&publisher->writer, &endpoint->topic, &endpoint->acks,
+				&endpoint->pool, &endpoint->node->signals, options);
 
 	if (r == -EPROTO)
 		return zcp_node_fail(endpoint->node, r,
-				     "the runtime gave a pool without room for the user header");
+				     "the runtime gave a pool without room for our messages");
 	return r < 0 ? zcp_node_fail(endpoint->node, r, "out of memory") : 0;
 }
 
@@ -87,11 +87,11 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 	writer_options = (struct zcp_writer_options){
 		.slot = opened->slot,
 		.owner = opened->owner,
+		.class_index = opened->class,
 		.max_loans = opened->loans,
 		.max_payload = opened->max_payload,
 		.publisher_id = opened->endpoint,
 		.history = opened->history,
-		.kept = &publisher->endpoint.backlog,
 		.user_header_size = opened->user_header_size,
 		.symmetric = node->symmetric,
 		.timestamps = opened->timestamps,
@@ -99,7 +99,8 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		.user = node,
 	};
 	if (opened->slot >= publisher->endpoint.topic.geometry.max_publishers ||
-	    opened->owner == 0 || opened->owner > UINT16_MAX ||
+	    opened->owner == 0 || opened->owner >= ZCP_OWNER_RUNTIME ||
+	    opened->class >= ZCP_CLASSES_MAX ||
 	    opened->history > ZCP_TOPIC_HISTORY_MAX)
 		r = zcp_node_fail(node, -EPROTO, "the runtime gave an impossible publisher slot");
 	else
@@ -108,7 +109,6 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		zcp_endpoint_deinit(&publisher->endpoint);
 		return r;
 	}
-	zcp_backlog_deinit(&publisher->endpoint.backlog);
 	LIST_INSERT_HEAD(&node->publishers, publisher, link);
 	*publisherp = publisher;
 	publisher = NULL;
@@ -125,15 +125,6 @@ struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publisher)
 	zcp_writer_deinit(&publisher->writer);
 	free(publisher);
 	return NULL;
-}
-
-void zcp_publisher_add_classes(struct zcp_publisher *publisher, struct zcp_fds *fds)
-{
-	if (zcp_endpoint_map_classes(&publisher->endpoint, fds, 0) < 0)
-		return;
-	for (uint32_t i = 0; i < publisher->endpoint.pool.n_classes; i++)
-		/* Without memory for it the publisher does without the class. */
-		ZCP_IGNORE(zcp_writer_add_class(&publisher->writer, i));
 }
 
 /* Says why there is no chunk. */
@@ -155,40 +146,48 @@ static int refused(struct zcp_publisher *publisher, size_t size, int why)
 	default:
 		return zcp_node_fail(
 			publisher->endpoint.node, -ENOBUFS,
-			"every chunk of topic '%s' that holds %zu bytes is in use: see "
+			"every chunk of topic '%s' that this publisher may use is in use: see "
 			"`zcp info` for who has them",
-			publisher->endpoint.name, size);
+			publisher->endpoint.name);
 	}
+}
+
+/*
+ * The runtime has asked to be told when a chunk is free again, so that it can give back the memory
+ * of those that stay free. Where it cannot be told now it is told of the next one.
+ */
+__attribute__((noinline)) static void tell_freed(struct zcp_publisher *publisher)
+{
+	const struct zcp_endpoint *endpoint = &publisher->endpoint;
+	struct zcp_message message = { .type = ZCP_MESSAGE_FREED };
+
+	message.u.freed.endpoint = endpoint->id;
+	if (zcp_socket_send(endpoint->node->socket, &message, NULL, 0) < 0)
+		zcp_writer_want_freed(&publisher->writer);
 }
 
 int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_loan *loan)
 {
-	struct zcp_chunk chunk;
-	uint32_t ref;
+	struct zcp_writer *writer = &publisher->writer;
+	struct zcp_writer_loan lent;
 	int r;
 
 	if (!zcp_process_is(publisher->endpoint.process))
 		return zcp_endpoint_refuse(&publisher->endpoint);
-	r = zcp_writer_loan(&publisher->writer, size, &ref);
+	r = zcp_writer_loan(writer, size, &lent);
+	if (__builtin_expect(zcp_writer_has_freed(writer), 0))
+		tell_freed(publisher);
 	if (r != 0)
 		return refused(publisher, size, r);
-	if (!zcp_pool_chunk(&publisher->endpoint.pool, ref, &chunk))
-		return -EINVAL;
-	loan->data = chunk.payload;
+	loan->data = lent.payload;
 	loan->size = size;
-	loan->capacity = chunk.payload_size;
-	loan->user_header_size = publisher->writer.options.user_header_size;
-	loan->user_header = zcp_chunk_user_header(&chunk,
-						  publisher->writer.options.user_header_size);
+	loan->capacity = lent.capacity;
+	loan->user_header_size = writer->options.user_header_size;
+	loan->user_header = zcp_user_header(lent.payload, writer->options.user_header_size);
 	loan->reserved[LOAN_PUBLISHER] = (uint64_t)(uintptr_t)publisher;
-	loan->reserved[LOAN_CAPACITY] = chunk.payload_size;
-	loan->reserved[LOAN_DESCRIPTOR] = (uint64_t)(uintptr_t)chunk.descriptor;
-	loan->reserved[LOAN_HEADER] = (uint64_t)(uintptr_t)chunk.header;
-	/* Relaxed: we wrote the state a moment ago. */
-	loan->reserved[LOAN_REF] = (uint64_t)zcp_state_generation(atomic_load_explicit(
-					   &chunk.descriptor->state, memory_order_relaxed))
-					   << 32 |
-				   ref;
+	loan->reserved[LOAN_REF] = (uint64_t)lent.ticket << 32 | lent.ref;
+	loan->reserved[LOAN_DESCRIPTOR] = (uint64_t)(uintptr_t)lent.chunk;
+	loan->reserved[LOAN_CAPACITY] = lent.capacity;
 	return 0;
 }
 
@@ -196,19 +195,15 @@ int zcp_publisher_loan(struct zcp_publisher *publisher, size_t size, struct zcp_
  * Whether the loan is this publisher's and still out; with its chunk. What the loan says
  * of it we wrote ourselves, into the caller's memory.
  */
-static bool find(const struct zcp_publisher *publisher, const struct zcp_loan *loan,
-		 struct zcp_chunk *chunk)
+static inline bool find(const struct zcp_publisher *publisher, const struct zcp_loan *loan,
+			struct zcp_writer_loan *lent)
 {
 	if (!loan->data || loan->reserved[LOAN_PUBLISHER] != (uint64_t)(uintptr_t)publisher)
 		return false;
-	chunk->descriptor = (struct zcp_chunk_shm *)(uintptr_t)loan->reserved[LOAN_DESCRIPTOR];
-	chunk->header = (struct zcp_chunk_header_shm *)(uintptr_t)loan->reserved[LOAN_HEADER];
-	chunk->payload = chunk->header + 1;
-	chunk->payload_size = loan->reserved[LOAN_CAPACITY];
-	/* Relaxed: if it is ours, we wrote it. */
-	return atomic_load_explicit(&chunk->descriptor->state, memory_order_relaxed) ==
-	       zcp_state((uint32_t)(loan->reserved[LOAN_REF] >> 32),
-			 publisher->writer.options.owner, ZCP_CHUNK_LOANED);
+	lent->chunk = (struct zcp_chunk_shm *)(uintptr_t)loan->reserved[LOAN_DESCRIPTOR];
+	lent->ref = (uint32_t)loan->reserved[LOAN_REF];
+	lent->ticket = (uint32_t)(loan->reserved[LOAN_REF] >> 32);
+	return zcp_writer_owns(&publisher->writer, lent);
 }
 
 static void clear(struct zcp_loan *loan)
@@ -230,11 +225,12 @@ static int not_ours(struct zcp_publisher *publisher)
 }
 
 /*
- * Where it has to wait for a subscriber: who that is may have been killed while no runtime was
- * there, and the one that has come must be told of the topic.
+ * A publish that has to wait for a subscriber. That may have been killed while no runtime was
+ * there, and the runtime that has come must be told of the topic.
  */
-static int publish(struct zcp_publisher *publisher, const struct zcp_loan *loan,
-		   const struct zcp_chunk *chunk, int64_t timeout_ns)
+__attribute__((noinline)) static int publish_slowly(struct zcp_publisher *publisher,
+						    const struct zcp_writer_loan *lent, size_t size,
+						    int64_t timeout_ns)
 {
 	struct zcp_node *node = publisher->endpoint.node;
 	int64_t left = timeout_ns;
@@ -242,10 +238,7 @@ static int publish(struct zcp_publisher *publisher, const struct zcp_loan *loan,
 	for (;;) {
 		int64_t most = (int64_t)zcp_attend_interval(node);
 		int64_t slice = left < 0 || left > most ? most : left;
-		int r = zcp_writer_publish_chunk(&publisher->writer,
-						 (uint32_t)loan->reserved[LOAN_REF], chunk,
-						 (uint32_t)(loan->reserved[LOAN_REF] >> 32),
-						 loan->size, slice);
+		int r = zcp_writer_publish(&publisher->writer, lent, size, slice);
 
 		if (r != ZCP_WRITER_E_FULL || slice == left)
 			return r;
@@ -260,30 +253,35 @@ static int publish(struct zcp_publisher *publisher, const struct zcp_loan *loan,
 int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan *loan,
 				int64_t timeout_ns)
 {
-	struct zcp_chunk chunk;
+	struct zcp_writer *writer = &publisher->writer;
+	struct zcp_writer_loan lent;
 	int r;
 
 	if (!zcp_process_is(publisher->endpoint.process))
 		return zcp_endpoint_refuse(&publisher->endpoint);
-	if (!find(publisher, loan, &chunk))
+	if (!find(publisher, loan, &lent))
 		return not_ours(publisher);
-	if (loan->size > chunk.payload_size)
+	if (loan->size > loan->reserved[LOAN_CAPACITY])
 		return zcp_node_fail(
 			publisher->endpoint.node, -EMSGSIZE,
 			"loan->size is %zu and the chunk holds %zu bytes: loan a larger "
 			"one",
-			loan->size, (size_t)chunk.payload_size);
-	r = publish(publisher, loan, &chunk, timeout_ns);
+			loan->size, (size_t)loan->reserved[LOAN_CAPACITY]);
+	r = zcp_writer_publish(writer, &lent, loan->size, 0);
+	if (__builtin_expect(r == ZCP_WRITER_E_FULL && timeout_ns != 0, 0))
+		r = publish_slowly(publisher, &lent, loan->size, timeout_ns);
 	if (r == ZCP_WRITER_E_FULL)
 		return -EAGAIN;
-	if (r < 0)
-		return r;
+	if (__builtin_expect(r < 0, 0))
+		return r == -ESTALE || r == -EINTR || r == -EOWNERDEAD ?
+			       r :
+			       zcp_node_fail(publisher->endpoint.node, -ENOTSUP,
+					     "membarrier has stopped working in this process: set "
+					     "fences = \"symmetric\" in [runtime] of the runtime's "
+					     "configuration");
 	clear(loan);
-	/* Where nobody gets anything, or a system call was made anyhow. */
-	if (__builtin_expect(publisher->writer.n_lanes == 0 || publisher->writer.has_time, 0)) {
-		publisher->writer.has_time = false;
-		zcp_attend_quietly(publisher->endpoint.node);
-	}
+	if (__builtin_expect(writer->met != 0, 0))
+		zcp_attend_published(publisher->endpoint.node, writer->met);
 	return 0;
 }
 
@@ -294,13 +292,15 @@ int zcp_publisher_publish(struct zcp_publisher *publisher, struct zcp_loan *loan
 
 int zcp_publisher_discard(struct zcp_publisher *publisher, struct zcp_loan *loan)
 {
-	struct zcp_chunk chunk;
+	struct zcp_writer_loan lent;
 
 	if (!zcp_process_is(publisher->endpoint.process))
 		return zcp_endpoint_refuse(&publisher->endpoint);
-	if (!find(publisher, loan, &chunk))
+	if (!find(publisher, loan, &lent))
 		return not_ours(publisher);
-	zcp_writer_discard(&publisher->writer, (uint32_t)loan->reserved[LOAN_REF]);
+	zcp_writer_discard(&publisher->writer, &lent);
+	if (__builtin_expect(zcp_writer_has_freed(&publisher->writer), 0))
+		tell_freed(publisher);
 	clear(loan);
 	return 0;
 }

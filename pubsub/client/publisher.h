@@ -8,15 +8,12 @@
 #include <zcp/publisher.h>
 
 #include "pubsub/client/endpoint.h"
-#include "pubsub/shm/writer.h"
+#include "pubsub/flow/writer.h"
 
 struct zcp_publisher {
 	struct zcp_endpoint endpoint;
 	struct zcp_writer writer;
 	LIST_ENTRY(zcp_publisher) link;
 };
-
-/* The runtime has sent more size classes of the pool. */
-void zcp_publisher_add_classes(struct zcp_publisher *publisher, struct zcp_fds *fds);
 
 #endif

@@ -13,7 +13,8 @@
 /* Meaning of zcp_sample.reserved. */
 enum {
 	SAMPLE_SUBSCRIBER = 0,
-	SAMPLE_PLACE = 1, /* and in the upper half the ticket */
+	SAMPLE_PLACE = 1,
+	SAMPLE_HELD = 2,
 };
 
 static void free_subscriber(struct zcp_subscriber **subscriber)
@@ -67,7 +68,6 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 {
 	ZCP_CLEANUP(free_subscriber) struct zcp_subscriber *subscriber = NULL;
 	struct zcp_message request = { .type = ZCP_MESSAGE_OPEN_SUBSCRIBER };
-	uint64_t starts[ZCP_TOPIC_PUBLISHERS_MAX];
 	struct zcp_reader_options reader_options;
 	ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .type = ZCP_MESSAGE_NONE };
 	const struct zcp_opened *opened = &reply.u.opened;
@@ -86,25 +86,20 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 		return r;
 	reader_options = (struct zcp_reader_options){
 		.slot = opened->slot,
-		.holder = opened->holder,
 		.depth_log2 = opened->depth_log2,
 		.max_held = opened->held,
 		.blocks = opened->on_full == ZCP_ON_FULL_BLOCK,
-		.unsure = opened->unsure,
 		.by_time = opened->order == ZCP_ORDER_TIME,
 		.backlog = &subscriber->endpoint.backlog,
 		.symmetric = node->symmetric,
 	};
-	for (uint32_t i = 0; i < opened->n_starts; i++)
-		starts[i] = opened->starts[i].seq;
-	reader_options.starts = starts;
-	reader_options.n_starts = opened->n_starts;
 	if (opened->slot >= subscriber->endpoint.topic.geometry.max_subscribers ||
-	    opened->holder >= ZCP_HOLDERS_MAX ||
+	    opened->held == 0 || opened->held > ZCP_HELD_MAX ||
 	    opened->depth_log2 > subscriber->endpoint.topic.geometry.max_depth_log2)
 		r = zcp_node_fail(node, -EPROTO, "the runtime gave an impossible subscriber slot");
 	else if (zcp_reader_init(&subscriber->reader, &subscriber->endpoint.topic,
-				 &subscriber->endpoint.pool, &reader_options) < 0)
+				 &subscriber->endpoint.acks, &subscriber->endpoint.pool,
+				 &reader_options) < 0)
 		r = zcp_node_fail(node, -ENOMEM, "out of memory");
 	if (r < 0) {
 		zcp_endpoint_deinit(&subscriber->endpoint);
@@ -123,7 +118,7 @@ struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber)
 	if (subscriber->endpoint.node->dispatch_next == subscriber)
 		subscriber->endpoint.node->dispatch_next = LIST_NEXT(subscriber, link);
 	LIST_REMOVE(subscriber, link);
-	/* The runtime gives back what is queued and held. */
+	/* What is queued and held is given back with it. */
 	zcp_endpoint_deinit(&subscriber->endpoint);
 	zcp_reader_deinit(&subscriber->reader);
 	free(subscriber);
@@ -172,16 +167,17 @@ static inline int take(struct zcp_subscriber *subscriber, take_fn take_message,
 	if (r != 0)
 		return -EAGAIN;
 	/* Member by member: to clear what is not used takes as long as all the rest. */
-	sample->data = message.chunk.payload;
+	sample->data = message.payload;
 	sample->size = message.size;
-	sample->user_header = zcp_chunk_user_header(&message.chunk, message.user_header_size);
+	sample->user_header = zcp_user_header(message.payload, message.user_header_size);
 	sample->user_header_size = message.user_header_size;
 	sample->sequence = message.seq;
 	sample->publish_time_ns = message.publish_time_ns;
 	sample->publisher_id = message.publisher_id;
 	sample->lost = message.n_lost;
 	sample->reserved[SAMPLE_SUBSCRIBER] = (uint64_t)(uintptr_t)subscriber;
-	sample->reserved[SAMPLE_PLACE] = (uint64_t)message.ticket << 32 | message.place;
+	sample->reserved[SAMPLE_PLACE] = message.place;
+	sample->reserved[SAMPLE_HELD] = message.held;
 	return 0;
 }
 
@@ -208,7 +204,7 @@ int zcp_sample_release(struct zcp_sample *sample)
 	    zcp_endpoint_refuse(&subscriber->endpoint) != -ESTALE)
 		return -EOWNERDEAD;
 	r = zcp_reader_release(&subscriber->reader, (uint32_t)sample->reserved[SAMPLE_PLACE],
-			       (uint32_t)(sample->reserved[SAMPLE_PLACE] >> 32));
+			       sample->reserved[SAMPLE_HELD]);
 	if (r < 0)
 		return r;
 	if (__builtin_expect(zcp_reader_is_starved(&subscriber->reader), 0))
@@ -243,7 +239,7 @@ int zcp_subscriber_on_match(struct zcp_subscriber *subscriber, zcp_on_match_fn o
 {
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return zcp_endpoint_refuse(&subscriber->endpoint);
-	return zcp_watch_set(&subscriber->endpoint, &subscriber->reader.slot->watches, on_match,
+	return zcp_watch_set(&subscriber->endpoint, &subscriber->reader.counts->watches, on_match,
 			     user);
 }
 

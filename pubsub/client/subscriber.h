@@ -8,7 +8,7 @@
 #include <zcp/subscriber.h>
 
 #include "pubsub/client/endpoint.h"
-#include "pubsub/shm/reader.h"
+#include "pubsub/flow/reader.h"
 
 struct zcp_subscriber {
 	struct zcp_endpoint endpoint;

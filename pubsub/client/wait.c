@@ -12,7 +12,7 @@
 #include "pubsub/client/subscriber.h"
 #include "pubsub/client/watch.h"
 #include "pubsub/shm/fence.h"
-#include "pubsub/shm/reader.h"
+#include "pubsub/flow/reader.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/util.h"
 

@@ -4,129 +4,72 @@
  */
 #include "pubsub/shm/lane.h"
 
-/* The oldest message that can still be there when `seen` was found ahead of `cursor`. */
-static uint64_t after_loss(const struct zcp_lane *lane, uint64_t cursor, uint64_t seen)
+bool zcp_lane_push_out(const struct zcp_lane *lane, uint64_t seq, uint64_t *tail)
 {
-	uint64_t next = cursor + 1;
+	uint64_t next = seq - lane->mask, expected = next - 1;
 
-	if (seen > lane->mask && seen - lane->mask > next)
-		next = seen - lane->mask;
-	return next;
+	*tail = next;
+	/*
+	 * ACK-R2 pairs with ACK-A4 in the runtime; ACK-A3, on failure, pairs with ACK-R1: the
+	 * subscriber has read the description before we write the next one. The strong one, since
+	 * a failure is read as "it was taken". No acquire is needed on success: the load before has
+	 * acquired the very value that is replaced; C11 allows no failure order above it.
+	 */
+	return atomic_compare_exchange_strong_explicit(&lane->ack->tail, &expected, next,
+						       memory_order_acq_rel, memory_order_acquire);
 }
 
-/* Moves the cursor to what may still be there. False where the lane is empty. */
-static bool advance(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor)
+uint64_t zcp_lane_settle(_Atomic uint64_t *word, uint64_t next_seq)
 {
-	/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, cursor->seq)->word,
-					     memory_order_acquire);
-	int32_t ahead = zcp_slot_ahead(word, cursor->seq);
+	uint64_t now = atomic_load_explicit(word, memory_order_relaxed);
 
-	if (ahead < 0)
-		return false;
-	if (ahead > 0) {
-		uint64_t next = after_loss(lane, cursor->seq, cursor->seq + (uint32_t)ahead);
-
-		cursor->n_lost += next - cursor->seq;
-		cursor->seq = next;
-	} else if (!(word & ZCP_SLOT_LIVE)) {
-		cursor->seq++;
-	}
-	return true;
+	/*
+	 * Relaxed, all: what comes with a base is ordered by `op`; too old a value only says that
+	 * messages are in use.
+	 */
+	if (now == 0 && atomic_compare_exchange_strong_explicit(
+				word, &now, next_seq, memory_order_relaxed, memory_order_relaxed))
+		return next_seq;
+	return now;
 }
 
-int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
-			     const struct zcp_pool *pool, uint32_t *ref)
+void zcp_lane_begin(const struct zcp_lane *lane, uint64_t base)
 {
-	for (uint64_t n = 0; n <= 2 * (uint64_t)lane->mask + 2; n++) {
-		struct zcp_lane_slot_shm *slot;
-		uint64_t word;
+	/*
+	 * ACK-A4, here and on failure, pairs with ACK-R2: what a publisher has pushed past the base
+	 * comes with the tail that it has moved.
+	 */
+	uint64_t tail = atomic_load_explicit(&lane->ack->tail, memory_order_acquire);
 
-		if (!advance(lane, cursor))
-			break;
-		slot = zcp_lane_slot(lane, cursor->seq);
-		/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
-		word = atomic_load_explicit(&slot->word, memory_order_acquire);
-		if (zcp_slot_ahead(word, cursor->seq) != 0 || !(word & ZCP_SLOT_LIVE))
-			continue;
-		if (pool && !zcp_pool_has_class(pool, zcp_slot_ref(word))) {
-			*ref = zcp_slot_ref(word);
-			return ZCP_LANE_E_UNMAPPED;
-		}
-		zcp_pool_prefetch(pool, zcp_slot_ref(word), cursor->last_size);
-		/* Relaxed, as in zcp_lane_take(). */
-		if (atomic_compare_exchange_strong_explicit(
-			    &slot->word, &word, word & ~ZCP_SLOT_LIVE, memory_order_relaxed,
-			    memory_order_relaxed)) {
-			cursor->seq++;
-			*ref = zcp_slot_ref(word);
-			return 0;
-		}
-	}
-	return ZCP_LANE_E_EMPTY;
+	while ((int64_t)(base - tail) > 0 &&
+	       !atomic_compare_exchange_weak_explicit(&lane->ack->tail, &tail, base,
+						      memory_order_acquire, memory_order_acquire))
+		continue;
 }
 
-int zcp_lane_peek(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor, uint32_t *ref)
+void zcp_lane_reset(const struct zcp_lane *lane, uint64_t next_seq, uint32_t history, bool is_used)
 {
-	for (uint64_t n = 0; n <= 2 * (uint64_t)lane->mask + 2; n++) {
-		uint64_t word;
+	/* Older than anything, and without a ref. Numbers begin at 1. */
+	uint64_t word = zcp_slot_word(next_seq - lane->mask - 2, ZCP_REF_NONE);
 
-		if (!advance(lane, cursor))
-			break;
-		/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
-		word = atomic_load_explicit(&zcp_lane_slot(lane, cursor->seq)->word,
-					    memory_order_acquire);
-		if (zcp_slot_ahead(word, cursor->seq) == 0 && (word & ZCP_SLOT_LIVE)) {
-			*ref = zcp_slot_ref(word);
-			return 0;
-		}
-	}
-	return ZCP_LANE_E_EMPTY;
+	/* Relaxed, all: MEM-R1 orders it, and nobody looks at the lane before. */
+	for (uint32_t i = 0; is_used && i <= lane->mask; i++)
+		atomic_store_explicit(&lane->shm->slots[i].word, word, memory_order_relaxed);
+	atomic_store_explicit(&lane->shm->base, 0, memory_order_relaxed);
+	atomic_store_explicit(&lane->shm->end, 0, memory_order_relaxed);
+	atomic_store_explicit(&lane->shm->history, history, memory_order_relaxed);
+	atomic_store_explicit(&lane->ack->tail, next_seq, memory_order_relaxed);
+	/* From the first message on; what is promised of it is bounded by what was asked for. */
+	atomic_store_explicit(&lane->ack->floor, 1, memory_order_relaxed);
+	/* At most `floor`: it is believed before that is looked at. */
+	atomic_store_explicit(&lane->ack->released, 1, memory_order_relaxed);
 }
 
-void zcp_lane_lose(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor)
+uint64_t zcp_lane_n_queued(const struct zcp_lane *lane, uint64_t end)
 {
-	struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, cursor->seq);
-	/* Relaxed, both: nothing is read by it, and a publisher that was faster is as well. */
-	uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+	/* Relaxed: a count, which changes meanwhile. */
+	uint64_t tail = zcp_lane_bound_tail(
+		lane, atomic_load_explicit(&lane->ack->tail, memory_order_relaxed), end);
 
-	if (zcp_slot_ahead(word, cursor->seq) == 0 && (word & ZCP_SLOT_LIVE))
-		(void)atomic_compare_exchange_strong_explicit(&slot->word, &word,
-							      word & ~ZCP_SLOT_LIVE,
-							      memory_order_relaxed,
-							      memory_order_relaxed);
-	cursor->seq++;
-	cursor->n_lost++;
-}
-
-uint64_t zcp_lane_first(const struct zcp_lane *lane, uint64_t next_seq)
-{
-	int32_t first = 0;
-
-	for (uint32_t i = 0; i <= lane->mask; i++) {
-		/* Relaxed: the take that follows acquires the slot. */
-		uint64_t word = atomic_load_explicit(&lane->slots[i].word, memory_order_relaxed);
-		int32_t ahead = zcp_slot_ahead(word, next_seq);
-
-		if ((word & ZCP_SLOT_LIVE) && ahead < first)
-			first = ahead;
-	}
-	/* No number is below 1, whatever a slot says. */
-	if (first < 0 && next_seq <= (uint64_t) - (int64_t)first)
-		return 1;
-	return next_seq + (uint64_t)(int64_t)first;
-}
-
-void zcp_lane_reset(const struct zcp_lane *lane, uint64_t next_seq)
-{
-	uint64_t older = next_seq - lane->mask - 2;
-
-	for (uint32_t i = 0; i <= lane->mask; i++) {
-		/*
-		 * Relaxed: the release that sets the subscriber in `active` comes after, and
-		 * nobody looks at the lane before.
-		 */
-		atomic_store_explicit(&lane->slots[i].word, zcp_slot(older, 0, 0),
-				      memory_order_relaxed);
-	}
+	return end - tail;
 }

@@ -2,12 +2,19 @@
 /*
  * What a publisher and a subscriber do with the lane between them.
  *
- * Message n goes to slot n mod capacity, so that both sides know where to look without
- * sharing a head or a tail. The publisher never waits: a slot whose message has not been
- * taken is overwritten, and the subscriber sees from the number that it lost some.
+ * Message n goes to slot n mod capacity, so that both sides know where to look without sharing
+ * a head. `tail` is the next message that the subscriber takes. Where the lane drops its oldest
+ * message, publisher and subscriber both move `tail` by CAS, and exactly one of them gets each
+ * message; where it blocks, the subscriber alone moves it, by a plain store. A publisher changes
+ * a slot only after `tail` has passed the message in it, so what a subscriber read of a slot
+ * before it moved `tail` is what was announced.
  *
- * Orders (checked with GenMC): the store or CAS that fills a slot is a release, the load
- * that finds it an acquire; both CASes are decided by the word alone.
+ * Orders (checked with GenMC under RC11, IMM and TSO; on the lanes nothing needs seq_cst):
+ *   LANE-R1  push: store of `word`             pairs with LANE-A1  take: load of `word`
+ *   ACK-R1   take: CAS or store of `tail`      pairs with ACK-A1   the exact look (stake.c)
+ *                                                         ACK-A2   push: is it full?
+ *                                                         ACK-A3   push out, failed: it was taken
+ *   ACK-R2   push out: CAS of `tail`           pairs with ACK-A4   the runtime, settling a join
  */
 #ifndef ZCP_SHM_LANE_H
 #define ZCP_SHM_LANE_H
@@ -15,177 +22,144 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pubsub/shm/lane_shm.h"
-#include "pubsub/shm/pool.h"
+#include "pubsub/layout/acks_shm.h"
+#include "pubsub/layout/lane_shm.h"
 
 struct zcp_lane {
-	struct zcp_lane_slot_shm *slots;
+	/* a subscriber has it mapped read-only */
+	struct zcp_lane_shm *shm;
+	struct zcp_ack_shm *ack;
 	/* capacity - 1 */
 	uint32_t mask;
-	/* capacity as a power of two */
-	uint32_t log2;
 };
 
-/* Expected outcomes of zcp_lane_take(). */
-enum {
-	ZCP_LANE_E_EMPTY = 1,
-	ZCP_LANE_E_UNMAPPED = 2, /* the message's size class is not mapped; it stays */
+/* A message as its slot describes it. */
+struct zcp_description {
+	uint64_t size;
+	uint64_t publish_time_ns;
+	uint64_t publisher_id;
+	uint32_t user_header_size;
+	uint32_t ref;
+	uint32_t next_ref;
 };
 
-/* Where a subscriber is in a lane; private to it. */
-struct zcp_lane_cursor {
-	/* number of the next message */
-	uint64_t seq;
-	/* messages lost since the last one that was taken */
-	uint64_t n_lost;
-	/* number of the last one that was taken from the backlog; 0: none */
-	uint64_t backlog_seq;
-	/* bytes of the last one: the next is probably as large, and fetched so far ahead */
-	uint64_t last_size;
-};
-
-static inline uint64_t zcp_slot(uint64_t seq, uint64_t flags, uint32_t ref)
-{
-	return seq << ZCP_SLOT_SEQ_SHIFT | flags | ref;
-}
-
-static inline uint32_t zcp_slot_seq(uint64_t word)
-{
-	return (uint32_t)(word >> ZCP_SLOT_SEQ_SHIFT);
-}
-
-static inline uint32_t zcp_slot_ref(uint64_t word)
-{
-	return (uint32_t)(word & ZCP_SLOT_REF_MASK);
-}
-
-/* How far `word`'s message is ahead of number `seq`; negative: behind. Wrap is harmless. */
-static inline int32_t zcp_slot_ahead(uint64_t word, uint64_t seq)
-{
-	return (int32_t)(zcp_slot_seq(word) - (uint32_t)seq);
-}
-
-/*
- * The slot of message `seq`. Its place in the ring, turned left by three bits: neighbours
- * are a cache line apart. A ring of one line stays as it is.
- */
 static inline struct zcp_lane_slot_shm *zcp_lane_slot(const struct zcp_lane *lane, uint64_t seq)
 {
-	uint32_t i = (uint32_t)seq & lane->mask;
-	uint32_t lines_log2 = lane->log2 > 3 ? lane->log2 - 3 : 0;
+	return &lane->shm->slots[seq & lane->mask];
+}
 
-	return &lane->slots[(i << 3 | i >> lines_log2) & lane->mask];
+static inline uint64_t zcp_slot_word(uint64_t seq, uint32_t ref)
+{
+	return seq << ZCP_SLOT_SEQ_SHIFT | ref;
+}
+
+/* Whether `word` is that of message `seq`. */
+static inline bool zcp_slot_is(uint64_t word, uint64_t seq)
+{
+	return (uint32_t)(word >> ZCP_SLOT_SEQ_SHIFT) == (uint32_t)seq;
+}
+
+/* The same for a message whose word the caller has loaded with LANE-A1. */
+static inline void zcp_slot_describe(const struct zcp_lane_slot_shm *slot, uint64_t word,
+				     struct zcp_description *description)
+{
+	/* Relaxed, all: LANE-A1 has ordered them, and ACK-R1 has them stay before it. */
+	description->size = atomic_load_explicit(&slot->size, memory_order_relaxed);
+	description->publish_time_ns = atomic_load_explicit(&slot->publish_time_ns,
+							    memory_order_relaxed);
+	description->publisher_id = atomic_load_explicit(&slot->publisher_id, memory_order_relaxed);
+	description->user_header_size = atomic_load_explicit(&slot->user_header_size,
+							     memory_order_relaxed);
+	description->next_ref = atomic_load_explicit(&slot->next_ref, memory_order_relaxed);
+	description->ref = (uint32_t)(word & ZCP_SLOT_REF_MASK);
+}
+
+/* --- publisher --- */
+
+/*
+ * What of the lane the publisher knows: `tail` as it last read or moved it, at most the number
+ * that it publishes next, at least that less the capacity.
+ */
+static inline uint64_t zcp_lane_bound_tail(const struct zcp_lane *lane, uint64_t tail, uint64_t seq)
+{
+	uint64_t lowest = seq > lane->mask ? seq - lane->mask - 1 : 0;
+
+	/* Signed: a peer may say anything. */
+	if ((int64_t)(tail - seq) > 0)
+		return seq;
+	return (int64_t)(tail - lowest) < 0 ? lowest : tail;
+}
+
+/* Reads `tail`; the copy never goes back. */
+static inline void zcp_lane_refresh_tail(const struct zcp_lane *lane, uint64_t seq, uint64_t *tail)
+{
+	/* ACK-A2 pairs with ACK-R1: what was read of the slots below is over. */
+	uint64_t now = zcp_lane_bound_tail(
+		lane, atomic_load_explicit(&lane->ack->tail, memory_order_acquire), seq);
+
+	if ((int64_t)(now - *tail) > 0)
+		*tail = now;
+}
+
+/* Whether message `seq` has to wait or push one out, by the copy of `tail`. */
+static inline bool zcp_lane_is_full(const struct zcp_lane *lane, uint64_t seq, uint64_t tail)
+{
+	return (int64_t)(seq - tail) > (int64_t)lane->mask;
 }
 
 /*
- * Publisher: puts message `seq` into the lane. True where a message was pushed out;
- * *dropped is its ref, and the caller clears the subscriber's bit on that chunk. Wait-free.
+ * Makes room for message `seq` in a lane that is full by a fresh copy of `tail`. True where the
+ * oldest message was pushed out: nobody has taken it or will; false where it was taken meanwhile.
+ * Wait-free.
  */
-static inline bool zcp_lane_push(const struct zcp_lane *lane, uint64_t seq, uint32_t ref,
-				 uint32_t *dropped)
+bool zcp_lane_push_out(const struct zcp_lane *lane, uint64_t seq, uint64_t *tail);
+
+/* Puts message `seq` into its slot, after `tail` has passed the one before. Wait-free. */
+static inline void zcp_lane_put(const struct zcp_lane *lane, uint64_t seq,
+				const struct zcp_description *description)
 {
 	struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, seq);
-	/* Relaxed: only this side makes a slot live, and the CAS checks it again. */
-	uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
 
-	/* LANE-R1 pairs with LANE-A1 in zcp_lane_take(): the payload is there first. */
-	if ((word & ZCP_SLOT_LIVE) &&
-	    atomic_compare_exchange_strong_explicit(
-		    &slot->word, &word, zcp_slot(seq, ZCP_SLOT_LIVE | ZCP_SLOT_DROPPED, ref),
-		    memory_order_release, memory_order_relaxed)) {
-		*dropped = zcp_slot_ref(word);
-		return true;
-	}
-	/* Not live, or taken this moment: nobody but us writes the slot now. */
-	atomic_store_explicit(&slot->word, zcp_slot(seq, ZCP_SLOT_LIVE, ref), memory_order_release);
-	return false;
+	/* Relaxed, all: LANE-R1 orders them; ACK-A2 or ACK-A3 has them stay after the old one's. */
+	atomic_store_explicit(&slot->size, description->size, memory_order_relaxed);
+	atomic_store_explicit(&slot->publish_time_ns, description->publish_time_ns,
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->publisher_id, description->publisher_id, memory_order_relaxed);
+	atomic_store_explicit(&slot->user_header_size, description->user_header_size,
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->next_ref, description->next_ref, memory_order_relaxed);
+	/* LANE-R1 pairs with LANE-A1: description and payload are there first. */
+	atomic_store_explicit(&slot->word, zcp_slot_word(seq, description->ref),
+			      memory_order_release);
 }
 
-/* The rest of zcp_lane_take(): what is there is not the message at the cursor. */
-int zcp_lane_take_after_loss(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
-			     const struct zcp_pool *pool, uint32_t *ref);
+/* --- publisher or runtime --- */
 
 /*
- * Subscriber: takes the message at the cursor or the oldest after it, and moves the cursor
- * on; its number is then cursor->seq - 1, or equal to that in the low 32 bits where the
- * subscriber had fallen further behind. What was lost on the way is added to
- * cursor->n_lost. The chunk is fetched from `pool` into the cache on the way (NULL: it is
- * not). Returns 0 with *ref, ZCP_LANE_E_EMPTY, or ZCP_LANE_E_UNMAPPED with *ref. Wait-free:
- * looks at no more than two laps of slots, whatever the publisher does meanwhile.
+ * Settles where the lane begins (`word`: base) or where pushes to it have ended (end), unless it
+ * is settled. Returns what it is. Inside `op`, or while no publisher can be in the slot.
  */
-static inline int zcp_lane_take(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor,
-				const struct zcp_pool *pool, uint32_t *ref)
-{
-	struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, cursor->seq);
-	/* LANE-A1 pairs with LANE-R1 in zcp_lane_push(). */
-	uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
-	int32_t ahead = zcp_slot_ahead(word, cursor->seq);
+uint64_t zcp_lane_settle(_Atomic uint64_t *word, uint64_t next_seq);
 
-	if (ahead < 0)
-		return ZCP_LANE_E_EMPTY;
-	if (__builtin_expect(ahead == 0 && (word & ZCP_SLOT_LIVE), 1)) {
-		if (__builtin_expect(pool && !zcp_pool_has_class(pool, zcp_slot_ref(word)), 0)) {
-			*ref = zcp_slot_ref(word);
-			return ZCP_LANE_E_UNMAPPED;
-		}
-		zcp_pool_prefetch(pool, zcp_slot_ref(word), cursor->last_size);
-		/*
-		 * Relaxed: LANE-A1 has ordered what the slot refers to. A publisher that pushes
-		 * the message out at the same time makes this fail, and we have lost it.
-		 */
-		if (__builtin_expect(atomic_compare_exchange_strong_explicit(
-					     &slot->word, &word, word & ~ZCP_SLOT_LIVE,
-					     memory_order_relaxed, memory_order_relaxed),
-				     1)) {
-			cursor->seq++;
-			*ref = zcp_slot_ref(word);
-			return 0;
-		}
-	}
-	return zcp_lane_take_after_loss(lane, cursor, pool, ref);
-}
+/* --- publisher, subscriber or runtime --- */
 
 /*
- * Subscriber: looks for the next message as zcp_lane_take() does, moves the cursor to it and
- * leaves it there. Returns 0 with *ref, which stays what it is only until the publisher
- * pushes it out; or ZCP_LANE_E_EMPTY. Wait-free like it.
+ * Moves `tail` up to where the lane begins. The publisher does so before its first push: from then
+ * on a `tail` that it cannot move was moved by a take. Lock-free: again only where it was moved.
  */
-int zcp_lane_peek(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor, uint32_t *ref);
+void zcp_lane_begin(const struct zcp_lane *lane, uint64_t base);
 
-/* Subscriber: gives up the message at the cursor, as lost. Wait-free. */
-void zcp_lane_lose(const struct zcp_lane *lane, struct zcp_lane_cursor *cursor);
-
-/* Subscriber: whether zcp_lane_take() would not say empty. Wait-free. */
-static inline bool zcp_lane_is_ready(const struct zcp_lane *lane, uint64_t cursor)
-{
-	/* Relaxed: decides only whether to sleep, after a full fence. */
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, cursor)->word,
-					     memory_order_relaxed);
-
-	return zcp_slot_ahead(word, cursor) >= 0;
-}
+/* --- runtime --- */
 
 /*
- * Publisher: whether message `seq` would push nothing out. Wait-free.
+ * Before a subscriber joins: the lane is empty, nothing of it is settled, and what the subscriber
+ * says is that it has given back all. No publisher pushes to it. `is_used`: the publisher slot has
+ * had a publisher; else no slot of the lane was ever written, and none is touched. `history`: the
+ * messages of the publisher slot that are promised at most.
  */
-static inline bool zcp_lane_has_room(const struct zcp_lane *lane, uint64_t seq)
-{
-	/*
-	 * Relaxed: nothing is read that the taker wrote; the chunk it took is claimed again
-	 * only through CHUNK-A2.
-	 */
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, seq)->word, memory_order_relaxed);
+void zcp_lane_reset(const struct zcp_lane *lane, uint64_t next_seq, uint32_t history, bool is_used);
 
-	return !(word & ZCP_SLOT_LIVE);
-}
-
-/*
- * Subscriber: the first look at a lane whose publisher's next number is `next_seq`:
- * where to begin. Messages before were not sent to this subscriber.
- */
-uint64_t zcp_lane_first(const struct zcp_lane *lane, uint64_t next_seq);
-
-/* Runtime: every slot "not live, older than anything", before the subscriber joins. */
-void zcp_lane_reset(const struct zcp_lane *lane, uint64_t next_seq);
+/* Messages that wait in the lane, as of now: below `end`, where the last one is. */
+uint64_t zcp_lane_n_queued(const struct zcp_lane *lane, uint64_t end);
 
 #endif

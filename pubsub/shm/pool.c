@@ -19,24 +19,16 @@ static uint32_t alignment_of(const struct zcp_class_geometry *geometry)
 	return geometry->alignment ? geometry->alignment : ZCP_ALIGNMENT_MIN;
 }
 
-/* What stands before each payload. */
-static uint64_t before_payload(uint32_t header_room)
-{
-	return header_room + sizeof(struct zcp_chunk_header_shm);
-}
-
 /*
- * Chunk headers stand at pairs of lines, which processors fetch together, with the payload's
- * first line; unless the payload has to begin at one.
+ * Payloads of small chunks stand at pairs of lines, which processors fetch together; unless they
+ * have to begin at more.
  */
 static uint64_t payload_offset_of(const struct zcp_class_geometry *geometry)
 {
 	uint32_t room = zcp_user_header_room(geometry->user_header_size);
 	uint32_t alignment = alignment_of(geometry);
 
-	if (alignment < LINE_PAIR)
-		return before_payload(0) + round_up(ZCP_CLASS_DATA_OFFSET + room, LINE_PAIR);
-	return round_up(ZCP_CLASS_DATA_OFFSET + before_payload(room), alignment);
+	return round_up(ZCP_CLASS_DATA_OFFSET + room, alignment < LINE_PAIR ? LINE_PAIR : alignment);
 }
 
 uint64_t zcp_class_stride(const struct zcp_class_geometry *geometry)
@@ -47,7 +39,7 @@ uint64_t zcp_class_stride(const struct zcp_class_geometry *geometry)
 
 	if (unit < alignment_of(geometry))
 		unit = alignment_of(geometry);
-	return round_up(before_payload(room) + geometry->payload_size, unit);
+	return round_up(room + geometry->payload_size, unit);
 }
 
 static bool is_alignment(uint32_t alignment)
@@ -73,8 +65,7 @@ int zcp_class_sizes(const struct zcp_class_geometry *geometry, size_t *chunks_si
 				   &data) ||
 	    data > UINT64_C(1) << 46)
 		return -EINVAL;
-	first = payload_offset_of(geometry) -
-		before_payload(zcp_user_header_room(geometry->user_header_size));
+	first = payload_offset_of(geometry) - zcp_user_header_room(geometry->user_header_size);
 	*chunks_size = chunks;
 	*data_size = first + data;
 	return 0;
@@ -94,7 +85,7 @@ void zcp_class_construct(struct zcp_region *chunks, struct zcp_region *data,
 	class->payload_offset = payload_offset_of(geometry);
 	class->alignment = alignment_of(geometry);
 	class->header_room = zcp_user_header_room(geometry->user_header_size);
-	/* Descriptors are all zero: generation 0, no owner, no flag, no holder. */
+	/* Descriptors are all zero: FREE, and without a message. */
 	zcp_region_publish(data, ZCP_REGION_DATA, domain_id, region_id);
 	zcp_region_publish(chunks, ZCP_REGION_CHUNKS, domain_id, region_id);
 }
@@ -105,7 +96,7 @@ static const char *check_geometry(struct zcp_class *class, uint32_t *class_index
 	const struct zcp_class_shm *shm = class->chunks_region.base;
 	const struct zcp_region_shm *data = class->data_region.base;
 	uint64_t n_chunks = shm->n_chunks, payload_size = shm->payload_size;
-	uint64_t stride = shm->stride, payload_offset = shm->payload_offset, before, end;
+	uint64_t stride = shm->stride, payload_offset = shm->payload_offset, end;
 	uint32_t alignment = shm->alignment, header_room = shm->header_room;
 
 	*class_index = shm->class_index;
@@ -117,11 +108,10 @@ static const char *check_geometry(struct zcp_class *class, uint32_t *class_index
 		return "the size class has more descriptors than fit its region";
 	if (!is_alignment(alignment) || header_room > ZCP_USER_HEADER_MAX || header_room % 64 != 0)
 		return "the size class has an impossible alignment or room for user headers";
-	before = before_payload(header_room);
 	if (payload_offset % alignment != 0 || stride % alignment != 0)
 		return "the size class has chunks that are not aligned";
-	if (payload_offset < sizeof(struct zcp_region_shm) + before || stride < before ||
-	    payload_size > stride - before)
+	if (payload_offset < sizeof(struct zcp_region_shm) + (uint64_t)header_room ||
+	    stride < header_room || payload_size > stride - header_room)
 		return "the size class has chunks that overlap";
 	if (__builtin_mul_overflow(n_chunks - 1, stride, &end) ||
 	    __builtin_add_overflow(end, payload_offset, &end) ||
@@ -132,8 +122,40 @@ static const char *check_geometry(struct zcp_class *class, uint32_t *class_index
 	class->stride = stride;
 	class->header_room = header_room;
 	class->payloads = (char *)class->data_region.base + payload_offset;
-	class->chunks = ((struct zcp_class_shm *)class->chunks_region.base)->chunks;
+	class->shm = class->chunks_region.base;
+	class->chunks = class->shm->chunks;
 	return NULL;
+}
+
+void zcp_class_touch(const struct zcp_class *class, uint32_t index)
+{
+	_Atomic uint32_t *n_touched = &class->shm->n_touched;
+	/* Relaxed, all: it only has to be there when the claim is, and a death orders that. */
+	uint32_t n = atomic_load_explicit(n_touched, memory_order_relaxed);
+
+	while (n <= index && !atomic_compare_exchange_weak_explicit(n_touched, &n, index + 1,
+								    memory_order_relaxed,
+								    memory_order_relaxed))
+		continue;
+}
+
+void zcp_chunk_free(struct zcp_chunk_shm *chunk)
+{
+	/* Relaxed: the store of FREE orders it, and FREE implies seq 0. */
+	atomic_store_explicit(&chunk->seq, 0, memory_order_relaxed);
+	/* CHUNK-R1 pairs with CHUNK-A1 in zcp_chunk_claim(). */
+	atomic_store_explicit(&chunk->state, ZCP_CHUNK_FREE, memory_order_release);
+}
+
+bool zcp_class_count_freed(const struct zcp_class *class)
+{
+	/*
+	 * Sequentially consistent, all: FREE and the count before our look at `wants_freed`, against
+	 * the runtime, which stores that and then looks for FREE chunks.
+	 */
+	(void)atomic_fetch_add_explicit(&class->shm->n_freed, 1, memory_order_seq_cst);
+	return atomic_load_explicit(&class->shm->wants_freed, memory_order_seq_cst) &&
+	       atomic_exchange_explicit(&class->shm->wants_freed, 0, memory_order_seq_cst);
 }
 
 static void class_deinit(struct zcp_class *class)
@@ -150,7 +172,7 @@ static int attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t do
 		.kind = ZCP_REGION_CHUNKS,
 		.domain_id = domain_id,
 		.min_size = sizeof(struct zcp_class_shm),
-		.writable = true,
+		.writable = writable,
 	};
 	struct zcp_class class = { .n_chunks = 0 };
 	const char *wrong;
@@ -162,7 +184,6 @@ static int attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t do
 		return r;
 	expect.kind = ZCP_REGION_DATA;
 	expect.min_size = ZCP_CLASS_DATA_OFFSET;
-	expect.writable = writable;
 	r = zcp_region_attach(&class.data_region, data_fd, &expect, why);
 	if (r < 0) {
 		class_deinit(&class);
@@ -179,7 +200,7 @@ static int attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t do
 		return 0;
 	}
 	if (settle)
-		r = zcp_region_settle(&class.chunks_region, true, why);
+		r = zcp_region_settle(&class.chunks_region, writable, why);
 	if (settle && r == 0)
 		r = zcp_region_settle(&class.data_region, writable, why);
 	if (r < 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool as one process sees it: the size classes it has mapped, and what can be done with
- * a ref. Claiming a free chunk is in claim.h.
+ * A pool as one process sees it: the size classes it has mapped, what can be done with a ref,
+ * and how a chunk becomes FREE and is claimed. Which chunk a publisher takes is in flow/chunks.h.
  */
 #ifndef ZCP_SHM_POOL_H
 #define ZCP_SHM_POOL_H
@@ -10,20 +10,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pubsub/shm/class_shm.h"
-#include "pubsub/shm/lane_shm.h"
+#include "pubsub/layout/class_shm.h"
+#include "pubsub/layout/lane_shm.h"
 #include "pubsub/shm/prefetch.h"
 #include "pubsub/shm/region.h"
 
 /* One size class; `chunks` is NULL where the class is not mapped. */
 struct zcp_class {
+	/* read-only where the data is */
+	struct zcp_class_shm *shm;
 	struct zcp_chunk_shm *chunks;
 	/* the first chunk's payload */
 	char *payloads;
 	uint64_t payload_size;
 	uint64_t stride;
 	uint32_t n_chunks;
-	/* for a user header before each chunk header, bytes */
+	/* for a user header before each payload, bytes */
 	uint32_t header_room;
 	struct zcp_region chunks_region;
 	struct zcp_region data_region;
@@ -45,15 +47,6 @@ struct zcp_class_geometry {
 	uint32_t user_header_size;
 };
 
-/* A chunk that a ref names, found and checked. */
-struct zcp_chunk {
-	struct zcp_chunk_shm *descriptor;
-	struct zcp_chunk_header_shm *header;
-	void *payload;
-	uint64_t payload_size;
-	uint32_t header_room;
-};
-
 static inline uint32_t zcp_ref(uint32_t class_index, uint32_t chunk)
 {
 	return class_index << ZCP_REF_CLASS_SHIFT | chunk;
@@ -69,58 +62,43 @@ static inline uint32_t zcp_ref_index(uint32_t ref)
 	return ref & ZCP_REF_INDEX_MASK;
 }
 
-static inline struct zcp_chunk_header_shm *zcp_class_header(const struct zcp_class *class,
-							    uint32_t index)
-{
-	char *payload = class->payloads + (uint64_t)index * class->stride;
-
-	return (struct zcp_chunk_header_shm *)(void *)payload - 1;
-}
-
-/* What a user header takes up before the chunk header, bytes: it begins at a line of its own. */
+/* What a user header takes up before the payload, bytes: it begins at a line of its own. */
 static inline uint32_t zcp_user_header_room(uint32_t size)
 {
 	return (size + 63) & ~UINT32_C(63);
 }
 
 /*
- * Finds the chunk that `ref` names; false where this process has no such chunk. Every ref
+ * The class of the chunk that `ref` names; NULL where this process has no such chunk. Every ref
  * that comes out of shared memory goes through here.
  */
-static inline bool zcp_pool_chunk(const struct zcp_pool *pool, uint32_t ref,
-				  struct zcp_chunk *chunk)
+static inline const struct zcp_class *zcp_pool_class(const struct zcp_pool *pool, uint32_t ref)
 {
 	const struct zcp_class *class;
-	uint32_t index = zcp_ref_index(ref);
 
 	if (zcp_ref_class(ref) >= ZCP_CLASSES_MAX)
-		return false;
+		return NULL;
 	class = &pool->classes[zcp_ref_class(ref)];
-	if (index >= class->n_chunks)
-		return false;
-	chunk->descriptor = &class->chunks[index];
-	chunk->header = zcp_class_header(class, index);
-	chunk->payload = chunk->header + 1;
-	chunk->payload_size = class->payload_size;
-	chunk->header_room = class->header_room;
-	return true;
+	return zcp_ref_index(ref) < class->n_chunks ? class : NULL;
 }
 
-/* A chunk's user header of `size` bytes; NULL where that is 0. */
-static inline void *zcp_chunk_user_header(const struct zcp_chunk *chunk, uint32_t size)
+/* The descriptor that `ref` names; NULL where this process has no such chunk. */
+static inline struct zcp_chunk_shm *zcp_pool_descriptor(const struct zcp_pool *pool, uint32_t ref)
 {
-	return size ? (char *)chunk->header - zcp_user_header_room(size) : NULL;
+	const struct zcp_class *class = zcp_pool_class(pool, ref);
+
+	return class ? &class->chunks[zcp_ref_index(ref)] : NULL;
 }
 
-/* When a chunk's message was published; 0 where there is no such chunk here. */
-static inline uint64_t zcp_pool_publish_time(const struct zcp_pool *pool, uint32_t ref)
+static inline char *zcp_class_payload(const struct zcp_class *class, uint32_t index)
 {
-	struct zcp_chunk chunk;
+	return class->payloads + (uint64_t)index * class->stride;
+}
 
-	if (!zcp_pool_chunk(pool, ref, &chunk))
-		return 0;
-	/* Relaxed: whoever asks has the ref by an acquire; a take finds out if it changes. */
-	return atomic_load_explicit(&chunk.header->publish_time_ns, memory_order_relaxed);
+/* The user header of `size` bytes before a payload; NULL where that is 0. */
+static inline void *zcp_user_header(void *payload, uint32_t size)
+{
+	return size ? (char *)payload - zcp_user_header_room(size) : NULL;
 }
 
 /* Whether the size class that `ref` names is mapped here. */
@@ -129,67 +107,73 @@ static inline bool zcp_pool_has_class(const struct zcp_pool *pool, uint32_t ref)
 	return zcp_ref_class(ref) < ZCP_CLASSES_MAX && pool->classes[zcp_ref_class(ref)].chunks;
 }
 
+/* Brings the first line of the payload that `ref` names into the cache, for reading. */
+static inline void zcp_pool_prefetch(const struct zcp_pool *pool, uint32_t ref)
+{
+	const struct zcp_class *class = zcp_pool_class(pool, ref);
+
+	if (class)
+		zcp_prefetch_read(zcp_class_payload(class, zcp_ref_index(ref)));
+}
+
+static inline uint32_t zcp_chunk_state(uint32_t owner, uint32_t flags)
+{
+	return owner << ZCP_CHUNK_OWNER_SHIFT | flags;
+}
+
+static inline uint32_t zcp_chunk_owner(uint32_t state)
+{
+	return state >> ZCP_CHUNK_OWNER_SHIFT;
+}
+
 /*
- * Brings a chunk's descriptor (for writing), its header, and first and last line of a
- * payload of `size` bytes into the cache.
+ * Claims the chunk if it is FREE: it is LOANED to `owner` then. The caller says before that it
+ * touches it: zcp_class_touch(). Wait-free.
  */
-static inline void zcp_pool_prefetch(const struct zcp_pool *pool, uint32_t ref, uint64_t size)
+static inline bool zcp_chunk_claim(struct zcp_chunk_shm *chunk, uint32_t owner)
 {
-	struct zcp_chunk chunk;
+	uint32_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
 
-	if (!pool || !zcp_pool_chunk(pool, ref, &chunk))
-		return;
-	zcp_prefetch_read(chunk.header);
-	zcp_prefetch_read(chunk.payload);
-	zcp_prefetch_write(chunk.descriptor);
-	if (size > sizeof(*chunk.header) && size <= chunk.payload_size)
-		zcp_prefetch_read((const char *)chunk.payload + size - 1);
-}
-
-/* Clears one holder's bit; the last one frees the chunk. Wait-free; harmless twice. */
-static inline void zcp_chunk_release(struct zcp_chunk_shm *chunk, uint32_t holder)
-{
+	if (state != ZCP_CHUNK_FREE)
+		return false;
 	/*
-	 * CHUNK-R2 pairs with CHUNK-A2 in zcp_chunk_has_holders(): the holder's reads are over
-	 * before anybody writes the chunk again.
+	 * CHUNK-A1 pairs with CHUNK-R1 in zcp_chunk_free(): every read of the former message is
+	 * over, as the one that stored FREE had found.
 	 */
-	(void)atomic_fetch_and_explicit(&chunk->holders[holder / 64],
-					~(UINT64_C(1) << (holder % 64)), memory_order_release);
+	if (!atomic_compare_exchange_strong_explicit(&chunk->state, &state,
+						     zcp_chunk_state(owner, ZCP_CHUNK_LOANED),
+						     memory_order_acquire, memory_order_relaxed))
+		return false;
+	/* Relaxed: ours alone by now. */
+	atomic_store_explicit(&chunk->n_claims,
+			      atomic_load_explicit(&chunk->n_claims, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	return true;
 }
 
-static inline bool zcp_chunk_has_holder(const struct zcp_chunk_shm *chunk, uint32_t holder)
+/* One more than the highest index that was ever claimed, whatever the region says. */
+static inline uint32_t zcp_class_n_touched(const struct zcp_class *class)
 {
-	/* Relaxed: whoever asks has been given the chunk by an acquire, or only counts. */
-	return atomic_load_explicit(&chunk->holders[holder / 64], memory_order_relaxed) >>
-		       (holder % 64) &
-	       1;
+	/* Relaxed: a bound; a claim that it does not count yet is not older than the look. */
+	uint32_t n = atomic_load_explicit(&class->shm->n_touched, memory_order_relaxed);
+
+	return n < class->n_chunks ? n : class->n_chunks;
 }
 
-static inline bool zcp_chunk_has_holders(const struct zcp_chunk_shm *chunk)
-{
-	uint64_t any = 0;
+/* Before a claim of this index. Lock-free. */
+void zcp_class_touch(const struct zcp_class *class, uint32_t index);
 
-	/* CHUNK-A2 pairs with CHUNK-R2 in zcp_chunk_release(), the last holder's. */
-	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
-		any |= atomic_load_explicit(&chunk->holders[i], memory_order_acquire);
-	return any != 0;
-}
+/*
+ * The owner, or the runtime in its name: the chunk has no message that anyone may still have, and
+ * is FREE from here on. The caller counts it with zcp_class_count_freed(). Wait-free.
+ */
+void zcp_chunk_free(struct zcp_chunk_shm *chunk);
 
-static inline uint32_t zcp_state_owner(uint64_t state)
-{
-	return (uint32_t)(state >> ZCP_CHUNK_OWNER_SHIFT) & 0xffff;
-}
-
-static inline uint32_t zcp_state_generation(uint64_t state)
-{
-	return (uint32_t)(state >> ZCP_CHUNK_GENERATION_SHIFT);
-}
-
-static inline uint64_t zcp_state(uint32_t generation, uint32_t owner, uint64_t flags)
-{
-	return (uint64_t)generation << ZCP_CHUNK_GENERATION_SHIFT |
-	       (uint64_t)owner << ZCP_CHUNK_OWNER_SHIFT | flags;
-}
+/*
+ * After chunks of the class became FREE: claimants look below again. Returns whether the runtime
+ * wants to be told, once. Wait-free; one locked instruction.
+ */
+bool zcp_class_count_freed(const struct zcp_class *class);
 
 /* From one chunk to the next. */
 uint64_t zcp_class_stride(const struct zcp_class_geometry *geometry);
@@ -207,8 +191,7 @@ void zcp_class_construct(struct zcp_region *chunks, struct zcp_region *data,
 			 uint64_t pool_id);
 
 /*
- * Maps a class of the pool from its two descriptors (borrowed). The chunks themselves are
- * mapped read-only unless `writable`.
+ * Maps a class of the pool from its two descriptors (borrowed), read-only unless `writable`.
  * Returns 0 also where the class is mapped already; -EPROTO with *why, or as
  * zcp_region_attach() and zcp_region_settle().
  */

@@ -16,11 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pubsub/shm/backlog_shm.h"
-#include "pubsub/shm/class_shm.h"
+#include "pubsub/layout/acks_shm.h"
+#include "pubsub/layout/backlog_shm.h"
+#include "pubsub/layout/class_shm.h"
 #include "pubsub/shm/memory.h"
-#include "pubsub/shm/signal_shm.h"
-#include "pubsub/shm/topic_shm.h"
+#include "pubsub/layout/signal_shm.h"
+#include "pubsub/layout/topic_shm.h"
 #include "pubsub/util.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
@@ -33,33 +34,40 @@ uint64_t zcp_layout_fingerprint(void)
 		sizeof(struct zcp_region_shm),
 		offsetof(struct zcp_region_shm, memory),
 		sizeof(struct zcp_chunk_shm),
-		offsetof(struct zcp_chunk_shm, holders),
-		sizeof(struct zcp_chunk_header_shm),
-		offsetof(struct zcp_chunk_header_shm, payload_size),
+		offsetof(struct zcp_chunk_shm, seq),
+		offsetof(struct zcp_chunk_shm, n_claims),
 		sizeof(struct zcp_class_shm),
 		offsetof(struct zcp_class_shm, header_room),
+		offsetof(struct zcp_class_shm, n_freed),
 		ZCP_CLASS_DATA_OFFSET,
+		sizeof(struct zcp_lane_shm),
 		sizeof(struct zcp_lane_slot_shm),
-		ZCP_SLOT_LIVE,
-		ZCP_SLOT_REF_MASK,
+		offsetof(struct zcp_lane_slot_shm, next_ref),
+		ZCP_SLOT_SEQ_SHIFT,
 		ZCP_REF_CLASS_SHIFT,
 		sizeof(struct zcp_signal_shm),
 		offsetof(struct zcp_signal_shm, events),
 		offsetof(struct zcp_signals_shm, incarnation),
 		sizeof(struct zcp_topic_shm),
 		offsetof(struct zcp_topic_shm, version),
-		offsetof(struct zcp_topic_shm, active),
+		offsetof(struct zcp_topic_shm, present),
 		offsetof(struct zcp_topic_shm, announced),
 		offsetof(struct zcp_topic_shm, pool_name),
 		sizeof(struct zcp_publisher_slot_shm),
-		offsetof(struct zcp_publisher_slot_shm, room),
+		offsetof(struct zcp_publisher_slot_shm, has_waited),
 		offsetof(struct zcp_publisher_slot_shm, session),
 		offsetof(struct zcp_publisher_slot_shm, node),
-		sizeof(struct zcp_backlog_entry_shm),
 		sizeof(struct zcp_subscriber_slot_shm),
 		offsetof(struct zcp_subscriber_slot_shm, session),
-		offsetof(struct zcp_subscriber_slot_shm, n_taken),
 		offsetof(struct zcp_subscriber_slot_shm, node),
+		sizeof(struct zcp_acks_shm),
+		sizeof(struct zcp_ack_shm),
+		offsetof(struct zcp_ack_shm, released),
+		sizeof(struct zcp_ack_counts_shm),
+		offsetof(struct zcp_ack_counts_shm, n_held),
+		ZCP_HELD_MAX,
+		ZCP_HELD_SLOT_SHIFT,
+		sizeof(struct zcp_backlog_entry_shm),
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pubsub/shm/region_shm.h"
+#include "pubsub/layout/region_shm.h"
 
 struct zcp_region {
 	void *base;

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "pubsub/shm/region.h"
-#include "pubsub/shm/signal_shm.h"
+#include "pubsub/layout/signal_shm.h"
 
 /* The domain's signals as one process sees them. */
 struct zcp_signals {

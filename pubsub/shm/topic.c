@@ -19,9 +19,8 @@ static struct layout layout_of(const struct zcp_topic_geometry *geometry)
 	struct layout l;
 	uint64_t n_lanes = (uint64_t)geometry->max_publishers * geometry->max_subscribers;
 
-	l.lane_stride = sizeof(struct zcp_lane_slot_shm) << geometry->max_depth_log2;
-	if (l.lane_stride < 64)
-		l.lane_stride = 64;
+	l.lane_stride = sizeof(struct zcp_lane_shm) +
+			(sizeof(struct zcp_lane_slot_shm) << geometry->max_depth_log2);
 	l.subscribers_offset = sizeof(struct zcp_topic_shm) +
 			       (uint64_t)geometry->max_publishers *
 				       sizeof(struct zcp_publisher_slot_shm);
@@ -96,13 +95,14 @@ static const char *check_geometry(struct zcp_topic *topic)
 	return NULL;
 }
 
-int zcp_topic_attach(struct zcp_topic *topic, int fd, uint64_t domain_id, const char **why)
+int zcp_topic_attach(struct zcp_topic *topic, int fd, uint64_t domain_id, bool writable,
+		     const char **why)
 {
 	const struct zcp_region_expect expect = {
 		.kind = ZCP_REGION_TOPIC,
 		.domain_id = domain_id,
 		.min_size = sizeof(struct zcp_topic_shm),
-		.writable = true,
+		.writable = writable,
 	};
 	struct zcp_topic attached = { .shm = NULL };
 	const char *wrong;
@@ -117,7 +117,7 @@ int zcp_topic_attach(struct zcp_topic *topic, int fd, uint64_t domain_id, const 
 		*why = wrong;
 		return -EPROTO;
 	}
-	r = zcp_region_settle(&attached.region, true, why);
+	r = zcp_region_settle(&attached.region, writable, why);
 	if (r < 0) {
 		zcp_topic_deinit(&attached);
 		return r;

@@ -5,12 +5,14 @@
 #ifndef ZCP_SHM_TOPIC_H
 #define ZCP_SHM_TOPIC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pubsub/layout/topic_shm.h"
+#include "pubsub/shm/acks.h"
 #include "pubsub/shm/lane.h"
 #include "pubsub/shm/region.h"
-#include "pubsub/shm/topic_shm.h"
 
 struct zcp_topic_geometry {
 	uint32_t max_publishers;
@@ -35,11 +37,15 @@ size_t zcp_topic_size(const struct zcp_topic_geometry *geometry);
 void zcp_topic_construct(struct zcp_region *region, const struct zcp_topic_geometry *geometry,
 			 const char *name, uint64_t pool_id, uint64_t domain_id, uint64_t topic_id);
 
-/* Maps a topic from `fd` (borrowed). Errors as zcp_region_attach() and zcp_region_settle(). */
+/*
+ * Maps a topic from `fd` (borrowed), read-only unless `writable`. Errors as zcp_region_attach()
+ * and zcp_region_settle().
+ */
 __attribute__((warn_unused_result)) int zcp_topic_attach(struct zcp_topic *topic, int fd,
-							 uint64_t domain_id, const char **why);
+							 uint64_t domain_id, bool writable,
+							 const char **why);
 
-/* For whoever knows its geometry better than the region does: see zcp_region_map(). */
+/* For the runtime, which knows its geometry better than the region does: see zcp_region_map(). */
 __attribute__((warn_unused_result)) int zcp_topic_map(struct zcp_topic *topic, int fd,
 						      const struct zcp_topic_geometry *geometry,
 						      uint32_t memory);
@@ -51,7 +57,8 @@ void zcp_topic_deinit(struct zcp_topic *topic);
  * topic's limits, with a capacity of 1 << depth_log2; a larger one than the topic's lanes
  * have is cut down.
  */
-static inline struct zcp_lane zcp_topic_lane(const struct zcp_topic *topic, uint32_t publisher,
+static inline struct zcp_lane zcp_topic_lane(const struct zcp_topic *topic,
+					     const struct zcp_acks *acks, uint32_t publisher,
 					     uint32_t subscriber, uint32_t depth_log2)
 {
 	uint64_t number = (uint64_t)subscriber * topic->geometry.max_publishers + publisher;
@@ -59,10 +66,9 @@ static inline struct zcp_lane zcp_topic_lane(const struct zcp_topic *topic, uint
 	if (depth_log2 > topic->geometry.max_depth_log2)
 		depth_log2 = topic->geometry.max_depth_log2;
 	return (struct zcp_lane){
-		.slots = (struct zcp_lane_slot_shm *)(void *)(topic->lanes +
-							      number * topic->lane_stride),
+		.shm = (struct zcp_lane_shm *)(void *)(topic->lanes + number * topic->lane_stride),
+		.ack = zcp_acks_ack(acks, publisher, subscriber),
 		.mask = (UINT32_C(1) << depth_log2) - 1,
-		.log2 = depth_log2,
 	};
 }
 

@@ -85,16 +85,11 @@ static const struct zcp_field zcp_open_subscriber_fields[] = {
 	END,
 };
 
-static const struct zcp_field zcp_start_fields[] = {
-	U64(zcp_start, seq),
-	END,
-};
-
 static const struct zcp_field zcp_opened_fields[] = {
 	U64(zcp_opened, endpoint),
 	U32(zcp_opened, slot),
 	U32(zcp_opened, owner),
-	U32(zcp_opened, holder),
+	U32(zcp_opened, class),
 	U32(zcp_opened, loans),
 	U32(zcp_opened, depth_log2),
 	U32(zcp_opened, held),
@@ -103,10 +98,8 @@ static const struct zcp_field zcp_opened_fields[] = {
 	U32(zcp_opened, order),
 	BOOL(zcp_opened, backlog),
 	BOOL(zcp_opened, timestamps),
-	BOOL(zcp_opened, unsure),
 	U64(zcp_opened, max_payload),
 	U32(zcp_opened, user_header_size),
-	LIST(zcp_opened, starts, 64, zcp_start),
 	END,
 };
 
@@ -123,6 +116,11 @@ static const struct zcp_field zcp_pool_get_fields[] = {
 
 static const struct zcp_field zcp_pool_classes_fields[] = {
 	U64(zcp_pool_classes, endpoint),
+	END,
+};
+
+static const struct zcp_field zcp_freed_fields[] = {
+	U64(zcp_freed, endpoint),
 	END,
 };
 
@@ -180,11 +178,13 @@ static const struct zcp_field zcp_class_info_fields[] = {
 	U64(zcp_class_info, payload_size),
 	U32(zcp_class_info, n_chunks),
 	U32(zcp_class_info, n_free),
+	U32(zcp_class_info, n_spare),
 	U32(zcp_class_info, n_loaned),
+	U32(zcp_class_info, n_queued),
 	U32(zcp_class_info, n_held),
-	U32(zcp_class_info, n_retained),
+	U32(zcp_class_info, n_history),
 	U32(zcp_class_info, n_used),
-	U64(zcp_class_info, n_or_larger),
+	U64(zcp_class_info, n_bytes),
 	U64(zcp_class_info, n_reserved),
 	END,
 };
@@ -283,9 +283,12 @@ static const struct zcp_field zcp_audit_report_fields[] = {
 	U64(zcp_audit_report, n_pools),
 	U64(zcp_audit_report, n_chunks),
 	U64(zcp_audit_report, n_free),
+	U64(zcp_audit_report, n_spare),
 	U64(zcp_audit_report, n_loaned),
+	U64(zcp_audit_report, n_queued),
 	U64(zcp_audit_report, n_held),
-	U64(zcp_audit_report, n_retained),
+	U64(zcp_audit_report, n_history),
+	U64(zcp_audit_report, n_leaked),
 	U64(zcp_audit_report, n_wrong),
 	LIST(zcp_audit_report, findings, ZCP_FINDINGS_MAX, zcp_finding),
 	END,
@@ -358,7 +361,6 @@ static const struct zcp_field zcp_record_class_fields[] = {
 
 static const struct zcp_field zcp_record_slot_fields[] = {
 	U32(zcp_record_slot, owner),
-	U32(zcp_record_slot, former),
 	U32(zcp_record_slot, kept),
 	END,
 };
@@ -393,24 +395,20 @@ static const struct zcp_field zcp_record_endpoint_fields[] = {
 	U32(zcp_record_endpoint, signal),
 	U32(zcp_record_endpoint, slot),
 	U32(zcp_record_endpoint, owner),
-	U32(zcp_record_endpoint, former),
+	U32(zcp_record_endpoint, class),
 	U32(zcp_record_endpoint, loans),
 	U32(zcp_record_endpoint, alignment),
 	U32(zcp_record_endpoint, user_header_size),
 	U64(zcp_record_endpoint, max_payload),
 	U64(zcp_record_endpoint, first_seq),
 	U32(zcp_record_endpoint, history),
-	U32(zcp_record_endpoint, backlog),
 	U32(zcp_record_endpoint, order),
-	U32(zcp_record_endpoint, holder),
 	U32(zcp_record_endpoint, depth_log2),
 	U32(zcp_record_endpoint, held),
 	U32(zcp_record_endpoint, on_full),
 	U64(zcp_record_endpoint, request),
 	U64(zcp_record_endpoint, opened_by),
-	BOOL(zcp_record_endpoint, unsure),
 	BOOL(zcp_record_endpoint, returned),
-	LIST(zcp_record_endpoint, starts, 64, zcp_start),
 	END,
 };
 /* clang-format on */
@@ -426,6 +424,7 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_CLOSE] = { "close", zcp_close_fields },
 		[ZCP_MESSAGE_POOL_GET] = { "pool_get", zcp_pool_get_fields },
 		[ZCP_MESSAGE_POOL_CLASSES] = { "pool_classes", zcp_pool_classes_fields },
+		[ZCP_MESSAGE_FREED] = { "freed", zcp_freed_fields },
 		[ZCP_MESSAGE_SIGNAL_FD] = { "signal_fd", zcp_signal_fd_fields },
 		[ZCP_MESSAGE_SIGNAL_GET] = { "signal_get", zcp_signal_get_fields },
 		[ZCP_MESSAGE_SIGNAL] = { "signal", zcp_signal_of_fields },

@@ -21,8 +21,8 @@
 
 /* Largest packet, bytes; lists that do not fit come in pages. */
 #define ZCP_PACKET_SIZE_MAX 65536
-/* Descriptors beside one packet: a topic, a backlog, two for each class; the kernel's limit
- * (SCM_MAX_FD) is 253. */
+/* Descriptors beside one packet: a topic, its acks, a backlog, two for each class; the kernel's
+ * limit (SCM_MAX_FD) is 253. */
 #define ZCP_PACKET_FDS_MAX 132
 
 /* Entries of one page: with the longest names and the largest numbers they fit a packet. */
@@ -45,6 +45,7 @@ enum zcp_message_type {
 	ZCP_MESSAGE_CLOSE,
 	ZCP_MESSAGE_POOL_GET,
 	ZCP_MESSAGE_POOL_CLASSES,
+	ZCP_MESSAGE_FREED,
 	ZCP_MESSAGE_SIGNAL_FD,
 	ZCP_MESSAGE_SIGNAL_GET,
 	ZCP_MESSAGE_SIGNAL,
@@ -126,36 +127,26 @@ struct zcp_open_subscriber {
 	uint64_t user_header_size;
 };
 
-/* Where a subscriber begins in the lane of one publisher slot. */
-struct zcp_start {
-	uint64_t seq;
-};
-
 /*
- * Runtime: an endpoint is open. Descriptors: the topic region, the backlog if there is one,
- * then for each of the pool's size classes its descriptors and its chunks (for subscribers
- * read-only).
+ * Runtime: an endpoint is open. Descriptors: the topic region, its acks, the backlog if there is
+ * one, then for each of the pool's size classes its chunks' descriptors and its data. A publisher
+ * may write to all of them, a subscriber to the acks alone: the others are read-only.
  */
 struct zcp_opened {
 	uint64_t endpoint; /* id in the domain */
 	uint32_t slot;
-	uint32_t owner;  /* publishers */
-	uint32_t holder; /* subscribers */
+	uint32_t owner; /* publishers: the slot's number in descriptors of chunks */
+	uint32_t class; /* publishers: index of the size class that they take chunks from */
 	uint32_t loans;
 	uint32_t depth_log2;
 	uint32_t held;
 	uint32_t on_full;
 	uint32_t history; /* publishers: messages that they keep */
 	uint32_t order;
-	bool backlog; /* see pubsub/shm/backlog_shm.h */
+	bool backlog; /* see pubsub/layout/backlog_shm.h */
 	bool timestamps;
-	/* a publisher is stopped in the middle of a publish: its numbers are not certain */
-	bool unsure;
 	uint64_t max_payload;
 	uint32_t user_header_size; /* publishers */
-	/* subscribers: for each publisher slot the first number that is sent for certain */
-	struct zcp_start *starts;
-	uint32_t n_starts;
 };
 
 /* Node: closes an endpoint. Answer: ok, when the runtime has settled it. */
@@ -166,8 +157,9 @@ struct zcp_close {
 
 /*
  * Node: it has this endpoint from a runtime before. Answer: ok, or why it cannot go on with it.
- * Descriptors: the topic region, then for each of the pool's size classes that it has its
- * descriptors and its chunks.
+ * Descriptors: the topic region, its acks, then for each of the pool's size classes that it has
+ * its chunks' descriptors and its data. A subscriber can give read-only ones for all but the
+ * acks: the runtime opens its own for writing.
  */
 struct zcp_hand_back {
 	uint64_t endpoint;
@@ -180,13 +172,23 @@ struct zcp_hand_back {
 /*
  * Node: a ref names a size class that is not mapped; answer: pool_classes. The runtime also
  * sends pool_classes as an event to each endpoint of a pool that has grown. Descriptors:
- * for each class its descriptors and its chunks.
+ * for each class its chunks' descriptors and its data; as in opened, a subscriber may write to
+ * none of them.
  */
 struct zcp_pool_get {
 	uint64_t endpoint;
 };
 
 struct zcp_pool_classes {
+	uint64_t endpoint;
+};
+
+/*
+ * Node, with id 0 and without an answer: a chunk of this publisher's pool became FREE, the first
+ * one since the runtime asked in the class to be told (`wants_freed`): the runtime looks from then on
+ * for what has been FREE for trim_after.
+ */
+struct zcp_freed {
 	uint64_t endpoint;
 };
 
@@ -245,14 +247,17 @@ struct zcp_info {
 struct zcp_class_info {
 	uint64_t payload_size;
 	uint32_t n_chunks;
+	/* Each chunk is counted in one of these; what fits several in the first of loaned, held,
+	 * queued, history. */
 	uint32_t n_free;
+	uint32_t n_spare; /* a publisher's, which has no use for them at the moment */
 	uint32_t n_loaned;
-	uint32_t n_held;     /* queued at or held by subscribers */
-	uint32_t n_retained; /* history, and held by nobody */
+	uint32_t n_queued;
+	uint32_t n_held;
+	uint32_t n_history;  /* kept by their publisher, or promised to a subscriber */
 	uint32_t n_used;     /* highest use: chunks that were ever in use */
-	/* chunks of this class and the larger ones, and what endpoints may use of them at once */
-	uint64_t n_or_larger;
-	uint64_t n_reserved;
+	uint64_t n_bytes;    /* of memory that is really there */
+	uint64_t n_reserved; /* chunks that endpoints may use at once */
 };
 
 struct zcp_topic_info {
@@ -355,10 +360,14 @@ struct zcp_audit_report {
 	uint64_t n_topics;
 	uint64_t n_pools;
 	uint64_t n_chunks;
+	/* as in struct zcp_class_info; those that leaked are counted in none of them */
 	uint64_t n_free;
+	uint64_t n_spare;
 	uint64_t n_loaned;
-	uint64_t n_held; /* queued at or held by subscribers */
-	uint64_t n_retained;
+	uint64_t n_queued;
+	uint64_t n_held;
+	uint64_t n_history;
+	uint64_t n_leaked;
 	uint64_t n_wrong;             /* findings, the ones that are not told too */
 	struct zcp_finding *findings; /* the first of them */
 	uint32_t n_findings;
@@ -376,7 +385,7 @@ struct zcp_replace {
 };
 
 /* Changes where a runtime could not go on from another one's records. */
-#define ZCP_RECORDS_VERSION 1
+#define ZCP_RECORDS_VERSION 2
 
 /*
  * Records: what the runtime's worker keeps with its keeper, so that the next worker finds
@@ -422,7 +431,7 @@ struct zcp_record_pool {
 	bool is_adopted; /* see struct zcpd_pool */
 };
 
-/* Descriptors: the class's descriptors, its chunks, and these for reading. */
+/* Descriptors: the class's chunks' descriptors and its data, both for writing. */
 struct zcp_record_class {
 	uint64_t pool;
 	uint32_t index;
@@ -434,11 +443,10 @@ struct zcp_record_class {
 /* What stays with a publisher slot: see struct zcpd_topic. */
 struct zcp_record_slot {
 	uint32_t owner;
-	uint32_t former;
 	uint32_t kept;
 };
 
-/* Descriptors: the topic region. */
+/* Descriptors: the topic region and its acks. */
 struct zcp_record_topic {
 	uint64_t number;
 	uint64_t pool;
@@ -457,7 +465,7 @@ struct zcp_record_topic {
 	uint32_t n_slots;
 };
 
-/* Descriptors: the backlog if there is one. See struct zcpd_endpoint. */
+/* See struct zcpd_endpoint. */
 struct zcp_record_endpoint {
 	uint64_t number;
 	uint64_t topic;
@@ -470,25 +478,20 @@ struct zcp_record_endpoint {
 	uint32_t signal;
 	uint32_t slot;
 	uint32_t owner;
-	uint32_t former;
+	uint32_t class;
 	uint32_t loans;
 	uint32_t alignment;
 	uint32_t user_header_size;
 	uint64_t max_payload;
 	uint64_t first_seq;
 	uint32_t history;
-	uint32_t backlog;
 	uint32_t order;
-	uint32_t holder;
 	uint32_t depth_log2;
 	uint32_t held;
 	uint32_t on_full;
 	uint64_t request;
 	uint64_t opened_by;
-	bool unsure;
 	bool returned;
-	struct zcp_start *starts;
-	uint32_t n_starts;
 };
 
 struct zcp_message {
@@ -504,6 +507,7 @@ struct zcp_message {
 		struct zcp_close close;
 		struct zcp_pool_get pool_get;
 		struct zcp_pool_classes pool_classes;
+		struct zcp_freed freed;
 		struct zcp_signal_get signal_get;
 		struct zcp_signal_of signal;
 		struct zcp_error error;

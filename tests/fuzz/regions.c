@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pubsub/shm/backlog.h"
+#include "pubsub/flow/backlog.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/shm/topic.h"

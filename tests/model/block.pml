@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The blocking policy: one publisher slot, subscribers whose lanes must not overflow (and, where
- * BLOCKERS says so, others whose lanes may). Step 2 of a publish in pubsub/shm/writer.h, with
+ * BLOCKERS says so, others whose lanes may). Step 2 of a publish in pubsub/flow/writer.h, with
  * block() and wait_room() of writer.c, make_room() of reader.c and wake_blocked() of
  * runtime/reclaim.c. Subscribers take, leave, die or stop taking while the publisher waits; it
  * is killed at any step, and its slot is used anew; its wait ends with a timeout.

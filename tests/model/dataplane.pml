@@ -3,7 +3,7 @@
  * The data plane under crashes: claim, publish, take, release, joining and leaving, and what
  * the runtime does after a death. Publishers share a pool. Every access to shared memory is one
  * step, and a publisher or subscriber may be killed after each. Numbers are the steps of a
- * publish in pubsub/shm/writer.h.
+ * publish in pubsub/flow/writer.h.
  *
  * Checked: what a subscriber has taken is the message that its lane announced and does not
  * change while it is held (assert in Sub); a dead publisher is nobody's owner (assert in

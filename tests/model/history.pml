@@ -4,7 +4,7 @@
  * look at its lanes (pubsub/shm/reader.c, reader_backlog.c). A publisher slot keeps its last H
  * messages; a subscriber joins at any moment, while its lane may overflow; a publisher of another
  * topic takes any free chunk of the pool. Publishers leave, are killed at any step, and others
- * take the slot and go on with what was kept. Numbers are the steps in pubsub/shm/writer.h.
+ * take the slot and go on with what was kept. Numbers are the steps in pubsub/flow/writer.h.
  *
  * Checked: what the joiner has taken is what was announced and does not change while it is held;
  * it gets each number once and in order, a gap only where it is counted as lost; it gets the

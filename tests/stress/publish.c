@@ -32,8 +32,6 @@ static struct zcp_reader_options subscriber_in(const struct stress *s, uint32_t 
 {
 	return (struct zcp_reader_options){
 		.slot = slot,
-		/* Bits in all words of the descriptor. */
-		.holder = slot * 73 % ZCP_HOLDERS_MAX,
 		.depth_log2 = s->depth_log2,
 		.max_held = ZCP_TRAFFIC_HELD_MAX,
 		.blocks = blocks,
@@ -81,7 +79,7 @@ static void *visit(void *arg)
 		/* A slot and a bit that others have just had, at another depth. */
 		options = subscriber_in(s, party->slot, false);
 		options.depth_log2 = zcp_test_random(&seed) % (s->depth_log2 + 1);
-		zcp_testbed_join(&s->bed, &options);
+		zcp_testbed_join(&s->bed, &options, 0);
 		zcp_testbed_reader(&s->bed.view, &options, &reader);
 		/* Mostly to come and go, which is where publishers may not have noticed. */
 		if (zcp_test_random(&seed) % 8 == 0)
@@ -109,15 +107,16 @@ static void *publish_at_the_moment(void *arg)
 {
 	struct moment *m = arg;
 	struct zcp_writer writer;
-	uint32_t seed = 3, ref;
+	struct zcp_writer_loan loan;
+	uint32_t seed = 3;
 
 	zcp_testbed_writer(&m->stress->bed, &m->stress->bed.view, 0, 1, &writer);
 	for (uint64_t round = 1; round <= m->n_rounds; round++) {
-		ZCP_CHECK(zcp_writer_loan(&writer, 64, &ref) == 0);
+		ZCP_CHECK(zcp_writer_loan(&writer, 64, &loan) == 0);
 		zcp_test_store(&m->begun, round);
 		zcp_test_await_round(&m->ready, round);
 		zcp_test_pause(&seed, 16);
-		ZCP_CHECK(zcp_writer_publish(&writer, ref, 64, 0) == 0);
+		ZCP_CHECK(zcp_writer_publish(&writer, &loan, 64, 0) == 0);
 		zcp_test_store(&m->ended, round);
 	}
 	zcp_writer_deinit(&writer);
@@ -138,7 +137,7 @@ static void leave_at_the_moment(void)
 	subscriber = subscriber_in(&s, 0, false);
 	ZCP_CHECK(pthread_create(&thread, NULL, publish_at_the_moment, &m) == 0);
 	for (uint64_t round = 1; round <= m.n_rounds; round++) {
-		zcp_testbed_join(&s.bed, &subscriber);
+		zcp_testbed_join(&s.bed, &subscriber, 0);
 		zcp_test_store(&m.ready, round);
 		zcp_test_await_round(&m.begun, round);
 		zcp_test_pause(&seed, 16);
@@ -182,7 +181,7 @@ static void run(uint32_t n_publishers, uint32_t n_subscribers, bool blocks, uint
 	for (uint32_t i = 0; i < n_subscribers; i++) {
 		struct zcp_reader_options subscriber = subscriber_in(&s, i, blocks);
 
-		zcp_testbed_join(&s.bed, &subscriber);
+		zcp_testbed_join(&s.bed, &subscriber, 0);
 		start(&subscribers[i], &s, i, subscribe);
 	}
 	for (uint32_t i = 0; i < n_publishers; i++)

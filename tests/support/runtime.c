@@ -439,7 +439,7 @@ uint64_t zcp_test_audit(struct zcp_node *node)
 	for (uint32_t i = 0; i < report->n_findings; i++)
 		(void)fprintf(stderr, "audit: %s\n", report->findings[i].text);
 	ZCP_CHECK(report->n_wrong == 0);
-	n_held = report->n_held;
+	n_held = report->n_queued + report->n_held;
 	zcp_message_deinit(&reply);
 	return n_held;
 }

@@ -11,11 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pubsub/flow/reader.h"
+#include "pubsub/flow/writer.h"
+#include "pubsub/shm/acks.h"
 #include "pubsub/shm/pool.h"
-#include "pubsub/shm/reader.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/shm/topic.h"
-#include "pubsub/shm/writer.h"
 
 #define ZCP_TESTBED_DOMAIN UINT64_C(0x7e57)
 #define ZCP_TESTBED_POOL UINT64_C(3)
@@ -45,6 +46,7 @@ struct zcp_testbed_options {
 struct zcp_testbed_view {
 	struct zcp_pool pool;
 	struct zcp_topic topic;
+	struct zcp_acks acks;
 	struct zcp_signals signals;
 };
 
@@ -52,8 +54,8 @@ struct zcp_testbed {
 	struct zcp_testbed_options options;
 	int chunks_fds[ZCP_TESTBED_CLASSES];
 	int data_fds[ZCP_TESTBED_CLASSES];
-	int readonly_fds[ZCP_TESTBED_CLASSES];
 	int topic_fd;
+	int acks_fd;
 	int signals_fd;
 	/* no membarrier here: every fence is a full one */
 	bool symmetric;
@@ -64,27 +66,41 @@ struct zcp_testbed {
 void zcp_testbed_init(struct zcp_testbed *bed, const struct zcp_testbed_options *options);
 void zcp_testbed_deinit(struct zcp_testbed *bed);
 
-/* Maps everything anew; the chunks for reading only unless `writable`. */
+/* Maps everything anew; all but the acks and signals read-only unless `writable`. */
 void zcp_testbed_attach(const struct zcp_testbed *bed, struct zcp_testbed_view *view,
 			bool writable);
 void zcp_testbed_detach(struct zcp_testbed_view *view);
 
-/* A publisher in slot `slot`, with `slot` + 1 as its number in the pool and as its id. */
+/*
+ * A publisher in slot `slot`, with `slot` + 1 as its number in the pool and as its id, whose chunks
+ * are of the first size class.
+ */
 void zcp_testbed_writer(const struct zcp_testbed *bed, const struct zcp_testbed_view *view,
 			uint32_t slot, uint32_t max_loans, struct zcp_writer *writer);
 
-/* Makes a subscriber active, and waits until each publisher knows. Signal: its slot. */
-void zcp_testbed_join(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber);
-/* Takes it away as a dead one is: after this no trace is left of it. */
+/*
+ * Makes a subscriber active, waits until each publisher knows, and settles its lanes. Signal: its
+ * slot. `history`: messages of each publisher that are promised to it.
+ */
+void zcp_testbed_join(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber,
+		      uint32_t history);
+/* Takes it away as a dead one is. */
 void zcp_testbed_leave(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber);
 /* After zcp_testbed_leave(): checks that nobody sends to it any more, however late. */
 void zcp_testbed_check_gone(const struct zcp_testbed *bed,
 			    const struct zcp_reader_options *subscriber);
+/* The promised history of a subscriber that has joined, as the runtime finds it. */
+void zcp_testbed_backlog(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber,
+			 struct zcp_backlog *backlog);
 /* The subscriber's own end, after zcp_testbed_join(). */
 void zcp_testbed_reader(const struct zcp_testbed_view *view,
 			const struct zcp_reader_options *subscriber, struct zcp_reader *reader);
 
-/* Chunks that are not free. */
+/* Chunks that are LOANED, or whose message a present subscriber may still have. */
 uint32_t zcp_testbed_n_busy(const struct zcp_testbed *bed);
+/* Chunks that are not FREE. */
+uint32_t zcp_testbed_n_owned(const struct zcp_testbed *bed);
+/* One more than the highest index that was ever claimed, of the first size class. */
+uint32_t zcp_testbed_n_touched(const struct zcp_testbed *bed);
 
 #endif

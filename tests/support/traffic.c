@@ -24,9 +24,14 @@ uint32_t zcp_traffic_n_chunks(const struct zcp_traffic *traffic, uint32_t depth_
 			      uint32_t n_more_subscribers)
 {
 	uint32_t n_subscribers = traffic->n_subscribers + n_more_subscribers;
+	/*
+	 * Queues overlap: each has the newest messages. What a subscriber held of one publisher and
+	 * holds of another one now is that of both, until the first one looks.
+	 */
+	uint32_t of_publisher = 1 + (UINT32_C(1) << depth_log2) + zcp_rotation(ZCP_TRAFFIC_PAYLOAD) +
+				n_subscribers * ZCP_TRAFFIC_HELD_MAX;
 
-	return traffic->n_publishers +
-	       n_subscribers * ((traffic->n_publishers << depth_log2) + ZCP_TRAFFIC_HELD_MAX);
+	return traffic->n_publishers * of_publisher;
 }
 
 void zcp_traffic_publish(struct zcp_traffic *traffic, struct zcp_writer *writer, uint32_t seed)
@@ -35,14 +40,12 @@ void zcp_traffic_publish(struct zcp_traffic *traffic, struct zcp_writer *writer,
 		sched_yield();
 	for (uint64_t i = 0; i < traffic->n_messages; i++) {
 		uint64_t size = ZCP_TRAFFIC_PAYLOAD - i % 4 * 32;
-		struct zcp_chunk chunk;
-		uint32_t ref;
+		struct zcp_writer_loan loan;
 
 		/* Within its limits no subscriber can starve a publisher. */
-		ZCP_CHECK(zcp_writer_loan(writer, size, &ref) == 0);
-		ZCP_CHECK(zcp_pool_chunk(writer->pool, ref, &chunk));
-		zcp_test_fill(chunk.payload, size, writer->options.publisher_id, writer->next_seq);
-		ZCP_CHECK(zcp_writer_publish(writer, ref, size, -1) == 0);
+		ZCP_CHECK(zcp_writer_loan(writer, size, &loan) == 0);
+		zcp_test_fill(loan.payload, size, writer->options.publisher_id, writer->next_seq);
+		ZCP_CHECK(zcp_writer_publish(writer, &loan, size, -1) == 0);
 		if (traffic->pause > 0 && zcp_test_random(&seed) % 8 == 0)
 			zcp_test_pause(&seed, traffic->pause);
 		/* Or else, on few processors, all is sent before anybody looks. */
@@ -59,15 +62,15 @@ static void tally_init(struct tally *tally, struct zcp_reader *reader)
 {
 	*tally = (struct tally){ .reader = reader };
 	for (uint32_t p = 0; p < reader->topic->geometry.max_publishers; p++)
-		tally->expected[p] = reader->cursors[p].seq;
+		tally->expected[p] = reader->lanes[p].next;
 }
 
 static void give_back(struct tally *tally)
 {
 	const struct zcp_reader_message *m = &tally->held[0];
 
-	ZCP_CHECK(zcp_test_is_filled(m->chunk.payload, m->size, m->publisher_id, m->seq));
-	(void)zcp_reader_release(tally->reader, m->place, m->ticket);
+	ZCP_CHECK(zcp_test_is_filled(m->payload, m->size, m->publisher_id, m->seq));
+	(void)zcp_reader_release(tally->reader, m->place, m->held);
 	tally->n_held--;
 	for (uint32_t i = 0; i < tally->n_held; i++)
 		tally->held[i] = tally->held[i + 1];
@@ -95,7 +98,7 @@ static bool take(struct tally *tally)
 	ZCP_CHECK(r == 0);
 	ZCP_CHECK(m->publisher_id == m->publisher + 1);
 	ZCP_CHECK(m->seq == tally->expected[m->publisher] + m->n_lost);
-	ZCP_CHECK(zcp_test_is_filled(m->chunk.payload, m->size, m->publisher_id, m->seq));
+	ZCP_CHECK(zcp_test_is_filled(m->payload, m->size, m->publisher_id, m->seq));
 	if (m->n_lost > 0)
 		check_loss(tally, m);
 	tally->expected[m->publisher] = m->seq + 1;

@@ -15,6 +15,8 @@
 
 #define DEPTH 4
 #define HELD 2
+/* Chunks that are looked at, most of which nobody uses. */
+#define TOUCHED 300
 
 static struct zcp_node *node;
 static struct zcp_publisher *publisher;
@@ -29,6 +31,7 @@ static void begin(uint32_t history)
 	options.history = history;
 	ZCP_OK(zcp_publisher_open(&publisher, node, "t", &options), node);
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+	zcp_class_touch(&publisher->endpoint.pool.classes[0], TOUCHED - 1);
 }
 
 static struct zcp_audit_report *ask(struct zcp_message *reply)
@@ -59,15 +62,15 @@ static struct zcp_chunk_shm *chunk(uint32_t i)
 }
 
 /* A word becomes wrong, is found, and is as it was again. */
-static void expect_wrong(_Atomic uint64_t *word, uint64_t wrong, const char *words)
-{
-	uint64_t right = zcp_test_load(word);
-
-	zcp_test_store(word, wrong);
-	expect_findings(1, words);
-	zcp_test_store(word, right);
-	(void)zcp_test_audit(node);
-}
+#define EXPECT_WRONG(word, wrong, words)                                                           \
+	do {                                                                                       \
+		uint64_t as_it_was = zcp_test_load(word);                                          \
+                                                                                                   \
+		zcp_test_store(word, wrong);                                                       \
+		expect_findings(1, words);                                                         \
+		zcp_test_store(word, as_it_was);                                                   \
+		(void)zcp_test_audit(node);                                                        \
+	} while (0)
 
 static void everything_is_counted_and_nothing_is_found(void)
 {
@@ -84,8 +87,16 @@ static void everything_is_counted_and_nothing_is_found(void)
 	report = ask(&reply);
 	ZCP_CHECK(report->n_wrong == 0 && report->n_topics == 1 && report->n_pools == 1);
 	/* 7 is held; 8 to 10 are queued, and history that is held. */
-	ZCP_CHECK(report->n_loaned == 1 && report->n_held + report->n_retained == 4);
-	ZCP_CHECK(report->n_free == report->n_chunks - 5);
+	ZCP_CHECK(report->n_loaned == 1 && report->n_held == 1 && report->n_queued == 3);
+	ZCP_CHECK(report->n_history == 0 && report->n_leaked == 0);
+	ZCP_CHECK(report->n_free + report->n_spare == report->n_chunks - 5);
+	zcp_message_deinit(&reply);
+	/* Without its subscriber the last three are history, and all else is to spare. */
+	zcp_subscriber_close(subscriber);
+	ZCP_OK(zcp_publisher_discard(publisher, &loan), node);
+	report = ask(&reply);
+	ZCP_CHECK(report->n_wrong == 0 && report->n_history == 3);
+	ZCP_CHECK(report->n_free + report->n_spare == report->n_chunks - 3);
 	zcp_message_deinit(&reply);
 	/* Nobody is left: nothing is. */
 	zcp_node_close(node);
@@ -98,7 +109,7 @@ static void everything_is_counted_and_nothing_is_found(void)
 
 static void wrong_states_are_found(void)
 {
-	uint32_t owner, former;
+	uint32_t owner;
 
 	begin(2);
 	for (uint64_t i = 0; i < 3; i++) {
@@ -106,57 +117,88 @@ static void wrong_states_are_found(void)
 		zcp_test_expect(subscriber, i);
 	}
 	owner = publisher->writer.options.owner;
-	/* The runtime gives a slot two numbers that follow one another. */
-	former = owner + 1;
-	expect_wrong(&chunk(9)->state, zcp_state(1, 77, ZCP_CHUNK_LOANED),
-		     "'t'|class 0|chunk 9|loaned by owner 77|gone");
-	expect_wrong(&chunk(9)->state, zcp_state(1, former, ZCP_CHUNK_LOANED),
-		     "chunk 9|loaned by owner|gone");
-	expect_wrong(&chunk(9)->state, zcp_state(1, owner, ZCP_CHUNK_PINNED), "chunk 9|flags 0x4");
-	expect_wrong(&chunk(9)->state, zcp_state(1, owner, 0x100), "chunk 9|flags 0x100");
-	expect_wrong(&chunk(9)->state, zcp_state(1, owner, ZCP_CHUNK_LOANED | ZCP_CHUNK_RETAINED),
-		     "chunk 9|flags 0x3");
-	/* History, but of number 0: older than what is kept. */
-	expect_wrong(&chunk(9)->state, zcp_state(1, owner, ZCP_CHUNK_RETAINED),
-		     "chunk 9|history with number 0|last 2 before 4");
-	expect_wrong(&chunk(9)->state, zcp_state(1, 77, ZCP_CHUNK_RETAINED),
-		     "chunk 9|history of nobody");
-	zcp_node_close(node);
-}
-
-static void wrong_holders_are_found(void)
-{
-	begin(0);
-	zcp_test_send(publisher, 1);
-	zcp_test_expect(subscriber, 1);
-	expect_wrong(&chunk(0)->holders[3], UINT64_C(1) << 63, "chunk 0|holder 255|gone");
-	/* One more than may be held, each of which could be. */
-	zcp_test_send(publisher, 2);
-	for (uint32_t i = 5; i < 5 + HELD; i++) {
-		zcp_test_store(&chunk(i)->state, zcp_state(1, publisher->writer.options.owner, 0));
-		zcp_test_store(&chunk(i)->holders[0], UINT64_C(1)
-							      << subscriber->reader.options.holder);
-	}
+	EXPECT_WRONG(&chunk(200)->state, zcp_chunk_state(777, ZCP_CHUNK_LOANED),
+		     "'t'|class 0|chunk 200|owner 777|no publisher slot");
+	EXPECT_WRONG(&chunk(200)->state, zcp_chunk_state(777, 0),
+		     "chunk 200|owner 777|no publisher slot");
+	EXPECT_WRONG(&chunk(200)->state, zcp_chunk_state(owner, 0x100), "chunk 200|flags 0x100");
+	EXPECT_WRONG(&chunk(200)->state, zcp_chunk_state(ZCP_OWNER_RUNTIME, ZCP_CHUNK_LOANED),
+		     "chunk 200|left by a runtime");
+	EXPECT_WRONG(&chunk(200)->seq, 5, "chunk 200|free|message 5");
+	/* A spare one, and then with a number that is to come. */
+	zcp_test_store(&chunk(200)->state, zcp_chunk_state(owner, 0));
 	(void)zcp_test_audit(node);
-	zcp_test_store(&chunk(7)->state, zcp_state(1, publisher->writer.options.owner, 0));
-	expect_wrong(&chunk(7)->holders[0], UINT64_C(1) << subscriber->reader.options.holder,
-		     "subscriber|has 3 chunks|2 at most");
+	EXPECT_WRONG(&chunk(200)->seq, 4,
+		     "chunk 200|message 4 of publisher slot 0|'t'|publishes 4 next");
 	zcp_node_close(node);
 }
 
-static void wrong_slots_are_found(void)
+static void wrong_loans_are_found(void)
+{
+	struct zcp_publisher *other;
+	uint32_t owner;
+
+	begin(0);
+	ZCP_OK(zcp_publisher_open(&other, node, "t", NULL), node);
+	ZCP_CHECK(other->endpoint.slot == 1);
+	owner = other->writer.options.owner;
+	/* As many as it may have, one more, and one when it is gone. */
+	zcp_test_store(&chunk(200)->state, zcp_chunk_state(owner, ZCP_CHUNK_LOANED));
+	zcp_test_store(&chunk(201)->state, zcp_chunk_state(owner, ZCP_CHUNK_LOANED));
+	(void)zcp_test_audit(node);
+	EXPECT_WRONG(&chunk(202)->state, zcp_chunk_state(owner, ZCP_CHUNK_LOANED),
+		     "topic 't', publisher|has 3 chunks on loan|2 at most");
+	zcp_publisher_close(other);
+	(void)zcp_test_audit(node);
+	EXPECT_WRONG(&chunk(200)->state, zcp_chunk_state(owner, ZCP_CHUNK_LOANED),
+		     "chunk 200|on loan to publisher slot 1|'t'|free");
+	zcp_node_close(node);
+}
+
+static void wrong_queues_are_found(void)
 {
 	_Atomic uint64_t *word;
+	struct zcp_lane lane;
 	uint64_t right;
 
 	begin(0);
 	zcp_test_send(publisher, 1);
-	word = &zcp_lane_slot(&subscriber->reader.lanes[0], 1)->word;
+	lane = zcp_topic_lane(&publisher->endpoint.topic, &publisher->endpoint.acks, 0,
+			      subscriber->endpoint.slot, 2);
+	word = &zcp_lane_slot(&lane, 1)->word;
 	right = zcp_test_load(word);
-	expect_wrong(word, zcp_slot(1, ZCP_SLOT_LIVE, 0x3fffffff), "message 1|which there is not");
-	expect_wrong(word, zcp_slot(2, ZCP_SLOT_LIVE, zcp_slot_ref(right)),
-		     "message 2|another number");
-	expect_wrong(word, zcp_slot(1, ZCP_SLOT_LIVE, 20), "message 1|chunk 20|not held");
+	EXPECT_WRONG(word, zcp_slot_word(1, 0x3fffffff), "message 1|chunk that there is not");
+	EXPECT_WRONG(word, zcp_slot_word(2, (uint32_t)(right & ZCP_SLOT_REF_MASK)),
+		     "message 1 of publisher slot 0|place in the queue has another one");
+	EXPECT_WRONG(word, zcp_slot_word(1, 200), "message 1|chunk of another owner");
+	EXPECT_WRONG(&chunk((uint32_t)right)->seq, 0, "message 1|chunk with another one");
+	zcp_node_close(node);
+}
+
+static void wrong_samples_are_found(void)
+{
+	struct zcp_sample sample;
+	_Atomic uint64_t *held;
+
+	begin(0);
+	zcp_test_send(publisher, 1);
+	ZCP_OK(zcp_subscriber_take(subscriber, &sample), node);
+	held = zcp_acks_held(&publisher->endpoint.acks, subscriber->endpoint.slot);
+	ZCP_CHECK(zcp_test_load(&held[0]) == zcp_held(0, 1));
+	EXPECT_WRONG(&chunk(0)->seq, 0, "subscriber|holds message 1 of publisher slot 0|no chunk");
+	zcp_test_store(
+		&zcp_acks_counts(&publisher->endpoint.acks, subscriber->endpoint.slot)->n_held, 2);
+	EXPECT_WRONG(&held[1], zcp_held(5, 1), "holds message 1 of publisher slot 5");
+	EXPECT_WRONG(&held[1], zcp_held(255, 1), "holds message 1 of publisher slot 255");
+	EXPECT_WRONG(&held[1], zcp_held(0, 2), "holds message 2 of publisher slot 0");
+	/* One may be about to find out that it was pushed out, but not two. */
+	ZCP_OK(zcp_sample_release(&sample), node);
+	for (uint64_t i = 0; i < 100; i++)
+		zcp_test_send(publisher, i);
+	zcp_test_store(&held[0], zcp_held(0, 1));
+	(void)zcp_test_audit(node);
+	EXPECT_WRONG(&held[1], zcp_held(0, 2), "holds message 2 of publisher slot 0");
+	zcp_test_store(&held[0], 0);
 	zcp_node_close(node);
 }
 
@@ -166,11 +208,14 @@ static void wrong_members_are_found(void)
 
 	begin(0);
 	shm = publisher->endpoint.topic.shm;
-	expect_wrong(&publisher->endpoint.topic.publishers[1].op, 1,
+	EXPECT_WRONG(&publisher->endpoint.topic.publishers[1].op, 1,
 		     "publisher slot 1|inside a publish");
-	expect_wrong(&shm->publishers, 3, "publisher slot 1|taken, and it is free");
-	expect_wrong(&shm->publishers, 0, "publisher slot 0|free");
-	expect_wrong(&shm->active[1], 1, "subscriber slot 64|active");
+	EXPECT_WRONG(&shm->publishers, 3, "publisher slot 1|taken, and it is free");
+	EXPECT_WRONG(&shm->publishers, 0, "publisher slot 0|free");
+	EXPECT_WRONG(&shm->active[1], 1, "subscriber slot 64|active, and it is not");
+	EXPECT_WRONG(&shm->active[0], 0, "subscriber slot 0|inactive, and it is not");
+	EXPECT_WRONG(&shm->present[1], 1, "subscriber slot 64|present, and it is not");
+	EXPECT_WRONG(&shm->present[0], 0, "subscriber slot 0|absent, and it is not");
 	zcp_node_close(node);
 }
 
@@ -182,10 +227,11 @@ static void findings_have_an_end(void)
 
 	begin(0);
 	zcp_test_send(publisher, 1);
-	for (uint32_t i = 10; i < 300; i++)
-		zcp_test_store(&chunk(i)->holders[3], UINT64_MAX);
+	for (uint32_t i = 10; i < TOUCHED; i++)
+		zcp_test_store(&chunk(i)->state, zcp_chunk_state(777, ZCP_CHUNK_LOANED));
 	report = ask(&reply);
-	ZCP_CHECK(report->n_wrong == 290 && report->n_findings == ZCP_FINDINGS_MAX);
+	ZCP_CHECK(report->n_wrong == TOUCHED - 10 && report->n_findings == ZCP_FINDINGS_MAX);
+	ZCP_CHECK(report->n_leaked == TOUCHED - 10);
 	zcp_message_deinit(&reply);
 	zcp_node_close(node);
 }
@@ -248,8 +294,9 @@ static void what_moves_is_not_wrong(void)
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(everything_is_counted_and_nothing_is_found),
 	ZCP_TEST_CASE(wrong_states_are_found),
-	ZCP_TEST_CASE(wrong_holders_are_found),
-	ZCP_TEST_CASE(wrong_slots_are_found),
+	ZCP_TEST_CASE(wrong_loans_are_found),
+	ZCP_TEST_CASE(wrong_queues_are_found),
+	ZCP_TEST_CASE(wrong_samples_are_found),
 	ZCP_TEST_CASE(wrong_members_are_found),
 	ZCP_TEST_CASE(findings_have_an_end),
 	ZCP_TEST_CASE(what_moves_is_not_wrong),

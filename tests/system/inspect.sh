@@ -59,13 +59,15 @@ is "info: the topic's defaults" '[16,256,4,"drop-oldest",2,0,true]' \
 	"$(json '[.depth, .max_depth, .held, .on_full, .loans, .max_payload, .timestamps]')"
 is "info: matches" '[[2],[1,1]]' \
 	"$(json '[(.publishers | map(.subscribers)), (.subscribers | map(.publishers))]')"
-# 2 loans; depth 4 and 2 held; depth 16 and 4 held.
-is "info: sums" '[28,28,true,1]' "$(json '[.reserved, .pool.reserved, .pool.own, .pool.topics]')"
-is "info: what is left" true "$(json '.pool.classes | .[0].reserved == 28 and
-	all(.or_larger >= .count and .left == .or_larger - .reserved)')"
-is "info: a chunk is free, loaned or held" true \
-	"$(json '.pool.classes | length > 0 and
-		all(.size >= 1000 and .count > 0 and .free + .loaned + .held == .count)')"
+# 2 loans, the larger depth of 4 and 16, 8 that rotate; 2 and 4 held; 1.
+is "info: sums" '[33,33,true,1]' "$(json '[.reserved, .pool.reserved, .pool.own, .pool.topics]')"
+is "info: what is left" true "$(json '.pool.classes | .[0].reserved == 33 and
+	all(.left == .count - .reserved)')"
+is "info: each chunk is used for one thing" true \
+	"$(json '.pool.classes | length > 0 and all(.size >= 1000 and .count > 0 and
+		.free + .spare + .loaned + .queued + .held + .history == .count)')"
+is "info: bytes that are there" true "$(json '.pool.classes | all(.bytes >= 4096 and
+	.bytes <= 65536)')"
 is "info: memory" "[\"$(($(getconf PAGESIZE) / 1024)) KiB pages\",false,false]" \
 	"$(json '[.pool.pages, .pool.prefaulted, .pool.locked]')"
 is "info: the publisher has one on loan while it reads" 0 "$(json '.pool.classes[0].loaned')"
@@ -77,13 +79,13 @@ has "info" "$dir/page" "käse/ü"
 has "info" "$dir/page" "3 published, 0 lost"
 has "info" "$dir/page" "depth 16 (at most 256), 4 held, drop-oldest; 2 loans; history 0; by turn"
 has "info" "$dir/page" "the topic's own"
-has "info" "$dir/page" "reserved (28 chunks for this topic's endpoints, 28 for all of the pool's)"
+has "info" "$dir/page" "chunks (33 reserved for this topic's endpoints, 33 for all of the pool's)"
 tr -s ' ' '|' <"$dir/page" >"$dir/rows"
 has "info" "$dir/rows" "zcp-pub|$(pid writer)|2|2|0|1kB|3|0"
 has "info" "$dir/rows" "zcp-echo|$(pid reader)|1|block|turn|4|2|0|"
 has "info" "$dir/rows" "zcp-echo|$(pid other)|1|drop-oldest|turn|16|4|0|3|0|0"
 left=$(json '.pool.classes[0].left')
-has "info" "$dir/rows" "|1kB|$((left + 28))|28|$left"
+has "info" "$dir/rows" "|1kB|$((left + 33))|33|$left|"
 grep -q "^memory *[0-9]* KiB pages$" "$dir/page" || fail "info: no line about the memory"
 for name in writer reader other; do
 	grep -q "zcp-[a-z]* *$(pid $name) " "$dir/page" || fail "info: no line about $name:
@@ -95,14 +97,15 @@ has "audit" "$dir/page" "clean: "
 "$zcp" audit --json >"$dir/json" || fail "zcp audit --json: $?"
 is "audit" '[true,1,0,[]]' "$(jq -c '[.clean, .topics, .wrong, .findings]' "$dir/json")"
 is "audit: every chunk is something" true \
-	"$(jq '.chunks | .free + .loaned + .held + .history == .count' "$dir/json")"
+	"$(jq '.chunks | .leaked == 0 and
+		.free + .spare + .loaned + .queued + .held + .history == .count' "$dir/json")"
 
-# One message more in its queues than there are chunks left: the sentence has our numbers.
+# It would hold one sample more than there are chunks left: the sentence has our numbers.
 code=0
-"$zcp" echo käse/ü --depth 256 --held $((left - 255)) 2>"$dir/message" || code=$?
+"$zcp" echo käse/ü --depth 16 --held $((left + 1)) 2>"$dir/message" || code=$?
 is "refused: exit code" 1 "$code"
-has "refused" "$dir/message" "pool 'käse/ü' has $((left + 28)) chunks of 1000 bytes, $left of them \
-left; this subscriber (depth 256, $((left - 255)) held) would need $((left + 1)) with 1 publisher"
+has "refused" "$dir/message" "pool 'käse/ü' has $((left + 33)) chunks of 1000 bytes, $left of them \
+left; this subscriber (depth 16, $((left + 1)) held) would need $((left + 1)) with 1 publisher"
 
 code=0
 "$zcp" info nothing >"$dir/nothing" 2>"$dir/message" || code=$?

@@ -2,7 +2,7 @@
 /*
  * Backlogs on their way through a region, and regions that lie.
  */
-#include "pubsub/shm/backlog.h"
+#include "pubsub/flow/backlog.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * Claiming: which chunk, in what order, and what must not be claimed.
  */
-#include "pubsub/shm/claim.h"
+#include "pubsub/flow/claim.h"
 
 #include <criterion/criterion.h>
 

@@ -153,6 +153,8 @@ Test(codec, tables_have_every_member_of_their_structs)
 		[ZCP_MESSAGE_CLOSE] = sizeof(struct zcp_close),
 		[ZCP_MESSAGE_POOL_GET] = sizeof(struct zcp_pool_get),
 		[ZCP_MESSAGE_POOL_CLASSES] = sizeof(struct zcp_pool_classes),
+		[ZCP_MESSAGE_FREED] = sizeof(struct zcp_freed),
+		[ZCP_MESSAGE_HAND_BACK] = sizeof(struct zcp_hand_back),
 		[ZCP_MESSAGE_ERROR] = sizeof(struct zcp_error),
 		[ZCP_MESSAGE_LIST] = sizeof(struct zcp_list),
 		[ZCP_MESSAGE_TOPICS] = sizeof(struct zcp_topics),

@@ -67,6 +67,7 @@ Test(config, without_a_file_every_key_has_its_default)
 	cr_expect_eq(config->defaults.held, 4);
 	cr_expect_eq(config->defaults.on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
 	cr_expect_eq(config->defaults.timestamps, true);
+	cr_expect_eq(config->defaults.trim_after_ns, 30 * SECOND);
 	cr_expect_eq(config->defaults.alignment, 0);
 	cr_expect_eq(config->defaults.user_header, 0);
 	cr_expect_eq(config->defaults.max_payload, 0);
@@ -167,12 +168,12 @@ Test(config, every_key_is_read)
 		"'symmetric'\nmax_nodes = 7\nmax_topics = 65536\nmax_connections_per_user = 9\n"
 		"max_endpoints_per_user = 0\nmax_memory_per_user = '3GiB'\nhello_timeout = '200ms'\nreturn_timeout = '7s'\n[defaults]\nmax_publishers = "
 		"64\nmax_subscribers = 256\ndepth = 1\nmax_depth = 2\nloans = 3\nheld = "
-		"5\non_full = 'block'\ntimestamps = false\nalignment = 128\nuser_header = 16\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
+		"5\non_full = 'block'\ntimestamps = false\ntrim_after = '2min'\nalignment = 128\nuser_header = 16\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
 		"'6MB'\npool = 'p'\nmax_publishers = 1\nmax_subscribers = 2\ndepth = "
 		"100\nmax_depth = 65536\nloans = 1024\nheld = 4096\non_full = "
 		"'drop-oldest'\ntimestamps = "
-		"true\nalignment = '4KiB'\nuser_header = 100\n[pool.p]\nclasses = [ { size = '8MiB', count = 2 },\n"
-		"{ count = 16777215, size = 100 } ]\nalignment = 4096\nuser_header = '1KiB'\n"
+		"true\ntrim_after = 'never'\nalignment = '4KiB'\nuser_header = 100\n[pool.p]\nclasses = [ { size = '8MiB', count = 2 },\n"
+		"{ count = 16777215, size = 100 } ]\nalignment = 4096\nuser_header = '1KiB'\ntrim_after = '1ms'\n"
 		"prefault = true\nlock = true\nhuge_pages = 'must'\n"
 		"[pool.q]\nclasses = [ { size = 1, count = 1 } ]\n");
 	const struct zcpd_pool_config *pool = zcpd_config_pool(config, "p");
@@ -198,6 +199,7 @@ Test(config, every_key_is_read)
 	cr_expect_eq(topic.held, 5);
 	cr_expect_eq(topic.on_full, ZCPD_CONFIG_ON_FULL_BLOCK);
 	cr_expect_eq(topic.timestamps, false);
+	cr_expect_eq(topic.trim_after_ns, 120 * SECOND);
 	cr_expect_eq(topic.alignment, 128);
 	cr_expect_eq(topic.user_header, 16);
 	cr_expect_null(topic.type);
@@ -211,6 +213,7 @@ Test(config, every_key_is_read)
 	cr_expect_eq(topic.held, 4096);
 	cr_expect_eq(topic.on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
 	cr_expect_eq(topic.timestamps, true);
+	cr_expect_eq(topic.trim_after_ns, ZCPD_CONFIG_NEVER);
 	cr_expect_eq(topic.alignment, 4096);
 	cr_expect_eq(topic.user_header, 100);
 	cr_expect_eq(topic.max_payload, 6000000);
@@ -225,6 +228,7 @@ Test(config, every_key_is_read)
 	cr_expect_eq(pool->classes[1].count, 2);
 	cr_expect_eq(pool->alignment, 4096);
 	cr_expect_eq(pool->user_header, 1024);
+	cr_expect_eq(pool->trim_after_ns, MS);
 	cr_expect_eq(pool->prefault, true);
 	cr_expect_eq(pool->lock, true);
 	cr_expect_eq(pool->huge_pages, ZCPD_CONFIG_HUGE_PAGES_MUST);
@@ -232,6 +236,7 @@ Test(config, every_key_is_read)
 	cr_assert_not_null(pool);
 	cr_expect_eq(pool->alignment, 64);
 	cr_expect_eq(pool->user_header, 0);
+	cr_expect_eq(pool->trim_after_ns, 30 * SECOND);
 	cr_expect_null(zcpd_config_pool(config, "r"));
 }
 
@@ -374,6 +379,9 @@ Test(config, printed_configuration_parses_to_the_same_again)
 			  "[pool.\"q \\\"\\\\ \xc3\xa9\"]\nclasses = [ { size = '1GB', count = "
 			  "2 }, { size = '1GiB', count = 3 } ]\n");
 	expect_round_trip(ONE_POOL "[topic.\"a/*\"]\npool = 'p'\nuser_header = 100\n");
+	expect_round_trip("[defaults]\ntrim_after = 'never'\n" ONE_POOL "trim_after = '1500us'\n"
+			  "[topic.\"*\"]\ntrim_after = '8760h'\n");
+	expect_round_trip(ONE_POOL "trim_after = 'never'\n");
 	expect_round_trip(ONE_POOL "prefault = true\nlock = true\nhuge_pages = 'try'\n");
 	expect_round_trip(ONE_POOL
 			  "[topic.\"a \\\"quoted\\\\ \xc3\xa9.dotted\"]\ntype = 'T \"x\" \\'\n"
@@ -393,7 +401,7 @@ Test(config, printed_configuration_shows_what_holds)
 				  "logged\nidle_timeout = \"10s\""));
 	cr_expect_not_null(strstr(text, "\n[pool.\"p\"]\nclasses = [\n\t{ size = \"64\", "
 					"count = 1 },\n]\nalignment = \"64\"\n"
-					"user_header = \"0\"\nprefault = false\nlock = false\n"
+					"user_header = \"0\"\ntrim_after = \"30s\"\nprefault = false\nlock = false\n"
 					"huge_pages = \"no\"\n"));
 	cr_expect_not_null(strstr(text, "\n[topic.\"a/b\"]\nmax_publishers = 8\n"
 					"max_subscribers = 32\ndepth = 512\nmax_depth = 512\n"));

@@ -136,6 +136,10 @@ Test(config, values_out_of_range_are_refused)
 		  "2:16: idle_timeout = 999999 is out of range: 1ms to 8760h" },
 		{ "[runtime]\nidle_timeout = -1",
 		  "2:16: idle_timeout = -1 is out of range: 1ms to 8760h" },
+		{ "[defaults]\ntrim_after = 0",
+		  "2:14: trim_after = 0 is out of range: 1ms to 8760h" },
+		{ "[pool.p]\ntrim_after = '8761h'",
+		  "2:14: trim_after = \"8761h\" is out of range: 1ms to 8760h" },
 		{ "[topic.t]\nmax_payload = '17GiB'",
 		  "2:15: max_payload = \"17GiB\" is out of range: 0 to 16GiB" },
 		{ "[pool.p]\nclasses = [ { size = 0, count = 1 } ]",
@@ -196,6 +200,14 @@ Test(config, sizes_and_times_in_wrong_form_are_refused)
 		{ "[runtime]\nidle_timeout = '-1s'",
 		  "2:16: idle_timeout = \"-1s\" is not a time: write an integer and a unit, as in "
 		  "\"10ms\"" },
+		{ "[runtime]\nidle_timeout = 'never'",
+		  "2:16: idle_timeout = \"never\" is not a time: write an integer and a unit, as in "
+		  "\"10ms\"" },
+		{ "[defaults]\ntrim_after = 'always'",
+		  "2:14: trim_after = \"always\" is not a time: write an integer and a unit, as in "
+		  "\"10ms\", or \"never\"" },
+		{ "[defaults]\ntrim_after = \"never\\u0000\"",
+		  "2:14: trim_after = \"never?\" has an unknown unit: use " ZCPD_UNITS_TIMES },
 		{ "[runtime]\nidle_timeout = 07:32:00",
 		  "2:16: dates are not supported here: write a string" },
 	};

@@ -65,29 +65,95 @@ Test(info, sums_are_those_of_a_refusal)
 	struct zcp_message reply;
 	const struct zcp_topic_info *info = &reply.u.topic_info;
 
-	begin("[pool.p]\nclasses = [{size = 64, count = 20}, {size = \"1KiB\", count = 10}]\n"
+	begin("[pool.p]\nclasses = [{size = 64, count = 30}, {size = \"1KiB\", count = 20}]\n"
 	      "[topic.\"*\"]\npool = \"p\"\n");
-	/* 2 + 2 * 1 + 1, and 3 */
+	/* 2 loans, a depth of 2, 8 that rotate, 1 held, and 1; 3 loans, 8 that rotate, and 1. */
 	cr_assert_eq(publish("a", 64, 2, &publishers[0]), 0);
 	cr_assert_eq(subscribe("a", 2, 1, &subscribers[0]), 0);
 	cr_assert_eq(publish("b", 1024, 3, &publishers[1]), 0);
 	ask_topic("a", &reply);
-	cr_expect(info->n_reserved == 5 && info->n_pool_reserved == 8);
+	cr_expect(info->n_reserved == 14 && info->n_pool_reserved == 26);
 	cr_assert_eq(info->n_classes, 2);
-	cr_expect(info->classes[0].n_or_larger == 30 && info->classes[0].n_reserved == 8);
-	cr_expect(info->classes[1].n_or_larger == 10 && info->classes[1].n_reserved == 3);
+	cr_expect(info->classes[0].n_chunks == 30 && info->classes[0].n_reserved == 14);
+	cr_expect(info->classes[1].n_chunks == 20 && info->classes[1].n_reserved == 12);
 	zcp_message_deinit(&reply);
 	cr_assert_eq(subscribe("a", 16, 7, &subscribers[1]), -ENOSPC);
-	cr_expect_not_null(strstr(text, "has 30 chunks of 64 bytes or more, 22 of them left;"));
-	cr_expect_not_null(strstr(text, "would need 23 with 1 publisher;"));
-	cr_assert_eq(subscribe("b", 4, 4, &subscribers[1]), -ENOSPC);
-	cr_expect_not_null(strstr(text, "has 10 chunks of 1 KiB, 7 of them left;"));
-	cr_expect_not_null(strstr(text, "would need 8 with 1 publisher;"));
+	cr_expect_not_null(strstr(text, "has 30 chunks of 64 bytes, 16 of them left;"));
+	cr_expect_not_null(strstr(text, "would need 21 with 1 publisher;"));
+	cr_assert_eq(subscribe("b", 4, 5, &subscribers[1]), -ENOSPC);
+	cr_expect_not_null(strstr(text, "has 20 chunks of 1 KiB, 8 of them left;"));
+	cr_expect_not_null(strstr(text, "would need 9 with 1 publisher;"));
 	/* What is left can be had. */
-	cr_assert_eq(subscribe("b", 4, 3, &subscribers[1]), 0);
+	cr_assert_eq(subscribe("b", 4, 4, &subscribers[1]), 0);
 	ask_topic("b", &reply);
-	cr_expect(info->n_reserved == 10 && info->n_pool_reserved == 15);
-	cr_expect(info->classes[1].n_or_larger == 10 && info->classes[1].n_reserved == 10);
+	cr_expect(info->n_reserved == 20 && info->n_pool_reserved == 34);
+	cr_expect(info->classes[1].n_chunks == 20 && info->classes[1].n_reserved == 20);
+	zcp_message_deinit(&reply);
+	end();
+}
+
+/* --- its chunks --- */
+
+static struct zcp_chunk_shm *give(const struct zcpd_endpoint *publisher, uint32_t index,
+				  uint32_t flags, uint64_t seq)
+{
+	const struct zcp_class *class = &publisher->topic->pool->view.classes[0];
+
+	zcp_class_touch(class, index);
+	atomic_store(&class->chunks[index].state, zcp_chunk_state(publisher->owner, flags));
+	atomic_store(&class->chunks[index].seq, seq);
+	return &class->chunks[index];
+}
+
+Test(info, chunk_is_counted_once_and_for_its_first_reason)
+{
+	struct zcpd_endpoint *publisher, *subscriber;
+	const struct zcp_class_info *class;
+	struct zcp_message reply;
+	struct zcpd_topic *topic;
+	struct zcp_lane lane;
+
+	begin("");
+	cr_assert_eq(publish("t", 64, 2, &publisher), 0);
+	cr_assert_eq(subscribe("t", 4, 2, &subscriber), 0);
+	topic = publisher->topic;
+	lane = zcp_topic_lane(&topic->view, &topic->acks, 0, subscriber->slot, 2);
+	/* It publishes 10 next and keeps 7; the subscriber has taken all below 8, and holds 5. */
+	atomic_store(&topic->view.publishers[0].next_seq, 10);
+	atomic_store(&topic->view.publishers[0].history, 7);
+	atomic_store(&lane.shm->base, 1);
+	atomic_store(&lane.ack->tail, 8);
+	atomic_store(&zcp_acks_counts(&topic->acks, subscriber->slot)->n_held, 1);
+	atomic_store(zcp_acks_held(&topic->acks, subscriber->slot), zcp_held(0, 5));
+	give(publisher, 0, ZCP_CHUNK_LOANED, 0);
+	give(publisher, 1, 0, 0);
+	give(publisher, 2, 0, 9);
+	give(publisher, 3, 0, 8);
+	give(publisher, 4, 0, 5);
+	give(publisher, 5, 0, 4);
+	give(publisher, 6, 0, 2);
+	/* While it is given back. */
+	atomic_store(&give(publisher, 7, 0, 0)->state,
+		     zcp_chunk_state(ZCP_OWNER_RUNTIME, ZCP_CHUNK_LOANED));
+	ask_topic("t", &reply);
+	class = &reply.u.topic_info.classes[0];
+	cr_expect_eq(class->n_loaned, 1);
+	cr_expect_eq(class->n_spare, 2);
+	cr_expect_eq(class->n_queued, 2);
+	cr_expect_eq(class->n_held, 1);
+	cr_expect_eq(class->n_history, 1);
+	cr_expect_eq(class->n_free, class->n_chunks - 7);
+	cr_expect_eq(class->n_used, 8);
+	cr_expect(class->n_bytes >= 4096 && class->n_bytes <= 16384);
+	zcp_message_deinit(&reply);
+
+	/* What is left to a subscriber that is gone is in use by nobody. */
+	zcpd_registry_close(&registry, subscriber, 0);
+	ask_topic("t", &reply);
+	class = &reply.u.topic_info.classes[0];
+	cr_expect_eq(class->n_queued + class->n_held, 0);
+	cr_expect_eq(class->n_history, 4);
+	cr_expect_eq(class->n_spare, 2);
 	zcp_message_deinit(&reply);
 	end();
 }

@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/shm/backlog.h"
+#include "pubsub/flow/backlog.h"
 #include "pubsub/shm/lane.h"
-#include "pubsub/shm/reader.h"
-#include "pubsub/shm/writer.h"
+#include "pubsub/flow/reader.h"
+#include "pubsub/flow/writer.h"
 #include "tests/support/check.h"
 #include "tests/unit/registry_helpers.h"
 

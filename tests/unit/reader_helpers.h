@@ -8,8 +8,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
-#include "pubsub/shm/reader.h"
-#include "pubsub/shm/writer.h"
+#include "pubsub/flow/reader.h"
+#include "pubsub/flow/writer.h"
 #include "tests/support/check.h"
 #include "tests/support/testbed.h"
 

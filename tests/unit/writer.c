@@ -2,7 +2,7 @@
 /*
  * A publisher's end: loans, what a publish leaves behind, who gets it, and waiting for room.
  */
-#include "pubsub/shm/writer.h"
+#include "pubsub/flow/writer.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <zcp/subscriber.h>
 
-#include "pubsub/shm/reader.h"
+#include "pubsub/flow/reader.h"
 #include "tests/support/check.h"
 #include "tests/support/testbed.h"
 

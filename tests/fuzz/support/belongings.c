@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "pubsub/shm/members.h"
-#include "pubsub/shm/signal_shm.h"
+#include "pubsub/layout/signal_shm.h"
 #include "pubsub/shm/topic.h"
 #include "pubsub/util.h"
 #include "tests/support/check.h"

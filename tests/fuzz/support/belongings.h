@@ -7,7 +7,7 @@
 #ifndef ZCP_FUZZ_BELONGINGS_H
 #define ZCP_FUZZ_BELONGINGS_H
 
-#include "pubsub/shm/class_shm.h"
+#include "pubsub/layout/class_shm.h"
 #include "pubsub/wire/message.h"
 #include "pubsub/wire/socket.h"
 #include "tests/fuzz/support/descriptors.h"

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pubsub/shm/backlog.h"
+#include "pubsub/flow/backlog.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
 #include "tests/fuzz/support/clients.h"

@@ -5,7 +5,7 @@
 #ifndef ZCP_FUZZ_LIES_H
 #define ZCP_FUZZ_LIES_H
 
-#include "pubsub/shm/backlog.h"
+#include "pubsub/flow/backlog.h"
 #include "tests/fuzz/support/bed.h"
 #include "tests/fuzz/support/input.h"
 

@@ -7,8 +7,8 @@
 #ifndef ZCP_FUZZ_PLAYERS_H
 #define ZCP_FUZZ_PLAYERS_H
 
-#include "pubsub/shm/reader.h"
-#include "pubsub/shm/writer.h"
+#include "pubsub/flow/reader.h"
+#include "pubsub/flow/writer.h"
 #include "tests/fuzz/support/bed.h"
 #include "tests/fuzz/support/input.h"
 

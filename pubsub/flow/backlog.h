@@ -3,12 +3,12 @@
  * A backlog in a process's own memory, and its way through a region from the runtime to the
  * endpoint that it is for.
  */
-#ifndef ZCP_SHM_BACKLOG_H
-#define ZCP_SHM_BACKLOG_H
+#ifndef ZCP_FLOW_BACKLOG_H
+#define ZCP_FLOW_BACKLOG_H
 
 #include <stdint.h>
 
-#include "pubsub/shm/backlog_shm.h"
+#include "pubsub/layout/backlog_shm.h"
 #include "pubsub/shm/region.h"
 
 /* {0} is an empty one. */

@@ -27,7 +27,7 @@
 
 #define ZCP_REGION_MAGIC UINT64_C(0x316e67657270637a)
 /* Grows with every change of any *_shm.h. */
-#define ZCP_SHM_VERSION 6
+#define ZCP_SHM_VERSION 7
 
 enum zcp_region_kind {
 	ZCP_REGION_SIGNALS = 1,
@@ -35,6 +35,7 @@ enum zcp_region_kind {
 	ZCP_REGION_CHUNKS = 3, /* descriptors of one size class */
 	ZCP_REGION_DATA = 4,   /* its chunks */
 	ZCP_REGION_BACKLOG = 5,
+	ZCP_REGION_ACKS = 6,
 };
 
 #define ZCP_REGION_READY 1

@@ -22,7 +22,7 @@
 #ifndef ZCP_SIGNAL_SHM_H
 #define ZCP_SIGNAL_SHM_H
 
-#include "pubsub/shm/region_shm.h"
+#include "pubsub/layout/region_shm.h"
 
 #define ZCP_SIGNALS_MAX 65536
 

@@ -2,7 +2,7 @@
 /*
  * Backlogs: written once, copied once.
  */
-#include "pubsub/shm/backlog.h"
+#include "pubsub/flow/backlog.h"
 
 #include <errno.h>
 #include <stdlib.h>
