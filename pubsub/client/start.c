@@ -54,7 +54,7 @@ static int try_connect(struct start *start, int *socketp)
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
 	int r;
 
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = zcp_raise_fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (fd < 0) {
 		r = zcp_errno();
 		(void)snprintf(start->text, start->text_size, "socket: %s", strerror(-r));
@@ -88,7 +88,7 @@ static int lock(struct start *start, int *lockp)
 
 	r = zcp_paths_file(&start->paths, LOCK_NAME, path, sizeof(path));
 	if (r == 0) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		fd = zcp_raise_fd(open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
 		r = fd < 0 ? zcp_errno() : 0;
 	}
 	if (r < 0) {
@@ -255,8 +255,13 @@ static int run(struct start *start)
 		(void)snprintf(start->text, start->text_size, "pipe: %s", strerror(-r));
 		return r;
 	}
-	input = pipes[0];
-	output = pipes[1];
+	input = zcp_raise_fd(pipes[0]);
+	output = zcp_raise_fd(pipes[1]);
+	if (input < 0 || output < 0) {
+		r = zcp_errno();
+		(void)snprintf(start->text, start->text_size, "pipe: %s", strerror(-r));
+		return r;
+	}
 	r = spawn(start, program, output, &pid);
 	if (r < 0) {
 		(void)snprintf(start->text, start->text_size,
