@@ -9,6 +9,15 @@ set -u
 
 mkfifo "$dir/in" "$dir/out"
 
+# Where the first command was typed can be removed or unmounted afterwards.
+mkdir "$dir/disk"
+(cd "$dir/disk" && echo hello | "$zcp" pub typed --lines) || fail "pub"
+runtime=$(cat "$ZCP_RUNTIME_DIR/default/zcpd.pid")
+for process in $runtime $(cat "/proc/$runtime/task/$runtime/children"); do
+	is "the working directory of $(cat "/proc/$process/comm")" / \
+		"$(readlink "/proc/$process/cwd")"
+done
+
 # What is printed must not land in the domain's memory, nor in its socket.
 code=0
 "$zcp" echo closed --lines --timeout 20 >&- 2>"$dir/closed.err" || code=$?
