@@ -7,12 +7,14 @@
 
 #include "cli/options.h"
 
-/* Exit codes; 124 is what timeout(1) uses. */
+/* Exit codes; 124 is what timeout(1) uses, 130 what a shell says of a command that SIGINT ended. */
 enum cli_exit {
 	CLI_EXIT_OK = 0,
 	CLI_EXIT_FAILED = 1,
 	CLI_EXIT_USAGE = 2,
 	CLI_EXIT_TIMED_OUT = 124,
+	/* stopped by a signal before it had done what was asked: main() ends by that signal */
+	CLI_EXIT_STOPPED = 130,
 };
 
 struct cli_command {

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdint.h>
 #include <unistd.h>
 #include <zcp/subscriber.h>
@@ -211,19 +212,47 @@ static void print(struct echo *echo, const struct zcp_sample *sample)
 		cli_output_write(&echo->output, "\n", 1);
 }
 
+/* Until the node has something, the output's reader has gone, or a signal comes. */
+static int poll_both(struct echo *echo, int node_fd, uint64_t start_ns)
+{
+	struct pollfd pollfds[2] = { { .fd = node_fd, .events = POLLIN },
+				     { .fd = echo->output.fd } };
+	double timeout = echo->options->timeout;
+	uint64_t passed = zcp_now_ns() - start_ns, left = (uint64_t)(timeout * 1e9);
+	struct timespec ts;
+
+	left = left > passed ? left - passed : 0;
+	ts = (struct timespec){ .tv_sec = (time_t)(left / 1000000000),
+				.tv_nsec = (long)(left % 1000000000) };
+	if (ppoll(pollfds, 2, timeout > 0 ? &ts : NULL, NULL) == 0)
+		return -ETIMEDOUT;
+	return 0;
+}
+
 /* Returns 0 where it is worth looking again; -ETIMEDOUT. */
 static int wait_more(struct echo *echo)
 {
-	int64_t timeout_ns = ZCP_FOREVER;
-	int r;
+	uint64_t start_ns = zcp_now_ns();
+	int node_fd = zcp_node_fd(echo->node), r;
 
-	if (echo->options->timeout > 0)
-		timeout_ns = (int64_t)(echo->options->timeout * 1e9);
 	/* Nobody waits for what we have while we wait. */
 	if (cli_output_flush(&echo->output) < 0)
 		return 0;
-	r = zcp_node_wait(echo->node, timeout_ns);
-	return r == -EINTR ? 0 : r;
+	if (node_fd < 0)
+		return node_fd;
+	for (;;) {
+		r = zcp_node_wait(echo->node, 0);
+		if (r != -ETIMEDOUT)
+			return r == -EINTR ? 0 : r;
+		r = poll_both(echo, node_fd, start_ns);
+		if (r < 0 || cli_stop_asked())
+			return r;
+		/* As if we had written to it. */
+		if (cli_output_is_abandoned(&echo->output)) {
+			echo->output.error = -EPIPE;
+			return 0;
+		}
+	}
 }
 
 /* Takes and prints until there is an end. Returns 0 or a negative errno. */
@@ -255,8 +284,11 @@ static int take_all(struct echo *echo)
 static int end(struct echo *echo, int r)
 {
 	const struct echo_options *options = echo->options;
-	int code = cli_output_end(&echo->output);
 	uint64_t n_taken, n_lost;
+	int code;
+
+	/* A reader that has gone has what it wanted. */
+	code = echo->output.error == -EPIPE ? CLI_EXIT_OK : cli_output_end(&echo->output);
 
 	if (r == -ETIMEDOUT) {
 		cli_complain("nothing came on topic '%s' for %g s", options->topic,
@@ -270,6 +302,8 @@ static int end(struct echo *echo, int r)
 	if (!options->quiet)
 		cli_complain("received %" PRIu64 " messages, lost %" PRIu64, echo->n_received,
 			     n_lost);
+	if (code == CLI_EXIT_OK && cli_stop_asked() && echo->n_received < options->count)
+		return CLI_EXIT_STOPPED;
 	return code;
 }
 

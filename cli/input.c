@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,6 +32,16 @@ static int read_some(int fd, void *to, size_t size, size_t *n)
 			*n = (size_t)r;
 			return 0;
 		}
+		if (errno == EAGAIN) {
+			struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+			/* Some programs hand their non-blocking descriptors on. */
+			if (poll(&pollfd, 1, -1) >= 0 || errno == EINTR) {
+				if (cli_stop_asked())
+					return -EINTR;
+				continue;
+			}
+		}
 		if (errno != EINTR) {
 			int error = zcp_errno();
 
@@ -42,10 +53,15 @@ static int read_some(int fd, void *to, size_t size, size_t *n)
 	}
 }
 
-/* The user's end is a good one. */
-static int exit_code(int r)
+/* The user's end is a good one, unless it was to be one after so many messages. */
+static int exit_code(const struct cli_sender *sender, int r)
 {
-	return r < 0 && r != -EINTR ? CLI_EXIT_FAILED : CLI_EXIT_OK;
+	if (r == -EAGAIN)
+		return CLI_EXIT_TIMED_OUT;
+	if (r < 0 && r != -EINTR)
+		return CLI_EXIT_FAILED;
+	return cli_stop_asked() && sender->n_published < sender->count ? CLI_EXIT_STOPPED :
+									CLI_EXIT_OK;
 }
 
 /* Fills `size` bytes; *filled is less where the input ends. Returns like read_some(). */
@@ -75,7 +91,7 @@ int cli_input_frames(int fd, struct cli_sender *sender, size_t frame_size)
 			r = read_frame(fd, loan.data, frame_size, &filled);
 		/* A loan that is not published ends with the publisher. */
 		if (r < 0)
-			return exit_code(r);
+			return exit_code(sender, r);
 		if (filled == 0)
 			break;
 		if (filled < frame_size) {
@@ -87,9 +103,9 @@ int cli_input_frames(int fd, struct cli_sender *sender, size_t frame_size)
 		}
 		r = cli_sender_publish(sender, &loan);
 		if (r < 0)
-			return exit_code(r);
+			return exit_code(sender, r);
 	}
-	return CLI_EXIT_OK;
+	return exit_code(sender, 0);
 }
 
 /* Input that was read and not yet published. */
@@ -183,5 +199,5 @@ int cli_input_lines(int fd, struct cli_sender *sender, size_t max_size)
 	}
 	if (r == 0 && lines.end > lines.begin && !cli_sender_is_done(sender))
 		r = publish_line(sender, buffer + lines.begin, lines.end - lines.begin, max_size);
-	return exit_code(r);
+	return exit_code(sender, r);
 }

@@ -12,6 +12,7 @@
 #include "cli/complain.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/stop.h"
 #include "runtime/config_suggest.h"
 
 static const struct cli_command *const commands[] = {
@@ -63,6 +64,9 @@ static int help(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const struct cli_command *command;
+	int code;
+
+	cli_output_check_standard();
 
 	if (argc < 2)
 		return cli_complain_usage("which command? pub, echo, list, info or audit");
@@ -77,5 +81,8 @@ int main(int argc, char **argv)
 	if (!command)
 		return complain_unknown(argv[1]);
 	cli_complain_as(command->name);
-	return command->run(argc - 1, argv + 1);
+	code = command->run(argc - 1, argv + 1);
+	if (code == CLI_EXIT_STOPPED)
+		cli_stop_die();
+	return code;
 }

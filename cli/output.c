@@ -5,6 +5,8 @@
 #include "cli/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,10 +19,30 @@
 #include "cli/stop.h"
 #include "pubsub/util.h"
 
+static bool output_was_closed;
+
+void cli_output_check_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		output_was_closed = output_was_closed || fd == STDOUT_FILENO;
+		/* The lowest one that is free. */
+		ZCP_IGNORE(open("/dev/null", O_RDWR) < 0);
+	}
+}
+
+bool cli_output_is_abandoned(const struct cli_output *output)
+{
+	struct pollfd pollfd = { .fd = output->fd };
+
+	return poll(&pollfd, 1, 0) > 0 && (pollfd.revents & POLLERR);
+}
+
 void cli_output_init(struct cli_output *output, int fd)
 {
 	output->fd = fd;
-	output->error = 0;
+	output->error = fd == STDOUT_FILENO && output_was_closed ? -EBADF : 0;
 	output->used = 0;
 	(void)signal(SIGPIPE, SIG_IGN);
 }
@@ -33,6 +55,12 @@ static int write_all(struct cli_output *output, const char *data, size_t size)
 		if (n >= 0) {
 			data += n;
 			size -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			struct pollfd pollfd = { .fd = output->fd, .events = POLLOUT };
+
+			/* Some programs hand their non-blocking descriptors on. */
+			if (poll(&pollfd, 1, -1) < 0 && errno == EINTR && cli_stop_insisted())
+				output->error = -EINTR;
 		} else if (errno != EINTR || cli_stop_insisted()) {
 			output->error = zcp_errno();
 		}
@@ -94,6 +122,9 @@ int cli_output_end(struct cli_output *output)
 		break;
 	case -EINTR:
 		cli_complain("stopped before the reader of standard output took the last message");
+		break;
+	case -EBADF:
+		cli_complain("standard output is closed: give it one, as in >FILE or >/dev/null");
 		break;
 	default:
 		cli_complain("cannot write to standard output: %s", strerror(-output->error));

@@ -9,6 +9,7 @@
 #ifndef ZCP_CLI_OUTPUT_H
 #define ZCP_CLI_OUTPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define CLI_OUTPUT_SIZE 16384
@@ -20,6 +21,15 @@ struct cli_output {
 	size_t used;
 	char buffer[CLI_OUTPUT_SIZE];
 };
+
+/*
+ * First of all: standard input, output and error that are closed become /dev/null, so that nothing
+ * else is opened in their place. Writing to an output that was closed fails with -EBADF.
+ */
+void cli_output_check_standard(void);
+
+/* Whether the reader of a pipe or socket has gone. */
+bool cli_output_is_abandoned(const struct cli_output *output);
 
 /* The descriptor is borrowed. From here on a reader that goes away is -EPIPE and no signal. */
 void cli_output_init(struct cli_output *output, int fd);

@@ -16,6 +16,8 @@
 #include "pubsub/util.h"
 
 #define LINES_MAX_PAYLOAD UINT64_C(65536)
+/* Hz: the period of a smaller one is none that anyone waits for. */
+#define RATE_MIN 1e-6
 /* As in the configuration. */
 #define PAYLOAD_MAX (UINT64_C(16) << 30)
 /* How long one wait for the end lasts: with a limit, as there is nothing that we wait for. */
@@ -76,8 +78,9 @@ static const struct cli_option options_table[] = {
 	  OPTION(timeout),
 	  .name = "timeout",
 	  .argument = "SECONDS",
-	  .help = "fail when a message has waited for so long for a subscriber that\n"
-		  "blocks (default: wait until it takes one or is gone)",
+	  .help = "end with exit code 124 when no subscriber came for so long\n"
+		  "(--wait-subscribers), or a message has waited for so long for one\n"
+		  "that blocks (default: wait)",
 	  .max = 1000000000 },
 	{ .kind = CLI_OPTION_COUNT,
 	  OPTION(history),
@@ -121,6 +124,10 @@ static int check(struct pub_options *options)
 	if (options->frame_size && options->lines)
 		return cli_complain_usage(
 			"--frame-size and --lines exclude each other: leave one out");
+	if (options->rate > 0 && options->rate < RATE_MIN)
+		return cli_complain_usage("--rate %g is less than %g, one message in 11 days: "
+					  "raise it",
+					  options->rate, RATE_MIN);
 	if (options->max_payload && options->frame_size > options->max_payload)
 		return cli_complain_usage("--frame-size is larger than --max-payload: %" PRIu64
 					  " and %" PRIu64
@@ -145,10 +152,14 @@ static int publish(const struct pub_options *options, struct zcp_node *node,
 	};
 	int r;
 
-	do {
-		r = zcp_publisher_wait_subscribers(
-			publisher, (unsigned int)options->wait_subscribers, ZCP_FOREVER);
-	} while (r == -EINTR && !cli_stop_asked());
+	r = cli_sender_wait_subscribers(&sender, (unsigned int)options->wait_subscribers);
+	if (r == -ETIMEDOUT) {
+		cli_complain("topic '%s' had %u of %" PRIu64 " subscribers after %g s: is its "
+			     "name right? see zcp list; nothing was published",
+			     options->topic, zcp_publisher_n_subscribers(publisher),
+			     options->wait_subscribers, options->timeout);
+		return CLI_EXIT_TIMED_OUT;
+	}
 	if (r < 0 && r != -EINTR)
 		return cli_complain_error(node, r, "cannot wait for subscribers of topic '%s'",
 					  options->topic);

@@ -75,6 +75,18 @@ static int64_t time_left(const struct cli_sender *sender, uint64_t start_ns)
 	return left > 0 ? left : 0;
 }
 
+int cli_sender_wait_subscribers(const struct cli_sender *sender, unsigned int n)
+{
+	uint64_t start_ns = zcp_now_ns();
+	int r;
+
+	do {
+		r = zcp_publisher_wait_subscribers(sender->publisher, n,
+						   time_left(sender, start_ns));
+	} while (r == -EINTR && !cli_stop_asked());
+	return r;
+}
+
 int cli_sender_publish(struct cli_sender *sender, struct zcp_loan *loan)
 {
 	int r = wait_for_turn(sender);

@@ -38,6 +38,13 @@ __attribute__((warn_unused_result)) int cli_sender_loan(struct cli_sender *sende
 							struct zcp_loan *loan);
 
 /*
+ * Waits until there are `n` subscribers, at most for its timeout. Returns 0, -ETIMEDOUT, -EINTR:
+ * the user wants an end; or as zcp_publisher_wait_subscribers(). Nothing is complained about.
+ */
+__attribute__((warn_unused_result)) int cli_sender_wait_subscribers(const struct cli_sender *sender,
+								    unsigned int n);
+
+/*
  * Waits for its time, and for subscribers that block, and publishes. Returns 0; -EINTR: the
  * user wants an end; another negative errno that has been complained about, -EAGAIN where
  * one of them took nothing for too long. On failure the loan stays the caller's.

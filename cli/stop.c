@@ -12,11 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/command.h"
+
 /*
  * Relaxed everywhere: only this thread's handler writes n_stops and only this thread reads
  * it, and a thread sees its own handler's writes in order.
  */
 static atomic_uint n_stops;
+static atomic_int first_number;
 static _Atomic(struct zcp_node *) interrupted;
 
 static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_POINTER_LOCK_FREE == 2,
@@ -27,7 +30,8 @@ static void on_signal(int number)
 	struct zcp_node *node = atomic_load_explicit(&interrupted, memory_order_relaxed);
 	int saved = errno;
 
-	(void)number;
+	if (atomic_load_explicit(&first_number, memory_order_relaxed) == 0)
+		atomic_store_explicit(&first_number, number, memory_order_relaxed);
 	(void)atomic_fetch_add_explicit(&n_stops, 1, memory_order_relaxed);
 	if (node)
 		zcp_node_interrupt(node);
@@ -65,6 +69,17 @@ void cli_stop_forget_node(void)
 bool cli_stop_asked(void)
 {
 	return atomic_load_explicit(&n_stops, memory_order_relaxed) > 0;
+}
+
+void cli_stop_die(void)
+{
+	int number = atomic_load_explicit(&first_number, memory_order_relaxed);
+
+	/* A shell's loop looks whether the command died of SIGINT, not at its exit code. */
+	(void)signal(number, SIG_DFL);
+	(void)raise(number);
+	/* It is blocked. */
+	_exit(CLI_EXIT_STOPPED);
 }
 
 bool cli_stop_insisted(void)

@@ -26,6 +26,9 @@ void cli_stop_forget_node(void);
 /* Whether an end is wanted. */
 bool cli_stop_asked(void);
 
+/* Ends the process as the signal that asked first would have done. Does not return. */
+__attribute__((noreturn)) void cli_stop_die(void);
+
 /* Whether it has been for a second, or has been asked for again. */
 bool cli_stop_insisted(void);
 

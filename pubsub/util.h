@@ -6,6 +6,7 @@
 #define ZCP_UTIL_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
@@ -25,6 +26,24 @@ static inline void zcp_close_fd(int *fd)
 	if (*fd >= 0)
 		(void)close(*fd);
 	*fd = -1;
+}
+
+/*
+ * A new descriptor (consumed) out of the way of standard input, output and error: in a program that
+ * has closed one of these it would be the next to be given out, and what is printed would land in
+ * it. Returns the descriptor, or -1 with errno, as what has made it.
+ */
+static inline int zcp_raise_fd(int fd)
+{
+	int raised, error;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	raised = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	error = errno;
+	(void)close(fd);
+	errno = error;
+	return raised;
 }
 
 /* For a local that owns memory. */

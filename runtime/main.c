@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <zcp/version.h>
 
 #include "pubsub/util.h"
@@ -284,6 +285,28 @@ static void unpin(void)
 	ZCP_IGNORE(sched_setaffinity(0, sizeof(all), &all) < 0);
 }
 
+/*
+ * The program whose node starts us is not to be seen in us for months: its working directory, which
+ * could not be unmounted, how willing the kernel is to kill it, and how nice it was. What needs
+ * rights that we do not have stays.
+ */
+static void forget_starter(const struct arguments *arguments)
+{
+	const char *directory = arguments->server.directory ? arguments->server.directory :
+							      getenv("ZCP_RUNTIME_DIR");
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		ZCP_IGNORE(write(fd, "0\n", 2) < 0);
+	zcp_close_fd(&fd);
+	ZCP_IGNORE(setpriority(PRIO_PROCESS, 0, 0) < 0);
+	(void)umask(S_IRWXG | S_IRWXO);
+	/* With a relative runtime directory we must stay where it is. */
+	if (!directory || !directory[0] || directory[0] == '/')
+		ZCP_IGNORE(chdir("/") < 0);
+	unpin();
+}
+
 /* What everybody takes for the runtime. */
 static int keep(const struct arguments *arguments)
 {
@@ -323,7 +346,7 @@ static int keep(const struct arguments *arguments)
 		list[n++] = arguments->log_level;
 	}
 	if (arguments->server.until_idle)
-		unpin();
+		forget_starter(arguments);
 	/* An heir is where its predecessor was. */
 	if (options.predecessor >= 0) {
 		(void)fcntl(options.predecessor, F_SETFD, FD_CLOEXEC);

@@ -428,9 +428,10 @@ static int make_poll_fd(struct zcp_node *node)
 	struct epoll_event event = { .events = EPOLLIN };
 
 	/* Readable at first: the call that follows puts it right. */
-	node->event_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-	node->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	node->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	node->event_fd = zcp_raise_fd(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+	node->timer_fd = zcp_raise_fd(
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+	node->poll_fd = zcp_raise_fd(epoll_create1(EPOLL_CLOEXEC));
 	if (node->event_fd < 0 || node->timer_fd < 0 || node->poll_fd < 0 ||
 	    epoll_ctl(node->poll_fd, EPOLL_CTL_ADD, node->event_fd, &event) < 0 ||
 	    epoll_ctl(node->poll_fd, EPOLL_CTL_ADD, node->timer_fd, &event) < 0)

@@ -5,6 +5,7 @@
  */
 #include "pubsub/client/start.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -54,7 +56,7 @@ static int try_connect(struct start *start, int *socketp)
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
 	int r;
 
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = zcp_raise_fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (fd < 0) {
 		r = zcp_errno();
 		(void)snprintf(start->text, start->text_size, "socket: %s", strerror(-r));
@@ -88,7 +90,7 @@ static int lock(struct start *start, int *lockp)
 
 	r = zcp_paths_file(&start->paths, LOCK_NAME, path, sizeof(path));
 	if (r == 0) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		fd = zcp_raise_fd(open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
 		r = fd < 0 ? zcp_errno() : 0;
 	}
 	if (r < 0) {
@@ -111,23 +113,41 @@ static int lock(struct start *start, int *lockp)
 	return 0;
 }
 
-/* zcpd beside the program that we are in; "" if there is none. */
-static void find_beside(char *path, size_t size)
+/* `name` in the directory of the file `path`, in its place. Whether there is such a program. */
+static bool find_beside(char *path, size_t size, const char *name)
+{
+	char *slash = strrchr(path, '/');
+
+	if (!slash || (size_t)(slash - path) + 1 + strlen(name) + 1 > size)
+		return false;
+	(void)strcpy(slash + 1, name);
+	return access(path, X_OK) == 0;
+}
+
+/* zcpd beside the program that we are in. */
+static bool find_beside_program(char *path, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", path, size - 1);
-	char *slash;
 
-	if (n < 0)
-		n = 0;
-	path[n] = 0;
-	slash = strrchr(path, '/');
-	if (!slash || (size_t)(slash - path) + sizeof("/zcpd") > size) {
-		path[0] = 0;
-		return;
-	}
-	(void)strcpy(slash, "/zcpd");
-	if (access(path, X_OK) < 0)
-		path[0] = 0;
+	path[n < 0 ? 0 : n] = 0;
+	return find_beside(path, size, "zcpd");
+}
+
+/* zcpd of the tree that the library is in: lib/libzcp.so, bin/zcpd. */
+static bool find_beside_library(char *path, size_t size)
+{
+	static const char here;
+	Dl_info info;
+
+	if (!dladdr(&here, &info) || !info.dli_fname || !strchr(info.dli_fname, '/') ||
+	    strlen(info.dli_fname) >= size)
+		return false;
+	(void)strcpy(path, info.dli_fname);
+	if (find_beside(path, size, "../bin/zcpd"))
+		return true;
+	(void)strcpy(path, info.dli_fname);
+	/* lib/x86_64-linux-gnu */
+	return find_beside(path, size, "../../bin/zcpd");
 }
 
 /* Which program to start: a path, or a name for $PATH. */
@@ -139,8 +159,7 @@ static const char *find_program(const struct start *start, char *beside, size_t 
 		return start->options->zcpd;
 	if (environment && environment[0])
 		return environment;
-	find_beside(beside, size);
-	if (beside[0])
+	if (find_beside_program(beside, size) || find_beside_library(beside, size))
 		return beside;
 	if (access(ZCP_BINDIR "/zcpd", X_OK) == 0)
 		return ZCP_BINDIR "/zcpd";
@@ -255,8 +274,13 @@ static int run(struct start *start)
 		(void)snprintf(start->text, start->text_size, "pipe: %s", strerror(-r));
 		return r;
 	}
-	input = pipes[0];
-	output = pipes[1];
+	input = zcp_raise_fd(pipes[0]);
+	output = zcp_raise_fd(pipes[1]);
+	if (input < 0 || output < 0) {
+		r = zcp_errno();
+		(void)snprintf(start->text, start->text_size, "pipe: %s", strerror(-r));
+		return r;
+	}
 	r = spawn(start, program, output, &pid);
 	if (r < 0) {
 		(void)snprintf(start->text, start->text_size,

@@ -258,13 +258,19 @@ int zcp_node_fd(struct zcp_node *node)
 	return r < 0 ? r : node->poll_fd;
 }
 
+/* Also where a callback of C++ leaves by an exception. */
+static void release_sample(struct zcp_sample *sample)
+{
+	(void)zcp_sample_release(sample);
+}
+
 /* Calls back for what one subscriber has, a queue's length at most. Returns how many. */
 static int dispatch_one(struct zcp_subscriber *subscriber, unsigned int *n)
 {
 	uint32_t depth = UINT32_C(1) << subscriber->reader.options.depth_log2;
 
 	for (uint32_t i = 0; i < depth && subscriber->on_sample; i++) {
-		struct zcp_sample sample;
+		ZCP_CLEANUP(release_sample) struct zcp_sample sample = ZCP_SAMPLE_INIT;
 		int r = zcp_subscriber_take(subscriber, &sample);
 
 		/* Held to the limit: nothing for us before something is released. */
@@ -273,7 +279,6 @@ static int dispatch_one(struct zcp_subscriber *subscriber, unsigned int *n)
 		if (r < 0)
 			return r;
 		subscriber->on_sample(&sample, subscriber->user);
-		(void)zcp_sample_release(&sample);
 		(*n)++;
 	}
 	return 0;

@@ -47,6 +47,11 @@ int zcp_memory_populate(void *base, size_t size, bool writable)
 	return 0;
 }
 
+void zcp_memory_hide_from_dumps(void *base, size_t size)
+{
+	(void)madvise(base, size, MADV_DONTDUMP);
+}
+
 void zcp_memory_want_transparent(void *base, size_t size)
 {
 	/* A kernel without them says -EINVAL. */

@@ -25,6 +25,12 @@ __attribute__((warn_unused_result)) int zcp_memory_lock(void *base, size_t size)
  */
 __attribute__((warn_unused_result)) int zcp_memory_populate(void *base, size_t size, bool writable);
 
+/*
+ * Leaves a mapping out of core dumps: a dump would take all of its pages, those too that were never
+ * touched. A kernel that cannot is not told again.
+ */
+void zcp_memory_hide_from_dumps(void *base, size_t size);
+
 /* Asks for transparent huge pages; the kernel may do what it likes. */
 void zcp_memory_want_transparent(void *base, size_t size);
 

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "pubsub/shm/memory.h"
+
 #define PAGE 4096
 #define LINE_PAIR 128
 
@@ -189,6 +191,7 @@ static int attach(struct zcp_pool *pool, int chunks_fd, int data_fd, uint64_t do
 		class_deinit(&class);
 		return r;
 	}
+	zcp_memory_hide_from_dumps(class.data_region.base, class.data_region.size);
 	wrong = check_geometry(&class, &index);
 	if (wrong) {
 		class_deinit(&class);

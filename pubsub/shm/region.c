@@ -142,7 +142,7 @@ int zcp_region_create_with(struct zcp_region *region, int *fdp, const char *name
 	if (size > (size_t)INT64_MAX - (1 << 22))
 		return -ENOMEM;
 	size = round_to_pages(size, memory);
-	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+	fd = zcp_raise_fd(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags));
 	if (fd < 0)
 		return zcp_errno();
 	if (ftruncate(fd, (off_t)size) < 0 || fcntl(fd, F_ADD_SEALS, SEALS) < 0)
@@ -296,7 +296,7 @@ int zcp_region_open_readonly(int fd)
 	int readonly;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	readonly = open(path, O_RDONLY | O_CLOEXEC);
+	readonly = zcp_raise_fd(open(path, O_RDONLY | O_CLOEXEC));
 	return readonly < 0 ? zcp_errno() : readonly;
 }
 

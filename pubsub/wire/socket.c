@@ -67,9 +67,13 @@ int zcp_socket_send(int socket, const struct zcp_message *message, const int *fd
 	return zcp_socket_send_packet(socket, buffer, size, fds, n_fds);
 }
 
-/* Everything the kernel has put into our table, also where we then refuse the packet. */
-static void collect(struct msghdr *header, struct zcp_fds *fds)
+/*
+ * Everything the kernel has put into our table, also where we then refuse the packet. False where
+ * one is missing that the process had no room for.
+ */
+static bool collect(struct msghdr *header, struct zcp_fds *fds)
 {
+	bool complete = true;
 	struct cmsghdr *c;
 
 	for (c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
@@ -82,12 +86,15 @@ static void collect(struct msghdr *header, struct zcp_fds *fds)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			fd = zcp_raise_fd(fd);
+			complete = complete && fd >= 0;
 			if (fds->n_fds < ZCP_PACKET_FDS_MAX)
 				fds->fds[fds->n_fds++] = fd;
 			else
 				zcp_close_fd(&fd);
 		}
 	}
+	return complete;
 }
 
 int zcp_socket_receive_packet(int socket, int flags, char *buffer, size_t buffer_size, size_t *size,
@@ -102,6 +109,7 @@ int zcp_socket_receive_packet(int socket, int flags, char *buffer, size_t buffer
 		.msg_control = control.buffer,
 		.msg_controllen = sizeof(control.buffer),
 	};
+	bool complete;
 	ssize_t n;
 
 	fds->n_fds = 0;
@@ -110,13 +118,13 @@ int zcp_socket_receive_packet(int socket, int flags, char *buffer, size_t buffer
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return zcp_errno();
-	collect(&header, &received);
+	complete = collect(&header, &received);
 	if (header.msg_flags & MSG_TRUNC)
 		return -EMSGSIZE;
 	if (n == 0)
 		return -EPIPE;
 	*size = (size_t)n;
-	if (header.msg_flags & MSG_CTRUNC)
+	if ((header.msg_flags & MSG_CTRUNC) || !complete)
 		return -EMFILE;
 	*fds = received;
 	received.n_fds = 0;
