@@ -429,31 +429,37 @@ void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_
 	}
 }
 
-uint64_t zcp_test_audit(struct zcp_node *node)
+static void audit(struct zcp_node *node, struct zcp_message *reply)
 {
-	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT }, reply;
-	const struct zcp_audit_report *report = &reply.u.audit_report;
-	uint64_t n_held;
+	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT };
+	const struct zcp_audit_report *report = &reply->u.audit_report;
 
-	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, &reply, NULL), node);
+	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply, NULL), node);
 	for (uint32_t i = 0; i < report->n_findings; i++)
 		(void)fprintf(stderr, "audit: %s\n", report->findings[i].text);
 	ZCP_CHECK(report->n_wrong == 0);
-	n_held = report->n_queued + report->n_held;
-	zcp_message_deinit(&reply);
-	return n_held;
 }
 
-uint32_t zcp_test_n_busy(const struct zcp_pool *pool)
+uint64_t zcp_test_audit(struct zcp_node *node)
 {
-	uint32_t n = 0;
+	struct zcp_message reply;
+	uint64_t n;
 
-	for (uint32_t c = 0; c < pool->n_classes; c++) {
-		const struct zcp_class *class = &pool->classes[c];
+	audit(node, &reply);
+	n = reply.u.audit_report.n_queued + reply.u.audit_report.n_held;
+	zcp_message_deinit(&reply);
+	return n;
+}
 
-		for (uint32_t i = 0; class->chunks && i < class->n_chunks; i++)
-			n += (zcp_test_load(&class->chunks[i].state) & ZCP_CHUNK_FLAGS) != 0 ||
-			     zcp_chunk_has_holders(&class->chunks[i]);
-	}
+uint64_t zcp_test_n_busy(struct zcp_node *node)
+{
+	const struct zcp_audit_report *report;
+	struct zcp_message reply;
+	uint64_t n;
+
+	audit(node, &reply);
+	report = &reply.u.audit_report;
+	n = report->n_loaned + report->n_queued + report->n_held + report->n_history;
+	zcp_message_deinit(&reply);
 	return n;
 }

@@ -107,7 +107,7 @@ void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_
 /* The audit of the domain must find nothing. Returns how many chunks are queued or held. */
 uint64_t zcp_test_audit(struct zcp_node *node);
 
-/* Chunks of the pool, as this process has it mapped, that are not free. */
-uint32_t zcp_test_n_busy(const struct zcp_pool *pool);
+/* The same; returns how many chunks are in use: on loan, queued, held, or history. */
+uint64_t zcp_test_n_busy(struct zcp_node *node);
 
 #endif
