@@ -470,6 +470,11 @@ static void connection_ends_and_process_lives(void)
 	ZCP_CHECK(zcp_publisher_n_subscribers(honest.publisher) == 1);
 	zcp_test_send(honest.publisher, ++honest.n);
 	zcp_test_expect(honest.subscriber, honest.n);
+	/* What it has keeps nothing else from coming back. */
+	for (int i = 0; i < 10000; i++) {
+		zcp_test_send(honest.publisher, ++honest.n);
+		zcp_test_expect(honest.subscriber, honest.n);
+	}
 	ZCP_CHECK(zcp_test_n_busy(honest.node) == 1);
 	zcp_test_wait_for_members(honest.node, "honest", 1, 2);
 
