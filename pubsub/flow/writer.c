@@ -220,17 +220,21 @@ static bool is_held(const struct zcp_writer *writer, uint64_t seq)
 }
 
 /*
- * The first message from `seq` on that subscribers still have that are no longer active: what lies
- * behind it comes back all the same.
+ * The first message from `seq` on that was promised to a subscriber, or that one still has that is
+ * no longer active: what lies behind it comes back all the same.
  */
 static uint64_t first_left(const struct zcp_writer *writer, uint64_t seq)
 {
 	uint64_t first = UINT64_MAX;
 
-	for (uint32_t i = writer->n_active; i < writer->n_lanes; i++) {
+	for (uint32_t i = 0; i < writer->n_lanes; i++) {
 		const struct zcp_writer_lane *lane = &writer->lanes[i];
-		uint64_t theirs = zcp_stake_first(&lane->stake, lane->end, seq);
+		uint64_t theirs = lane->given.promised > seq ? lane->given.promised : seq;
 
+		if (i >= writer->n_active)
+			theirs = zcp_stake_first(&lane->stake, lane->end, seq);
+		else if (theirs >= lane->given.base)
+			continue;
 		if (theirs < first)
 			first = theirs;
 	}

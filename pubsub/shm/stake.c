@@ -120,13 +120,13 @@ static void add_exception(struct zcp_stake_look *look, uint64_t seq)
 
 void zcp_stake_look(const struct zcp_stake *stake, uint64_t end, struct zcp_stake_look *look)
 {
-	uint64_t tail = look_tail(stake, end), base, from = look_promised(stake, &base);
-	uint32_t n = n_places(stake);
+	uint64_t tail = look_tail(stake, end);
+	uint32_t n;
 
-	look->below = (int64_t)(base - tail) > 0 ? base : tail;
+	look->promised = look_promised(stake, &look->base);
+	look->below = (int64_t)(look->base - tail) > 0 ? look->base : tail;
 	look->n_exceptions = 0;
-	if ((int64_t)(base - from) > 0 && (int64_t)(look->below - from) > 0)
-		look->below = from;
+	n = n_places(stake);
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t word = look_held(stake, i);
 

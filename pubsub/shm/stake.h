@@ -42,9 +42,12 @@ enum zcp_use {
 /* Numbers that one look can tell apart from those around them. */
 #define ZCP_STAKE_EXCEPTIONS 16
 
-/* "Every message below `below` is given back, but these." */
+/* "Every message below `below` is given back, but those promised and these." */
 struct zcp_stake_look {
 	uint64_t below;
+	/* history that is not taken yet: from `promised` on, before `base` */
+	uint64_t promised;
+	uint64_t base;
 	/* ascending */
 	uint64_t exceptions[ZCP_STAKE_EXCEPTIONS];
 	uint32_t n_exceptions;

@@ -324,13 +324,9 @@ static void more_loans_than_declared(void)
 static void loan_is_none_of_ours(void)
 {
 	static const char *const words = "not a loan of this publisher|topic 't'";
-	struct zcp_test_runtime runtime;
 	struct zcp_publisher *first;
 	struct zcp_loan loan, other, copy, none = ZCP_LOAN_INIT;
 
-	/* Two chunks: while the second has one, the first gets the other again and again. */
-	zcp_test_runtime_start(&runtime, "[pool.two]\nclasses = [{size = 64, count = 2}]\n"
-					 "[topic.\"t\"]\npool = \"two\"\n");
 	node = zcp_test_node();
 	ZCP_OK(publish_loans("t", 1), node);
 	first = publisher;
@@ -348,7 +344,10 @@ static void loan_is_none_of_ours(void)
 	ZCP_REFUSED(zcp_publisher_discard(first, &copy), node, -EINVAL, words);
 	/* The same chunk, loaned again: not that loan. */
 	ZCP_OK(zcp_publisher_loan(first, 1, &loan), node);
-	ZCP_CHECK(loan.data == copy.data);
+	while (loan.data != copy.data) {
+		ZCP_OK(zcp_publisher_publish(first, &loan), node);
+		ZCP_OK(zcp_publisher_loan(first, 1, &loan), node);
+	}
 	ZCP_REFUSED(zcp_publisher_publish(first, &copy), node, -EINVAL, words);
 	ZCP_REFUSED(zcp_publisher_discard(first, &copy), node, -EINVAL, words);
 	ZCP_OK(zcp_publisher_discard(first, &loan), node);
@@ -392,11 +391,12 @@ static void every_chunk_is_in_use(void)
 	node = zcp_test_node();
 	ZCP_OK(publish_on("t"), node);
 	class = &publisher->endpoint.pool.classes[0];
+	zcp_class_touch(class, class->n_chunks - 1);
 	for (uint32_t i = 0; i < class->n_chunks; i++)
 		zcp_test_store(&class->chunks[i].state,
 			       zcp_chunk_state(OTHER_OWNER, ZCP_CHUNK_LOANED));
 	ZCP_REFUSED(zcp_publisher_loan(publisher, 10, &loan), node, -ENOBUFS,
-		    "every chunk of topic 't' that holds 10 bytes is in use|zcp info");
+		    "every chunk of topic 't' that this publisher may use is in use|zcp info");
 	ZCP_CHECK(zcp_publisher_send(publisher, "x", 1) == -ENOBUFS);
 	zcp_test_info(node, "t", &reply);
 	ZCP_CHECK(reply.u.topic_info.classes[0].n_free == 0);
