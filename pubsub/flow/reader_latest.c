@@ -141,7 +141,6 @@ static bool take(struct zcp_reader *reader, const struct newest *newest, uint64_
 		--*n_passed;
 	} else if (!pass(reader, lane, newest->seq, n_passed)) {
 		zcp_reader_unhold(reader, place);
-		ZCP_CRASHPOINT("take.after_clear");
 		return false;
 	}
 	ZCP_CRASHPOINT("take.after_tail");
