@@ -299,6 +299,31 @@ Test(reader_choice, history_may_be_longer_than_the_queue)
 	assert_empty();
 }
 
+/* However long the subscriber takes its time, and whatever is pushed out of its queue. */
+Test(reader_choice, promised_message_stays_until_it_is_taken_and_given_back)
+{
+	struct zcp_backlog backlog;
+	struct zcp_reader_message m;
+
+	join_late(8, 4, &backlog);
+	begin_with(&backlog, false);
+	for (uint64_t seq = 5; seq <= 8; seq++) {
+		cr_assert_eq(use_of(0, seq), ZCP_USE_PROMISED);
+		for (int i = 0; i < 300; i++)
+			(void)publish_from(0);
+		m = take();
+		cr_assert_eq(m.publisher, 0);
+		cr_assert_eq(m.seq, seq);
+		cr_assert_eq(zcp_test_load(&ack_of(0)->floor), seq + 1);
+		cr_assert_eq(use_of(0, seq), ZCP_USE_HELD);
+		for (int i = 0; i < 300; i++)
+			(void)publish_from(0);
+		cr_assert(zcp_test_is_filled(m.payload, m.size, 0, seq));
+		release(&m);
+		cr_assert_eq(use_of(0, seq), ZCP_USE_NONE);
+	}
+}
+
 Test(reader_choice, released_stays_below_the_history_that_is_left)
 {
 	struct zcp_backlog backlog;

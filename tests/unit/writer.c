@@ -563,6 +563,48 @@ Test(writer, chunk_that_was_not_used_is_not_touched_while_one_is_back)
 	zcp_reader_deinit(&reader);
 }
 
+Test(writer, message_that_is_held_is_never_written_however_long)
+{
+	struct zcp_reader_options subscriber = join(0, 2, false);
+	struct zcp_reader_message held[MAX_HELD];
+	struct zcp_reader reader;
+	uint64_t n_messages = 0;
+
+	zcp_testbed_reader(&bed.view, &subscriber, &reader);
+	/* Every third one is held, until no more can be; then all go on for long. */
+	for (int n_held = 0; n_held < MAX_HELD; n_messages++) {
+		struct zcp_writer_loan l = loan();
+		struct zcp_reader_message m;
+
+		zcp_test_fill(l.payload, SMALL, 0, writer.next_seq);
+		cr_assert_eq(zcp_writer_publish(&writer, &l, SMALL, 0), 0);
+		m = take(&reader);
+		if (n_messages % 3 == 0)
+			held[n_held++] = m;
+		else
+			release(&reader, &m);
+	}
+	for (int i = 0; i < 1000; i++) {
+		struct zcp_writer_loan l = loan();
+
+		zcp_test_fill(l.payload, SMALL, 7, 7);
+		cr_assert_eq(zcp_writer_publish(&writer, &l, SMALL, 0), 0);
+	}
+	cr_assert_leq(zcp_testbed_n_touched(&bed), MAX_HELD + 4 + 1 + ZCP_ROTATION_SMALL);
+	for (int i = 0; i < MAX_HELD; i++) {
+		cr_assert(zcp_test_is_filled(held[i].payload, SMALL, 0, held[i].seq));
+		cr_assert(use_of(0, held[i].seq) & ZCP_USE_HELD);
+	}
+	/* Given back in any order, all of them come back. */
+	for (int i = 0; i < MAX_HELD; i++)
+		release(&reader, &held[i * 7 % MAX_HELD]);
+	cr_assert_eq(zcp_testbed_n_busy(&bed), 4);
+	for (int i = 0; i < 2000; i++)
+		(void)publish();
+	cr_assert_leq(zcp_testbed_n_owned(&bed), 4 + 1 + 2 * ZCP_ROTATION_SMALL);
+	zcp_reader_deinit(&reader);
+}
+
 Test(writer, what_a_burst_used_goes_back_to_the_pool)
 {
 	struct zcp_reader_options subscriber = join(0, 3, false);
@@ -594,6 +636,30 @@ Test(writer, what_a_burst_used_goes_back_to_the_pool)
 	zcp_writer_want_freed(&writer);
 	cr_assert_eq(zcp_test_load(&bed.view.pool.classes[0].shm->wants_freed), 1);
 	zcp_reader_deinit(&reader);
+}
+
+Test(writer, one_that_is_no_longer_active_keeps_what_it_had_and_gets_no_more)
+{
+	struct zcp_reader_options subscriber = join(0, 2, false);
+	uint32_t refs[3];
+
+	for (int i = 0; i < 3; i++)
+		refs[i] = publish();
+	zcp_test_store(&bed.view.topic.shm->active[0], 0);
+	zcp_test_store(&bed.view.topic.shm->version, 1000);
+	for (int i = 0; i < 500; i++) {
+		uint32_t ref = publish();
+
+		cr_assert(ref != refs[0] && ref != refs[1] && ref != refs[2]);
+	}
+	cr_assert_not(has(0, 2, 4));
+	cr_assert_eq(zcp_test_load(&writer.lanes[0].stake.lane.shm->end), 4);
+	for (uint32_t i = 0; i < 3; i++)
+		cr_assert_eq(zcp_test_load(&chunk_of(refs[i])->seq), i + 1);
+	zcp_testbed_leave(&bed, &subscriber);
+	for (int i = 0; i < 500; i++)
+		(void)publish();
+	cr_assert_leq(zcp_testbed_n_owned(&bed), 1 + 2 * ZCP_ROTATION_SMALL);
 }
 
 /* --- the slot's next publisher --- */
