@@ -183,10 +183,10 @@ static void believe(struct zcp_stake_look *given, uint64_t released)
 		given->exceptions[e] = given->exceptions[e + n];
 }
 
-/* Takes the subscribers' word for what they have released. */
+/* Takes the active subscribers' word for what they have released. */
 static void read_released(struct zcp_writer *writer)
 {
-	for (uint32_t i = 0; i < writer->n_lanes; i++) {
+	for (uint32_t i = 0; i < writer->n_active; i++) {
 		struct zcp_writer_lane *lane = &writer->lanes[i];
 		/* ACK-A5 pairs with ACK-R3 in reader.c: what was read of these is over. */
 		uint64_t released = atomic_load_explicit(&lane->stake.lane.ack->released,
@@ -201,15 +201,15 @@ static void read_released(struct zcp_writer *writer)
 
 static void look(struct zcp_writer *writer)
 {
-	for (uint32_t i = 0; i < writer->n_lanes; i++)
-		zcp_stake_look(&writer->lanes[i].stake, end_of(writer, i),
+	for (uint32_t i = 0; i < writer->n_active; i++)
+		zcp_stake_look(&writer->lanes[i].stake, writer->next_seq,
 			       &writer->lanes[i].given);
 }
 
 /* Whether a message that is below what has come back is an exception. */
 static bool is_held(const struct zcp_writer *writer, uint64_t seq)
 {
-	for (uint32_t i = 0; i < writer->n_lanes; i++) {
+	for (uint32_t i = 0; i < writer->n_active; i++) {
 		const struct zcp_stake_look *given = &writer->lanes[i].given;
 
 		for (uint32_t e = 0; e < given->n_exceptions; e++)
@@ -219,13 +219,35 @@ static bool is_held(const struct zcp_writer *writer, uint64_t seq)
 	return false;
 }
 
-/* All published messages below have come back, but those that are exceptions. */
+/*
+ * The first message from `seq` on that was promised to a subscriber, or that one still has that is
+ * no longer active: what lies behind it comes back all the same.
+ */
+static uint64_t first_left(const struct zcp_writer *writer, uint64_t seq)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (uint32_t i = 0; i < writer->n_lanes; i++) {
+		const struct zcp_writer_lane *lane = &writer->lanes[i];
+		uint64_t theirs = lane->given.promised > seq ? lane->given.promised : seq;
+
+		if (i >= writer->n_active)
+			theirs = zcp_stake_first(&lane->stake, lane->end, seq);
+		else if (theirs >= lane->given.base)
+			continue;
+		if (theirs < first)
+			first = theirs;
+	}
+	return first;
+}
+
+/* For the active ones: all published messages below have come back, but the exceptions. */
 static uint64_t bound_of(const struct zcp_writer *writer)
 {
 	uint64_t history = writer->options.history;
 	uint64_t bound = writer->next_seq > history ? writer->next_seq - history : 0;
 
-	for (uint32_t i = 0; i < writer->n_lanes; i++)
+	for (uint32_t i = 0; i < writer->n_active; i++)
 		if ((int64_t)(bound - writer->lanes[i].given.below) > 0)
 			bound = writer->lanes[i].given.below;
 	return bound;
@@ -238,11 +260,16 @@ static uint64_t bound_of(const struct zcp_writer *writer)
 static uint64_t clear_head(struct zcp_writer *writer)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
-	uint64_t bound = bound_of(writer);
+	uint64_t bound = bound_of(writer), left = first_left(writer, chunks->oldest_seq);
 
-	while (chunks->oldest_seq < bound && is_held(writer, chunks->oldest_seq))
+	while (chunks->oldest_seq < bound &&
+	       (chunks->oldest_seq == left || is_held(writer, chunks->oldest_seq))) {
 		zcp_chunks_set_aside(chunks);
-	for (uint32_t i = 0; i < writer->n_lanes; i++) {
+		left = first_left(writer, chunks->oldest_seq);
+	}
+	if (left < bound)
+		bound = left;
+	for (uint32_t i = 0; i < writer->n_active; i++) {
 		const struct zcp_stake_look *given = &writer->lanes[i].given;
 
 		for (uint32_t e = 0; e < given->n_exceptions; e++)
