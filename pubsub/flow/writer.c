@@ -199,11 +199,12 @@ static void read_released(struct zcp_writer *writer)
 	}
 }
 
+/* Those that were set aside are asked for one by one. */
 static void look(struct zcp_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->n_active; i++)
-		zcp_stake_look(&writer->lanes[i].stake, writer->next_seq,
-			       &writer->lanes[i].given);
+		zcp_stake_look(&writer->lanes[i].stake, writer->chunks.oldest_seq,
+			       writer->next_seq, &writer->lanes[i].given);
 }
 
 /* Whether a message that is below what has come back is an exception. */
@@ -404,9 +405,14 @@ __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 
 	read_released(writer);
 	bound = clear_head(writer);
-	if (n_back(chunks, bound) < writer->rotation) {
+	while (n_back(chunks, bound) < writer->rotation) {
+		uint64_t oldest = chunks->oldest_seq;
+
 		look(writer);
 		bound = clear_head(writer);
+		/* Again where it has set some aside: more are held than one look tells apart. */
+		if (chunks->oldest_seq == oldest)
+			break;
 	}
 	give_back(writer, bound);
 	ref = from_published(writer, bound, writer->rotation);

@@ -104,6 +104,10 @@ static void add_exception(struct zcp_stake_look *look, uint64_t seq)
 {
 	uint32_t at = look->n_exceptions;
 
+	/* A peer may say one number in many places. */
+	for (uint32_t e = 0; e < look->n_exceptions; e++)
+		if (look->exceptions[e] == seq)
+			return;
 	if (at == ZCP_STAKE_EXCEPTIONS) {
 		if (seq > look->exceptions[at - 1]) {
 			look->below = seq;
@@ -118,7 +122,8 @@ static void add_exception(struct zcp_stake_look *look, uint64_t seq)
 		look->n_exceptions++;
 }
 
-void zcp_stake_look(const struct zcp_stake *stake, uint64_t end, struct zcp_stake_look *look)
+void zcp_stake_look(const struct zcp_stake *stake, uint64_t from, uint64_t end,
+		    struct zcp_stake_look *look)
 {
 	uint64_t tail = look_tail(stake, end);
 	uint32_t n;
@@ -133,7 +138,7 @@ void zcp_stake_look(const struct zcp_stake *stake, uint64_t end, struct zcp_stak
 		if (word == 0 || word >> ZCP_HELD_SLOT_SHIFT != stake->publisher)
 			continue;
 		word &= ZCP_HELD_SEQ_MASK;
-		if (word < look->below)
+		if (word >= from && word < look->below)
 			add_exception(look, word);
 	}
 }

@@ -63,7 +63,11 @@ uint32_t zcp_stake_use(const struct zcp_stake *stake, uint64_t end, uint64_t seq
 /* The first message from `seq` on that is in use; UINT64_MAX where none is. Wait-free. */
 uint64_t zcp_stake_first(const struct zcp_stake *stake, uint64_t end, uint64_t seq);
 
-/* The exact look: all of it at once, for messages below `end`. Wait-free. */
-void zcp_stake_look(const struct zcp_stake *stake, uint64_t end, struct zcp_stake_look *look);
+/*
+ * The exact look: all of it at once, for messages from `from` on and below `end`. Where more are held
+ * than it can tell apart `below` ends before the first of the others. Wait-free.
+ */
+void zcp_stake_look(const struct zcp_stake *stake, uint64_t from, uint64_t end,
+		    struct zcp_stake_look *look);
 
 #endif
