@@ -133,7 +133,7 @@ void zcp_stake_look(const struct zcp_stake *stake, uint64_t end, struct zcp_stak
 		if (word == 0 || word >> ZCP_HELD_SLOT_SHIFT != stake->publisher)
 			continue;
 		word &= ZCP_HELD_SEQ_MASK;
-		if (word < look->below)
+		if (word >= stake->from && word < look->below)
 			add_exception(look, word);
 	}
 }

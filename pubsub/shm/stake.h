@@ -29,6 +29,8 @@ struct zcp_stake {
 	uint32_t history;
 	/* places of `held` that it has declared */
 	uint32_t max_held;
+	/* the exact look need not tell held messages below apart; 0 at first */
+	uint64_t from;
 };
 
 /* Why a message is in use. */
@@ -42,7 +44,7 @@ enum zcp_use {
 /* Numbers that one look can tell apart from those around them. */
 #define ZCP_STAKE_EXCEPTIONS 16
 
-/* "Every message below `below` is given back, but those promised and these." */
+/* "Every message below `below`, from `from` on, is given back, but those promised and these." */
 struct zcp_stake_look {
 	uint64_t below;
 	/* history that is not taken yet: from `promised` on, before `base` */
