@@ -173,8 +173,8 @@ static void run(enum way way, uint32_t log2, uint64_t first_seq, uint32_t pause)
 		.pause = pause,
 		.way = way,
 	};
-	struct zcp_testbed_options options =
-		ZCP_TESTBED_OPTIONS(1, 1, LOG2_MAX, PAYLOAD, (uint32_t)s.n_messages);
+	struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 1, LOG2_MAX, PAYLOAD,
+								 (uint32_t)s.n_messages);
 	struct zcp_reader_options subscriber = {
 		.depth_log2 = log2,
 		.max_held = 2,

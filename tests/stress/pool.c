@@ -143,8 +143,7 @@ static void round_trip(struct worker *w, uint64_t round)
 		return;
 	}
 	ZCP_CHECK(zcp_ref_index(ref) < zcp_testbed_n_touched(&s->bed));
-	ZCP_CHECK(state_of(s, ref) ==
-		  zcp_chunk_state(w->owner, from_spare ? 0 : ZCP_CHUNK_LOANED));
+	ZCP_CHECK(state_of(s, ref) == zcp_chunk_state(w->owner, from_spare ? 0 : ZCP_CHUNK_LOANED));
 	if (from_spare)
 		/* Relaxed: ours, as in zcp_writer_loan(). */
 		atomic_store_explicit(&zcp_pool_descriptor(w->chunks.pool, ref)->state,
