@@ -176,6 +176,10 @@ static void believe(struct zcp_stake_look *given, uint64_t released)
 
 	if ((int64_t)(released - given->below) > 0)
 		given->below = released;
+	if ((int64_t)(released - given->promised.from) > 0)
+		given->promised.from = released;
+	if ((int64_t)(released - given->queued.from) > 0)
+		given->queued.from = released;
 	while (n < given->n_exceptions && given->exceptions[n] < released)
 		n++;
 	given->n_exceptions -= n;
@@ -199,19 +203,27 @@ static void read_released(struct zcp_writer *writer)
 	}
 }
 
+/* Exactly, and for those that are not set aside. */
 static void look(struct zcp_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->n_lanes; i++)
-		zcp_stake_look(&writer->lanes[i].stake, end_of(writer, i),
-			       &writer->lanes[i].given);
+		zcp_stake_look(&writer->lanes[i].stake, writer->chunks.oldest_seq,
+			       end_of(writer, i), writer->next_seq, &writer->lanes[i].given);
 }
 
-/* Whether a message that is below what has come back is an exception. */
+static bool is_in(const struct zcp_stake_range *range, uint64_t seq)
+{
+	return seq >= range->from && seq < range->to;
+}
+
+/* Whether a message that is below what has come back has not. */
 static bool is_held(const struct zcp_writer *writer, uint64_t seq)
 {
 	for (uint32_t i = 0; i < writer->n_lanes; i++) {
 		const struct zcp_stake_look *given = &writer->lanes[i].given;
 
+		if (is_in(&given->promised, seq) || is_in(&given->queued, seq))
+			return true;
 		for (uint32_t e = 0; e < given->n_exceptions; e++)
 			if (given->exceptions[e] == seq)
 				return true;
@@ -219,7 +231,7 @@ static bool is_held(const struct zcp_writer *writer, uint64_t seq)
 	return false;
 }
 
-/* All published messages below have come back, but those that are exceptions. */
+/* All published messages below have come back, but those in the ranges and the exceptions. */
 static uint64_t bound_of(const struct zcp_writer *writer)
 {
 	uint64_t history = writer->options.history;
@@ -231,8 +243,19 @@ static uint64_t bound_of(const struct zcp_writer *writer)
 	return bound;
 }
 
+/* The bound, or the message where that is not set aside and below it. */
+static uint64_t cut(uint64_t bound, uint64_t oldest, uint64_t seq)
+{
+	return seq >= oldest && seq < bound ? seq : bound;
+}
+
+static uint64_t cut_range(uint64_t bound, uint64_t oldest, const struct zcp_stake_range *range)
+{
+	return range->from < range->to ? cut(bound, oldest, range->from) : bound;
+}
+
 /*
- * Sets those aside that are held while the ones behind them have come back. Returns the number
+ * Sets those aside that are in use while the ones behind them have come back. Returns the number
  * below which those at the head of the list have come back.
  */
 static uint64_t clear_head(struct zcp_writer *writer)
@@ -245,10 +268,10 @@ static uint64_t clear_head(struct zcp_writer *writer)
 	for (uint32_t i = 0; i < writer->n_lanes; i++) {
 		const struct zcp_stake_look *given = &writer->lanes[i].given;
 
+		bound = cut_range(bound, chunks->oldest_seq, &given->promised);
+		bound = cut_range(bound, chunks->oldest_seq, &given->queued);
 		for (uint32_t e = 0; e < given->n_exceptions; e++)
-			if (given->exceptions[e] >= chunks->oldest_seq &&
-			    given->exceptions[e] < bound)
-				bound = given->exceptions[e];
+			bound = cut(bound, chunks->oldest_seq, given->exceptions[e]);
 	}
 	return bound;
 }
@@ -365,6 +388,22 @@ static void set_reusable(struct zcp_writer *writer, uint64_t bound)
 }
 
 /*
+ * As clear_head(), by an exact look; by another one where all that it could tell apart at the head
+ * of the list is held.
+ */
+static uint64_t look_exactly(struct zcp_writer *writer)
+{
+	uint64_t oldest, bound;
+
+	do {
+		oldest = writer->chunks.oldest_seq;
+		look(writer);
+		bound = clear_head(writer);
+	} while (n_back(&writer->chunks, bound) == 0 && writer->chunks.oldest_seq != oldest);
+	return bound;
+}
+
+/*
  * The usual way has found nothing: what has come back by the subscribers' word, then exactly, if
  * that leaves as many as rotate; one that was set aside, a spare one, a FREE one; and last what
  * else has come back, whose lines are perhaps still being read.
@@ -377,10 +416,8 @@ __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 
 	read_released(writer);
 	bound = clear_head(writer);
-	if (n_back(chunks, bound) < writer->rotation) {
-		look(writer);
-		bound = clear_head(writer);
-	}
+	if (n_back(chunks, bound) < writer->rotation)
+		bound = look_exactly(writer);
 	give_back(writer, bound);
 	ref = from_published(writer, bound, writer->rotation);
 	if (ref == ZCP_REF_NONE && chunks->aside.n > 0)

@@ -65,7 +65,7 @@ uint32_t zcp_stake_use(const struct zcp_stake *stake, uint64_t end, uint64_t seq
 	uint64_t word = zcp_held(stake->publisher, seq);
 	uint32_t use = ZCP_USE_NONE, n = n_places(stake);
 
-	if ((int64_t)(seq - tail) >= 0 && (int64_t)(seq - base) >= 0)
+	if ((int64_t)(seq - tail) >= 0 && (int64_t)(seq - base) >= 0 && (int64_t)(end - seq) > 0)
 		use |= ZCP_USE_QUEUED;
 	if ((int64_t)(seq - from) >= 0 && (int64_t)(base - seq) > 0)
 		use |= ZCP_USE_PROMISED;
@@ -94,22 +94,27 @@ static void add_exception(struct zcp_stake_look *look, uint64_t seq)
 		look->n_exceptions++;
 }
 
-void zcp_stake_look(const struct zcp_stake *stake, uint64_t end, struct zcp_stake_look *look)
+void zcp_stake_look(const struct zcp_stake *stake, uint64_t from, uint64_t end, uint64_t next_seq,
+		    struct zcp_stake_look *look)
 {
-	uint64_t tail = look_tail(stake, end), base, from = look_promised(stake, &base);
+	uint64_t tail = look_tail(stake, end), base, promised = look_promised(stake, &base);
 	uint32_t n = n_places(stake);
 
 	look->below = (int64_t)(base - tail) > 0 ? base : tail;
+	look->promised = (struct zcp_stake_range){ promised, base };
+	look->queued = (struct zcp_stake_range){ look->below, look->below };
 	look->n_exceptions = 0;
-	if ((int64_t)(base - from) > 0 && (int64_t)(look->below - from) > 0)
-		look->below = from;
+	if (end != next_seq) {
+		look->queued.to = end;
+		look->below = next_seq;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t word = look_held(stake, i);
 
 		if (word == 0 || word >> ZCP_HELD_SLOT_SHIFT != stake->publisher)
 			continue;
 		word &= ZCP_HELD_SEQ_MASK;
-		if (word < look->below)
+		if (word >= from && word < look->below)
 			add_exception(look, word);
 	}
 }
