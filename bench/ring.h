@@ -42,20 +42,21 @@ struct bench_ring_end {
 	/* number of the next message, and the publisher's copy of `tail` */
 	uint64_t next;
 	uint64_t tail;
+	/* in which the publisher uses the chunks */
+	uint16_t order[BENCH_RING_SLOTS + BENCH_RING_SPARE];
 };
 
-static inline void bench_ring_begin(struct bench_ring_end *end, struct bench_ring *ring,
-				    uint32_t depth)
-{
-	*end = (struct bench_ring_end){ .ring = ring, .depth = depth, .next = 1, .tail = 1 };
-}
+void bench_ring_begin(struct bench_ring_end *end, struct bench_ring *ring, uint32_t depth);
 
 /* --- publisher --- */
 
-/* Where the next payload goes. */
+/*
+ * Where the next payload goes: the chunks take turns, in an order that no processor guesses, as
+ * those of a pool do once it has been in use for a while.
+ */
 static inline uint32_t bench_ring_place(const struct bench_ring_end *end)
 {
-	return (uint32_t)(end->next % (end->depth + BENCH_RING_SPARE));
+	return end->order[end->next % (end->depth + BENCH_RING_SPARE)];
 }
 
 static inline int bench_ring_is_full(struct bench_ring_end *end)
