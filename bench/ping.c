@@ -9,26 +9,46 @@
 /* As deep as a subscriber's queue is by default. */
 #define DEPTH 16
 
-static struct {
+/* One way of zcp's, for messages of one size. */
+struct way {
+	size_t size;
 	struct zcp_publisher *out;
 	struct zcp_subscriber *in;
+};
+
+static struct {
+	struct way small;
+	struct way large;
 	struct bench_ring_end ring_out;
 	struct bench_ring_end ring_in;
 } ends;
 
+static int open_way(const struct bench *bench, struct way *way, size_t size, const char *there,
+		    const char *back)
+{
+	bool serves = bench->side == BENCH_SERVER;
+	struct zcp_publisher_options options = ZCP_PUBLISHER_OPTIONS_INIT;
+	int r;
+
+	way->size = size;
+	options.max_payload = size;
+	r = zcp_publisher_open(&way->out, bench->node, serves ? there : back, &options);
+	if (r == 0)
+		r = zcp_subscriber_open(&way->in, bench->node, serves ? back : there, NULL);
+	return r < 0 ? bench_complain(bench, "cannot open an endpoint", r) : 0;
+}
+
 static int open_ends(struct bench *bench)
 {
-	static const char *const topics[] = { "bench/there", "bench/back" };
-	struct zcp_publisher_options options = ZCP_PUBLISHER_OPTIONS_INIT;
 	int r;
 
 	bench_ring_begin(&ends.ring_out, &bench->table->ping[bench->side], DEPTH);
 	bench_ring_begin(&ends.ring_in, &bench->table->ping[!bench->side], DEPTH);
-	options.max_payload = BENCH_LARGE;
-	r = zcp_publisher_open(&ends.out, bench->node, topics[bench->side], &options);
+	r = open_way(bench, &ends.small, BENCH_SMALL, "bench/there", "bench/back");
 	if (r == 0)
-		r = zcp_subscriber_open(&ends.in, bench->node, topics[!bench->side], NULL);
-	return r < 0 ? bench_complain(bench, "cannot open an endpoint", r) : 0;
+		r = open_way(bench, &ends.large, BENCH_LARGE, "bench/large/there",
+			     "bench/large/back");
+	return r;
 }
 
 /* --- a ball in the reference ring --- */
@@ -64,50 +84,51 @@ static int catch_in_ring(const struct bench *bench, uint64_t value)
 
 /* --- and in zcp --- */
 
-static int throw_message(size_t size, uint64_t value)
+static int throw_message(const struct way *way, uint64_t value)
 {
 	struct zcp_loan loan;
-	int r = zcp_publisher_loan(ends.out, size, &loan);
+	int r = zcp_publisher_loan(way->out, way->size, &loan);
 
 	if (r < 0)
 		return r;
-	bench_fill(loan.data, size, value);
-	return zcp_publisher_publish(ends.out, &loan);
+	bench_fill(loan.data, way->size, value);
+	return zcp_publisher_publish(way->out, &loan);
 }
 
-static int catch_message(const struct bench *bench, size_t size, uint64_t value)
+static int catch_message(const struct bench *bench, const struct way *way, uint64_t value)
 {
 	struct bench_wait wait = { 0 };
 	struct zcp_sample sample;
 	int r;
 
-	while ((r = zcp_subscriber_take(ends.in, &sample)) == -EAGAIN) {
+	while ((r = zcp_subscriber_take(way->in, &sample)) == -EAGAIN) {
 		r = bench_wait(bench->table, &wait);
 		if (r < 0)
 			return r;
 	}
 	if (r < 0)
 		return r;
-	r = sample.size == size && sample.lost == 0 ? bench_verify(sample.data, size, value) :
-						      -EBADMSG;
+	r = sample.size == way->size && sample.lost == 0 ?
+		    bench_verify(sample.data, way->size, value) :
+		    -EBADMSG;
 	(void)zcp_sample_release(&sample);
 	return r;
 }
 
 /* --- the games --- */
 
-/* `size` 0: the reference ring. */
-static int throw_ball(size_t size, uint64_t value)
+/* `way` NULL: the reference ring. */
+static int throw_ball(const struct way *way, uint64_t value)
 {
-	return size ? throw_message(size, value) : throw_in_ring(value);
+	return way ? throw_message(way, value) : throw_in_ring(value);
 }
 
-static int catch_ball(const struct bench *bench, size_t size, uint64_t value)
+static int catch_ball(const struct bench *bench, const struct way *way, uint64_t value)
 {
-	return size ? catch_message(bench, size, value) : catch_in_ring(bench, value);
+	return way ? catch_message(bench, way, value) : catch_in_ring(bench, value);
 }
 
-static int ping(struct bench *bench, size_t size, double *p50, double *p99)
+static int ping(struct bench *bench, const struct way *way, double *p50, double *p99)
 {
 	bool serves = bench->side == BENCH_SERVER;
 	int r = bench_meet(bench);
@@ -115,9 +136,9 @@ static int ping(struct bench *bench, size_t size, double *p50, double *p99)
 	for (uint32_t i = 0; i < BENCH_ROUND_TRIPS && r == 0; i++) {
 		uint64_t start = bench_ticks();
 
-		r = serves ? throw_ball(size, i) : catch_ball(bench, size, i);
+		r = serves ? throw_ball(way, i) : catch_ball(bench, way, i);
 		if (r == 0)
-			r = serves ? catch_ball(bench, size, i) : throw_ball(size, i);
+			r = serves ? catch_ball(bench, way, i) : throw_ball(way, i);
 		bench->ticks[i] = bench_ticks() - start;
 	}
 	if (r < 0)
@@ -133,11 +154,11 @@ static int play(struct bench *bench)
 	int r = bench_line(bench, BENCH_ROUND_TRIPS, &raw[0], &raw[1]);
 
 	if (r == 0)
-		r = ping(bench, 0, &ref[0], &ref[1]);
+		r = ping(bench, NULL, &ref[0], &ref[1]);
 	if (r == 0)
-		r = ping(bench, BENCH_SMALL, &zcp[0], &zcp[1]);
+		r = ping(bench, &ends.small, &zcp[0], &zcp[1]);
 	if (r == 0)
-		r = ping(bench, BENCH_LARGE, &large[0], &large[1]);
+		r = ping(bench, &ends.large, &large[0], &large[1]);
 	if (r < 0 || bench->side != BENCH_SERVER)
 		return r;
 	for (int i = 0; i < 2; i++) {
