@@ -47,8 +47,11 @@ int zcp_writer_init(struct zcp_writer *writer, const struct zcp_topic *topic,
 		.rotation = zcp_rotation(class->payload_size),
 		.keep = UINT32_MAX,
 	};
-	/* A look costs each subscriber's line a trip: nothing beside a large message. */
-	writer->look_every = class->payload_size <= ZCP_ROTATION_SMALL_MAX ? 16 : 1;
+	/*
+	 * A look costs each subscriber's line a trip, and the subscriber one more at its next take.
+	 * Among large messages it is worth while for as many as rotate.
+	 */
+	writer->look_every = class->payload_size <= ZCP_ROTATION_SMALL_MAX ? 16 : writer->rotation;
 	writer->op += writer->op & 1;
 	writer->lanes = zcp_memory_calloc(topic->geometry.max_subscribers, sizeof(writer->lanes[0]),
 					  topic->region.memory & ZCP_MEMORY_PREFAULT);
