@@ -506,8 +506,8 @@ static void check_use(struct scene *s)
 
 	zcp_stake_init(&stake, &s->bed.view.topic, &s->bed.view.acks, 0, s->subscriber);
 	use = zcp_stake_use(&stake, next_seq, s->seq);
-	zcp_stake_look(&stake, 1, next_seq, next_seq, &look);
-	given = look.below > s->seq && !(s->seq >= look.promised.from && s->seq < look.promised.to);
+	zcp_stake_look(&stake, 1, next_seq, &look);
+	given = look.below > s->seq && !(s->seq >= look.promised && s->seq < look.base);
 	for (uint32_t i = 0; i < look.n_exceptions; i++)
 		given &= look.exceptions[i] != s->seq;
 	ZCP_CHECK(given == (use == ZCP_USE_NONE));
