@@ -545,6 +545,19 @@ static bool is_kept(const struct zcpd_topic *topic, uint32_t publisher, uint64_t
 	return seq != 0 && seq < next_seq && seq + topic->kept[publisher] >= next_seq;
 }
 
+/* Not gone: also one that has still to come back to us. */
+static bool is_there(const struct zcpd_topic *topic, uint32_t slot)
+{
+	const struct zcpd_endpoint *subscriber = topic->subscribers[slot];
+
+	if (subscriber)
+		return subscriber->state != ZCPD_ENDPOINT_LEAVING;
+	/* Relaxed: only a runtime writes it. */
+	return atomic_load_explicit(&topic->view.shm->present[slot / 64], memory_order_relaxed) >>
+		       (slot % 64) &
+	       1;
+}
+
 /* Whether a present subscriber uses it. */
 static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t seq)
 {
@@ -556,12 +569,12 @@ static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t
 		struct zcp_stake stake;
 		uint64_t end;
 
-		if (!topic->subscribers[s] ||
-		    topic->subscribers[s]->state == ZCPD_ENDPOINT_LEAVING)
+		if (!is_there(topic, s))
 			continue;
 		zcp_stake_init(&stake, &topic->view, &topic->acks, publisher, s);
 		end = atomic_load_explicit(&stake.lane.shm->end, memory_order_relaxed);
-		if (end == 0 || zcpd_topic_is_active(topic->subscribers[s]))
+		if (end == 0 ||
+		    (topic->subscribers[s] && zcpd_topic_is_active(topic->subscribers[s])))
 			end = next_seq;
 		if (zcp_stake_use(&stake, end, seq))
 			return true;
@@ -569,12 +582,22 @@ static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t
 	return false;
 }
 
+/* Also one that has still to come back to us. */
+static bool has_publisher(const struct zcpd_topic *topic, uint32_t slot)
+{
+	/* Relaxed: only a runtime writes it. */
+	return topic->publishers[slot] || (atomic_load_explicit(&topic->view.shm->publishers,
+								memory_order_relaxed) >>
+						   slot &
+					   1);
+}
+
 /* The publisher slot that has an owner number and no publisher; -1: none has. */
-static int left_slot(const struct zcpd_topic *topic, uint32_t owner)
+static int left_slot(const struct zcpd_topic *topic, uint32_t owner, bool all)
 {
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		if (topic->owners[p] == owner)
-			return topic->publishers[p] ? -1 : (int)p;
+			return !all && has_publisher(topic, p) ? -1 : (int)p;
 	return -1;
 }
 
@@ -584,7 +607,7 @@ static bool sweep_chunk(struct zcpd_topic *topic, struct zcp_chunk_shm *chunk, b
 	/* Relaxed, both: of slots that are ours no process writes them. */
 	uint32_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
 	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
-	int slot = state == ZCP_CHUNK_FREE ? -1 : left_slot(topic, zcp_chunk_owner(state));
+	int slot = state == ZCP_CHUNK_FREE ? -1 : left_slot(topic, zcp_chunk_owner(state), all);
 
 	if (slot < 0 || (!all && is_kept(topic, (uint32_t)slot, seq)))
 		return false;
