@@ -191,6 +191,23 @@ Test(admission, publisher_that_owns_more_than_it_needs_counts_as_what_it_owns)
 	end();
 }
 
+/* Its queue is no longer the newest messages, as the others' are. */
+Test(admission, subscriber_that_is_no_longer_active_counts_with_a_queue_of_its_own)
+{
+	struct zcpd_endpoint *publisher, *subscribers[2];
+
+	begin(ONE_CLASS);
+	cr_assert_eq(publish("t", 64, 1, &publisher), 0);
+	cr_assert_eq(subscribe("t", 4, 1, &subscribers[0]), 0);
+	cr_assert_eq(subscribe("t", 2, 1, &subscribers[1]), 0);
+	cr_assert_eq(n_reserved(publisher->topic, 0), 1 + 8 + 4 + 2 + 1);
+	zcpd_registry_deactivate(&registry, subscribers[0]);
+	cr_assert_eq(n_reserved(publisher->topic, 0), 1 + 8 + 2 + 4 + 2 + 1);
+	close_endpoint(subscribers[0]);
+	cr_assert_eq(n_reserved(publisher->topic, 0), 1 + 8 + 2 + 1 + 1);
+	end();
+}
+
 /* Without a named pool the limits make the sum, whatever the first endpoints ask for. */
 Test(admission, pool_of_a_topics_own_holds_what_its_limits_allow)
 {
