@@ -2,7 +2,7 @@
 /*
  * Within the sums nobody starves anybody: endpoints are opened as long as the runtime lets them in,
  * and whatever they do, a publisher that has a loan left gets it. What is held or on loan is never
- * written by another. In a random order, in which endpoints come, go, and lose their connection too.
+ * written by another. In a random order, in which endpoints come, go, and lose their connection.
  */
 #include <stdio.h>
 
@@ -117,8 +117,8 @@ static bool loses_connections(uint32_t seed)
 }
 
 /*
- * Whether the sums hold. A subscriber that loses its connection has a queue of its own from then on,
- * which nobody had reserved: then they may not, until it is gone.
+ * Whether the sums hold. A subscriber that loses its connection has a queue of its own from then
+ * on, which nobody had reserved: then they may not, until it is gone.
  */
 static bool has_room(const struct zcpd_pool *shared)
 {
