@@ -14,6 +14,11 @@
 #define N_SUBSCRIBERS 6
 #define MAX_LOANS 12
 #define MAX_HELD 24
+#ifdef ZCP_TEST_ASAN
+#define N_SEEDS 4
+#else
+#define N_SEEDS 40
+#endif
 #define N_PHASES 100
 #define N_STEPS 200
 
@@ -294,12 +299,12 @@ static void run(uint32_t seed)
 
 Test(starve, publisher_that_was_let_in_gets_each_of_its_loans, .timeout = 100)
 {
-	for (uint32_t seed = 1; seed <= 40; seed++)
+	for (uint32_t seed = 1; seed <= N_SEEDS; seed++)
 		run(seed);
 	/* The sums were in the way, and were not so careful that little was left. */
-	cr_assert_gt(n_refused, 1000);
-	cr_assert_gt(n_inactive, 50);
+	cr_assert_gt(n_refused, 20 * N_SEEDS);
+	cr_assert_gt(n_inactive, N_SEEDS);
+	cr_assert_gt(n_loans, 5000 * N_SEEDS);
 	cr_assert_gt(n_loans, 100 * n_without);
-	cr_assert_gt(n_loans, 100000);
-	cr_assert_gt(n_taken, 20000);
+	cr_assert_gt(n_taken, 500 * N_SEEDS);
 }
