@@ -31,7 +31,7 @@ check() {
 	errors=none states=
 	(
 		cd "$dir/run" && spin -a "$@" "$here/$model.pml" >spin.out 2>&1 &&
-			${CC:-cc} -w -O2 -DSAFETY -DCOLLAPSE -DNOFAIR -o pan pan.c &&
+			${CC:-cc} -w $optimise -DSAFETY -DCOLLAPSE -DNOFAIR -o pan pan.c &&
 			./pan -m200000 >pan.out 2>&1
 	)
 	if [ -f "$dir/run/pan.out" ]; then
@@ -50,6 +50,7 @@ told() {
 
 # holds MODEL OPTION...
 holds() {
+	optimise=-O2
 	check "$@"
 	shift
 	if [ "$errors" = 0 ]; then
@@ -66,6 +67,8 @@ finds() {
 	bug=$2
 	model=$1
 	shift 2
+	# Most fail at once: to compile would take longer.
+	optimise=-O0
 	check "$model" "-D$bug" "$@"
 	case $errors in
 	0 | none | cut)
@@ -79,12 +82,13 @@ finds() {
 
 holds wake
 holds block
-holds dataplane
-holds dataplane -DNP=2 -DMSGS1=1 -DKILLS=0 -DPNEW=0 -DSNEW=0
-holds history -DMSGS=2
-holds history -DMSGS=1 -DKILLS=1 -DWKILLS=1
-holds history -DMSGS=1 -DKILLS=1 -DWKILLS=1 -DKEEP
-holds history -DMSGS=2 -DH=2 -DWKILLS=1
+holds plane -DMSGS=3
+holds plane -DMSGS=2 -DHIST=1 -DHINTS=1 -DHNEW=0 -DKEEP=1
+holds plane -DLATE=1 -DHIST=1 -DLATEOPENS=1
+holds plane -DWKILLS=1 -DLATE=1 -DMSGS=1
+holds plane -DCUTS=1
+holds plane -DNP=2 -DMSGS=1 -DPNEW=0 -DSNEW=0
+holds plane -DNS=2 -DMSGS=1 -DPNEW=0 -DSNEW=0
 
 for bug in CLEAR NOEVENTS NORECHECK LATEBIT LATEEPOCH LATEEVENTS LATEMODE LATEDRAIN NODEATH; do
 	finds wake BUG_$bug
@@ -93,32 +97,31 @@ for bug in NOSECOND LATEFLAG LATEROOM NOVERSION NOFENCE NOBUMP NOLEAVE LATECLEAR
 	finds block BUG_$bug
 done
 finds block BUG_EACH -DTIMEOUTS=1
-for bug in ORDER HOLDERS NODROPPED OUTSIDE VERSION NOGRACE NORESET NOFORMER; do
-	finds dataplane BUG_$bug
+for bug in ORDER NORESET WORD REREAD HELD LOOK NORESYNC GIVEN; do
+	finds plane BUG_$bug
 done
-finds dataplane BUG_START -DCAP=2 -DNC=4
-for bug in CLAIM NOSECOND; do
-	finds dataplane BUG_$bug -DNP=2 -DMSGS1=1 -DKILLS=0 -DPNEW=0 -DSNEW=0
+for bug in OUTSIDE VERSION NOGRACE START; do
+	finds plane BUG_$bug -DLATE=1
 done
-for bug in NOGRACE NOBIT PUSHEDOUT BEGIN; do
-	finds history BUG_$bug
+for bug in FLOOR PUBBASE; do
+	finds plane BUG_$bug -DLATE=1 -DHIST=1 -DMSGS=3
 done
-finds history BUG_NOPIN -DOTHERS=1 -DMSGS=2
-finds history BUG_EARLY -DWAIT=2
-finds history BUG_SETTLE -DWAIT=2
-finds history BUG_UNKEPT -DKEEP -DKILLS=1
-finds history BUG_UNTRIMMED -DKEEP -DKILLS=1
-finds history BUG_UNFORGOTTEN -DMSGS=1
-finds history BUG_ANYORDER -DH=2 -DMSGS=2 -DWKILLS=1
-finds history BUG_GONEFIRST -DMSGS=1 -DWKILLS=1
-finds history BUG_PINNED -DMSGS=1 -DWKILLS=1
-finds history BUG_STALE -DKEEP -DKILLS=1 -DSPARE -DOTHERS=1 -DMSGS=1
+finds plane BUG_HISTORY -DLATE=1 -DHIST=1 -DHNEW=0 -DMSGS=3
+finds plane BUG_ROTATES -DLATE=1 -DASK=1 -DMSGS=3
+finds plane BUG_NOBEGIN -DLATE=1 -DMSGS=3
+finds plane BUG_RELEASED -DLATE=1 -DHIST=1 -DHINTS=1 -DMSGS=3
+finds plane BUG_COPY -DHIST=1 -DHINTS=1 -DMSGS=4 -DPKILLS=0 -DPNEW=0
+finds plane BUG_NOFLOOR -DLATE=1 -DHIST=1 -DLATEOPENS=1
+finds plane BUG_REJOIN -DLATE=1 -DWKILLS=1 -DMSGS=1
+for bug in ABSENT PASTEND LATEEND ENDBEFORE INACTIVE; do
+	finds plane BUG_$bug -DCUTS=1
+done
+finds plane BUG_NOEND -DCUTS=1 -DMSGS=3 -DKILLS=0 -DPNEW=0
+finds plane BUG_PRESENT -DCUTS=1 -DLATE=1 -DKILLS=0 -DPNEW=0
+finds plane BUG_TWICE -DCUTS=2 -DNS=2 -DMSGS=1 -DKILLS=0 -DPNEW=0
 
 if [ "${1-}" = deep ]; then
-	holds history
-	holds history -DKEEP -DKILLS=1 -DMSGS=2
-	holds history -DKILLS=1 -DMSGS=2 -DH=2 -DWKILLS=1
-	holds history -DKILLS=1 -DMSGS=2 -DWKILLS=1 -DKEEP
+	holds plane -DMSGS=3 -DKILLS=2 -DHIST=1 -DHINTS=1
 	holds block -DTIMEOUTS=1
 fi
 exit "$failed"
