@@ -270,6 +270,15 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	zcpd_publishers_announce(topic, signals, signal_fds);
 }
 
+/* Whether the publisher has pushed the message that it was publishing. */
+static bool has(const struct zcp_lane *lane, uint64_t seq)
+{
+	/* Acquire: LANE-R1, in the publisher. */
+	return zcp_slot_is(atomic_load_explicit(&zcp_lane_slot(lane, seq)->word,
+						memory_order_acquire),
+			   seq);
+}
+
 /* Pushes what a dead publisher was publishing to a lane that lacks it. */
 static void push(const struct zcp_lane *lane, uint64_t seq, const struct zcp_chunk_shm *chunk,
 		 uint32_t ref)
@@ -286,10 +295,9 @@ static void push(const struct zcp_lane *lane, uint64_t seq, const struct zcp_chu
 		.next_ref = ZCP_REF_NONE,
 	};
 	uint64_t base = zcp_lane_settle(&lane->shm->base, seq), tail;
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, seq)->word, memory_order_acquire);
 
 	zcp_lane_begin(lane, base);
-	if (zcp_slot_is(word, seq) || base > seq)
+	if (has(lane, seq) || base > seq)
 		return;
 	tail = zcp_lane_bound_tail(lane, 0, seq);
 	zcp_lane_refresh_tail(lane, seq, &tail);
@@ -313,9 +321,12 @@ static void finish_publish(struct zcpd_topic *topic, const struct zcpd_endpoint 
 		if (!subscriber || subscriber->state == ZCPD_ENDPOINT_LEAVING)
 			continue;
 		lane = zcpd_topic_lane(topic, publisher->slot, subscriber);
-		/* Where it ended must be there before the number moves on. */
+		/*
+		 * Where it ended must be there before the number moves on: behind the message, where
+		 * the lane has it already.
+		 */
 		if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
-			(void)zcp_lane_settle(&lane.shm->end, seq);
+			(void)zcp_lane_settle(&lane.shm->end, has(&lane, seq) ? seq + 1 : seq);
 		else if (is_member(topic, s))
 			push(&lane, seq, chunk, ref);
 	}

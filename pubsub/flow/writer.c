@@ -114,8 +114,9 @@ static void add_members(struct zcp_writer *writer, bool is_active)
 		uint64_t present = atomic_load_explicit(&shm->present[w], memory_order_acquire);
 		uint64_t active = atomic_load_explicit(&shm->active[w], memory_order_acquire);
 
-		for (uint64_t left = is_active ? active : present & ~active; left;
-		     left &= left - 1) {
+		/* One that has just ceased to be active is there already: its lane ends at the next op. */
+		for (uint64_t left = is_active ? active : present & ~active & ~writer->members[w];
+		     left; left &= left - 1) {
 			uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(left);
 
 			if (s < writer->topic->geometry.max_subscribers &&
