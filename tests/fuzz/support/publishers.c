@@ -122,7 +122,7 @@ static void discard(struct zcp_fuzz_publisher *publisher, uint32_t i)
 /* The one that does something. */
 static const struct zcp_fuzz_publisher *acting;
 
-static bool is_own_chunk(const struct zcp_chunk_shm *chunk)
+ZCP_FUZZ_UNSEEN static bool is_own_chunk(const struct zcp_chunk_shm *chunk)
 {
 	/* What publishers of the pool write there can lead it astray. */
 	return zcp_fuzz_n_others_lies() > 0 ||
@@ -130,7 +130,7 @@ static bool is_own_chunk(const struct zcp_chunk_shm *chunk)
 }
 
 /* What it owns, and what it says of the class. */
-static bool is_in_pool(const struct zcp_class *class, const void *at, uint64_t size)
+ZCP_FUZZ_UNSEEN static bool is_in_pool(const struct zcp_class *class, const void *at, uint64_t size)
 {
 	uint64_t i;
 
@@ -150,7 +150,7 @@ static bool is_in_pool(const struct zcp_class *class, const void *at, uint64_t s
 }
 
 /* Its slot, its lanes, its chunks; and of the acks nothing: it moves `tail` in one step. */
-static void check_store(const void *at, uint64_t size)
+ZCP_FUZZ_UNSEEN static void check_store(const void *at, uint64_t size)
 {
 	const struct zcp_writer *writer = &acting->writer;
 	const struct zcp_topic *topic = writer->topic;

@@ -237,7 +237,7 @@ static void act(void *user)
 }
 
 /* Its own block of the acks, and its signal; the bit by which it sleeps is set in one step. */
-static void check_store(const void *at, uint64_t size)
+ZCP_FUZZ_UNSEEN static void check_store(const void *at, uint64_t size)
 {
 	const struct zcp_reader *reader = &acting->reader;
 	const struct zcp_signals *signals = &all->bed.writable.signals;
