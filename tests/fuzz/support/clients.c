@@ -257,6 +257,7 @@ void zcp_fuzz_runtime_kill(struct zcp_fuzz_runtime *runtime, uint32_t after)
 
 void zcp_fuzz_runtime_kill_all(struct zcp_fuzz_runtime *runtime)
 {
+	runtime->former_domain_id = runtime->server.registry.domain_id;
 	bury_worker(runtime);
 	zcpd_shelf_deinit(&runtime->keeper.shelf);
 	zcpd_shelf_init(&runtime->keeper.shelf);
