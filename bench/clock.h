@@ -37,13 +37,4 @@ struct bench_clock {
 
 void bench_clock_init(struct bench_clock *clock);
 
-static inline void bench_relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ __volatile__("yield");
-#endif
-}
-
 #endif

@@ -1,170 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * zcp-bench: what handing a message over costs, beside what the hardware charges for one
- * cache line; and to somebody who sleeps, beside what the kernel charges for waking him.
+ * zcp-bench: what handing a message over costs, beside what the hardware charges for one cache
+ * line, what a ring without anything else charges, and what the kernel charges for waking.
  *
- * Processors of a shared machine move near and far from each other every few seconds, so
- * that no figure stands alone: blocks of raw ping-pong and blocks of zcp alternate in one
- * run, and the ratio is taken block by block. In a block of sleeping the ways take turns.
+ * Processors of a shared machine move near and far from each other every few seconds, and other
+ * programs take their turns. So no figure stands alone: what is compared is played in the same
+ * block, blocks of all kinds alternate in one run, each ratio is taken block by block, and
+ * blocks are told apart by the bare line's time before and after them.
  */
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench/clock.h"
-#include "bench/figures.h"
-#include "bench/game.h"
-#include "bench/sleep.h"
-#include "bench/stats.h"
+#include "bench/bench.h"
+#include "bench/count.h"
+#include "bench/domain.h"
 
-#define CONFIG_NAME "bench.toml"
-#define ROUNDS 2000
-#define STREAM_MESSAGES 200000
-/* Rounds of the first block, which warms up and is not counted. */
-#define BLOCKS_DEFAULT 200
-/* Blocks of the others for each one of sleeping, and the round trips of each way in that. */
-#define BLOCKS_PER_SLEEP 10
-#define SLEEPS 100
+#define ROUNDS_DEFAULT 200
+/* No round begins later. */
+#define LIMIT_NS UINT64_C(100000000000)
+/* Round trips on the line before and after a block. */
+#define N_PROBES 500
+/* On one chip's cores that share a cache a line takes less, one way. */
+#define FAR_NS 100
+/* A line that takes so much longer after a block than before, or the other way round, has moved. */
+#define MOVED_RATIO 1.5
 
-struct bench {
-	struct bench_clock clock;
-	struct bench_table *table;
-	struct bench_ends ends;
-	enum bench_side side;
-	uint64_t number;
-	uint64_t meeting;
-	uint32_t n_blocks;
-	bool json;
-	bool timestamps;
-	uint64_t ticks[ROUNDS];
-	double ns[ROUNDS];
-	struct bench_sleepers sleepers;
-	uint64_t sleep_ticks[BENCH_WAYS][SLEEPS];
-	struct bench_figures figures;
+static const struct bench_kind *const kinds[] = {
+	&bench_ping_kind,   &bench_stream_kind, &bench_fan_kind,
+	&bench_frames_kind, &bench_sleep_kind,
 };
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static const char usage[] =
-	"usage: zcp-bench [--json] [--timestamps] [--blocks N]\n"
+	"usage: zcp-bench [--json] [--timestamps] [--blocks N] [--instructions]\n"
 	"\n"
-	"Measures on two processors, in blocks that alternate: a bare cache line going to and\n"
-	"fro, zcp messages of 64 bytes and of 4 MiB doing the same, and a stream of 64-byte\n"
-	"messages with nothing lost. Every tenth block is followed by one in which both sides\n"
-	"sleep, and a ball goes to and fro once a millisecond: by a bare futex, a bare eventfd,\n"
-	"and zcp over each of them, by turns. Times are one way: half a round trip.\n"
+	"Measures on two processors, in blocks that alternate: a bare cache line, a reference\n"
+	"ring (a slot says where the payload lies) and zcp messages of 64 bytes and 4 MiB going\n"
+	"to and fro; streams of 64-byte messages that block and that drop the oldest, to 1, 2\n"
+	"and 4 subscribers in one process, beside the same in reference rings; frames of 1080p,\n"
+	"beside the same loops over as many private buffers; and a ball that goes to and fro\n"
+	"once a millisecond between processes that sleep or spin until it comes, by a bare\n"
+	"futex, eventfd and line, and by zcp. Times are one way: half a round trip. Figures are\n"
+	"medians over blocks, for processors that are near (a line takes less than 100 ns) and\n"
+	"far; blocks in which they move, or in which another program ran, are left out.\n"
 	"\n"
-	"  --json       one object instead of a table\n"
-	"  --timestamps leave publish times on, as topics have them unless told otherwise;\n"
-	"               they read the clock once a message\n"
-	"  --blocks N   blocks of each kind (default 200, about 15 s in all)\n";
-
-static int meet(struct bench *bench)
-{
-	return bench_meet(bench->table, bench->side, ++bench->meeting);
-}
-
-/* One-way nanoseconds of n round trips, ROUNDS at most. */
-static void evaluate_ticks(struct bench *bench, const uint64_t *round_trips, size_t n, double *p50,
-			   double *p99)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint64_t ticks = round_trips[i];
-
-		ticks -= ticks < bench->clock.overhead ? ticks : bench->clock.overhead;
-		bench->ns[i] = (double)ticks * bench->clock.ns_per_tick / 2;
-	}
-	*p99 = bench_percentile(bench->ns, n, 99);
-	*p50 = bench->ns[n / 2];
-}
-
-/* Those in bench->ticks. */
-static void evaluate(struct bench *bench, double *p50, double *p99)
-{
-	evaluate_ticks(bench, bench->ticks, ROUNDS, p50, p99);
-}
-
-static int block(struct bench *bench, uint32_t b)
-{
-	struct bench_figures *figures = &bench->figures;
-	double unused;
-	uint64_t ns;
-	int r;
-
-	r = meet(bench);
-	if (r == 0)
-		r = bench_raw(bench->table, bench->side, &bench->number, ROUNDS, bench->ticks);
-	if (r < 0)
-		return r;
-	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &figures->raw_p50[b], &figures->raw_p99[b]);
-	r = meet(bench);
-	if (r == 0)
-		r = bench_ping(bench->table, &bench->ends, bench->side, BENCH_SMALL, ROUNDS,
-			       bench->ticks);
-	if (r < 0)
-		return r;
-	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &figures->zcp_p50[b], &figures->zcp_p99[b]);
-	r = meet(bench);
-	if (r == 0)
-		r = bench_ping(bench->table, &bench->ends, bench->side, BENCH_LARGE, ROUNDS,
-			       bench->ticks);
-	if (r < 0)
-		return r;
-	if (bench->side == BENCH_SERVER)
-		evaluate(bench, &figures->large_p50[b], &unused);
-	r = meet(bench);
-	if (r == 0)
-		r = bench_stream(bench->table, &bench->ends, bench->side, STREAM_MESSAGES, &ns);
-	if (r < 0)
-		return r;
-	figures->rate[b] = (double)STREAM_MESSAGES * 1e9 / (double)ns;
-	figures->ratio_p50[b] = figures->zcp_p50[b] / figures->raw_p50[b];
-	figures->ratio_p99[b] = figures->zcp_p99[b] / figures->raw_p99[b];
-	figures->ratio_large[b] = figures->large_p50[b] / figures->zcp_p50[b];
-	return 0;
-}
-
-static void rate_sleeps(struct bench *bench, uint32_t b)
-{
-	struct bench_figures *figures = &bench->figures;
-	double **p50 = figures->sleep_p50, **p99 = figures->sleep_p99;
-
-	for (int way = 0; way < BENCH_WAYS; way++)
-		evaluate_ticks(bench, bench->sleep_ticks[way], SLEEPS, &p50[way][b], &p99[way][b]);
-	figures->ratio_futex_p50[b] = p50[BENCH_ZCP_FUTEX][b] / p50[BENCH_FUTEX][b];
-	figures->ratio_futex_p99[b] = p99[BENCH_ZCP_FUTEX][b] / p99[BENCH_FUTEX][b];
-	figures->ratio_fd_p50[b] = p50[BENCH_ZCP_FD][b] / p50[BENCH_EVENTFD][b];
-	figures->ratio_fd_p99[b] = p99[BENCH_ZCP_FD][b] / p99[BENCH_EVENTFD][b];
-}
-
-static int sleep_block(struct bench *bench, uint32_t b)
-{
-	uint64_t *ticks[BENCH_WAYS];
-	int r = meet(bench);
-
-	for (int way = 0; way < BENCH_WAYS; way++)
-		ticks[way] = bench->sleep_ticks[way];
-	if (r == 0)
-		r = bench_sleep(&bench->sleepers, bench->side, SLEEPS, ticks);
-	if (r == 0 && bench->side == BENCH_SERVER)
-		rate_sleeps(bench, b);
-	return r;
-}
-
-static uint32_t n_sleep_blocks(const struct bench *bench)
-{
-	return bench->n_blocks < BLOCKS_PER_SLEEP ? 1 : bench->n_blocks / BLOCKS_PER_SLEEP;
-}
+	"  --json          one object instead of a table\n"
+	"  --timestamps    leave publish times on, as topics have them unless told otherwise;\n"
+	"                  they read the clock once a message\n"
+	"  --blocks N      blocks of each kind (default 200, within 100 s)\n"
+	"  --instructions  count the instructions of loan, publish, take and release instead\n";
 
 /* The two processors that we may use. */
 static int pin(enum bench_side side)
@@ -173,127 +66,149 @@ static int pin(enum bench_side side)
 	int seen = 0;
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
-		return -1;
+		return -errno;
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET((size_t)cpu, &allowed) || seen++ != (int)side)
 			continue;
 		CPU_ZERO(&mine);
 		CPU_SET((size_t)cpu, &mine);
-		return sched_setaffinity(0, sizeof(mine), &mine);
+		return sched_setaffinity(0, sizeof(mine), &mine) < 0 ? -errno : 0;
 	}
 	(void)fprintf(stderr, "zcp-bench: two processors are needed: allow both (taskset)\n");
-	return -1;
+	return -ENODEV;
 }
 
-static int play(struct bench *bench)
+static uint64_t n_preempted(void)
 {
-	/* Opened before we are pinned: what helps us to open needs a processor as well. */
-	int r = bench_ends_open(&bench->ends, bench->side);
+	struct rusage now;
 
-	if (r == 0)
-		r = bench_sleepers_open(&bench->sleepers, bench->side);
+	return getrusage(RUSAGE_SELF, &now) < 0 ? 0 : (uint64_t)now.ru_nivcsw;
+}
+
+static enum bench_place place_of(double before, double after)
+{
+	if (before > after * MOVED_RATIO || after > before * MOVED_RATIO ||
+	    (before < FAR_NS) != (after < FAR_NS))
+		return BENCH_MOVED;
+	return after < FAR_NS ? BENCH_NEAR : BENCH_FAR;
+}
+
+/* Plays a block; *line is its time before and then after it. */
+static int play_block(struct bench *bench, const struct bench_kind *kind, double *line)
+{
+	struct bench_table *table = bench->table;
+	uint64_t preempted = n_preempted(), theirs;
+	double before = *line, p99;
+	int r = kind->play(bench);
+
+	if (r < 0)
+		return r;
+	preempted = n_preempted() - preempted;
+	if (bench->side == BENCH_RETURNER)
+		atomic_store_explicit(&table->n_preempted, preempted, memory_order_relaxed);
+	r = bench_line(bench, N_PROBES, line, &p99);
+	if (r < 0 || bench->side == BENCH_RETURNER)
+		return r;
+	theirs = atomic_load_explicit(&table->n_preempted, memory_order_relaxed);
+	bench_figures_settle(&bench->figures, !kind->is_busy      ? BENCH_ANYWHERE :
+					      preempted || theirs ? BENCH_DISTURBED :
+								    place_of(before, *line));
+	return 0;
+}
+
+/* The server says whether there is time for another round. */
+static int is_over(struct bench *bench, uint64_t start_ns)
+{
+	int r;
+
+	if (bench->side == BENCH_SERVER && bench_ns() - start_ns > LIMIT_NS)
+		atomic_store_explicit(&bench->table->is_over, 1, memory_order_relaxed);
+	r = bench_meet(bench);
+	return r < 0 ? r : atomic_load_explicit(&bench->table->is_over, memory_order_relaxed) != 0;
+}
+
+/* Returns how many rounds there were. The first block of each kind warms up. */
+static int play_rounds(struct bench *bench, uint32_t n)
+{
+	uint64_t start_ns = bench_ns();
+	double line, p99;
+	int r = bench_line(bench, N_PROBES, &line, &p99);
+
+	for (size_t k = 0; k < N_KINDS && r == 0; k++)
+		r = play_block(bench, kinds[k], &line);
+	if (r < 0)
+		return r;
+	bench_figures_reset(&bench->figures);
+	for (uint32_t i = 0; i < n; i++) {
+		r = is_over(bench, start_ns);
+		for (size_t k = 0; k < N_KINDS && r == 0; k++)
+			if (i % kinds[k]->every == 0)
+				r = play_block(bench, kinds[k], &line);
+		if (r != 0)
+			return r < 0 ? r : (int)i;
+	}
+	return (int)n;
+}
+
+static int play(struct bench *bench, uint32_t n_rounds)
+{
+	int r = zcp_node_open(&bench->node, NULL);
+
+	if (r < 0)
+		r = bench_complain(bench, "cannot open a node", r);
+	for (size_t k = 0; k < N_KINDS && r == 0; k++)
+		if (kinds[k]->open)
+			r = kinds[k]->open(bench);
 	if (r == 0)
 		r = pin(bench->side);
-	/* The first block of each kind warms up and is overwritten. */
-	for (uint32_t b = 0; r == 0 && b <= bench->n_blocks; b++) {
-		r = block(bench, b == 0 ? 0 : b - 1);
-		if (r == 0 && b % BLOCKS_PER_SLEEP == 0)
-			r = sleep_block(bench, b == 0 ? 0 : b / BLOCKS_PER_SLEEP - 1);
-	}
+	if (r == 0)
+		r = play_rounds(bench, n_rounds);
 	if (r < 0)
 		atomic_store_explicit(&bench->table->failed, 1, memory_order_relaxed);
-	bench_sleepers_close(&bench->sleepers);
-	bench_ends_close(&bench->ends);
+	bench->node = zcp_node_close(bench->node);
 	return r;
 }
 
-/* A domain of our own, so that nobody else's is measured or disturbed. */
-static int make_domain(char *directory, size_t size)
+/* What both sides have from before the fork. */
+static int prepare(struct bench *bench, uint32_t n_rounds)
 {
-	const char *tmp = getenv("TMPDIR");
-	int n = snprintf(directory, size, "%s/zcp-bench-XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+	int r = bench_figures_init(&bench->figures, n_rounds + 1);
 
-	if (n < 0 || (size_t)n >= size || !mkdtemp(directory)) {
-		perror("zcp-bench: cannot make a runtime directory");
-		return -1;
-	}
-	return setenv("ZCP_RUNTIME_DIR", directory, 1);
-}
-
-/* A message is handed over, the time is not read, unless it is asked for. */
-static int configure(const char *directory, bool timestamps)
-{
-	char path[PATH_MAX];
-	FILE *file;
-	bool written;
-
-	(void)snprintf(path, sizeof(path), "%s/" CONFIG_NAME, directory);
-	file = fopen(path, "we");
-	written = file &&
-		  fprintf(file, "[defaults]\ntimestamps = %s\n", timestamps ? "true" : "false") > 0;
-	if (file && fclose(file) != 0)
-		written = false;
-	if (!written) {
-		perror("zcp-bench: cannot write its configuration");
-		return -1;
-	}
-	return setenv("ZCP_CONFIG", path, 1);
-}
-
-static void remove_domain(const char *directory)
-{
-	static const char *const names[] = { "zcpd.pid",  "zcpd.sock",  "zcpd.log",
-					     "zcpd.lock", "start.lock", "" };
-	char path[PATH_MAX];
-	FILE *file;
-	int pid;
-
-	(void)snprintf(path, sizeof(path), "%s/default/zcpd.pid", directory);
-	file = fopen(path, "re");
-	if (file) {
-		if (fscanf(file, "%d", &pid) == 1 && pid > 1)
-			(void)kill(pid, SIGTERM);
-		(void)fclose(file);
-	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/default/%s", directory, names[i]);
-		(void)remove(path);
-	}
-	(void)snprintf(path, sizeof(path), "%s/" CONFIG_NAME, directory);
-	(void)remove(path);
-	(void)rmdir(directory);
-}
-
-static bool allocate(struct bench *bench)
-{
-	if (bench_figures_init(&bench->figures, bench->n_blocks, n_sleep_blocks(bench),
-			       bench->timestamps) < 0)
-		return false;
+	bench_clock_init(&bench->clock);
 	bench->table = mmap(NULL, sizeof(*bench->table), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return bench->table != MAP_FAILED &&
-	       bench_sleepers_init(&bench->sleepers, bench->table) == 0;
+	if (bench->table == MAP_FAILED)
+		return -errno;
+	for (size_t k = 0; k < N_KINDS && r == 0; k++)
+		if (kinds[k]->prepare)
+			r = kinds[k]->prepare();
+	return r;
 }
 
-static int run(struct bench *bench)
+static int measure(struct bench *bench, struct bench_setting *setting, bool json)
 {
-	int status = 0, r;
-	pid_t child = fork();
+	int status = 0, r = prepare(bench, setting->n_rounds);
+	pid_t parent = getpid(), child;
 
-	if (child < 0) {
-		perror("zcp-bench: fork");
-		return 1;
+	if (r < 0)
+		return bench_complain(bench, "cannot prepare", r);
+	child = fork();
+	if (child < 0)
+		return bench_complain(bench, "cannot fork", -errno);
+	if (child == 0) {
+		bench->side = BENCH_RETURNER;
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+			_exit(1);
+		_exit(play(bench, setting->n_rounds) < 0 ? 1 : 0);
 	}
-	bench->side = child == 0 ? BENCH_RETURNER : BENCH_SERVER;
-	r = play(bench);
-	if (child == 0)
-		_exit(r < 0 ? 1 : 0);
+	r = play(bench, setting->n_rounds);
 	if (waitpid(child, &status, 0) < 0 || status != 0 || r < 0)
-		return 1;
-	if (bench->json)
-		bench_figures_print_json(&bench->figures);
+		return -1;
+	setting->n_rounds = (uint32_t)r;
+	if (json)
+		bench_figures_print_json(&bench->figures, setting);
 	else
-		bench_figures_print(&bench->figures);
+		bench_figures_print(&bench->figures, setting);
 	return 0;
 }
 
@@ -303,26 +218,32 @@ int main(int argc, char **argv)
 		{ "json", no_argument, NULL, 'j' },
 		{ "blocks", required_argument, NULL, 'b' },
 		{ "timestamps", no_argument, NULL, 't' },
+		{ "instructions", no_argument, NULL, 'i' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	static struct bench bench = { .n_blocks = BLOCKS_DEFAULT };
-	char directory[PATH_MAX - 32];
+	static struct bench bench;
+	struct bench_setting setting = { .n_rounds = ROUNDS_DEFAULT };
+	bool json = false, counts = false;
+	struct bench_domain domain;
 	int option, r;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 'j':
-			bench.json = true;
+			json = true;
 			break;
 		case 'b':
-			bench.n_blocks = (uint32_t)strtoul(optarg, NULL, 10);
-			if (bench.n_blocks > 0 && bench.n_blocks <= 100000)
+			setting.n_rounds = (uint32_t)strtoul(optarg, NULL, 10);
+			if (setting.n_rounds > 0 && setting.n_rounds <= 100000)
 				break;
 			(void)fprintf(stderr, "zcp-bench: --blocks takes 1 to 100000\n");
 			return 2;
 		case 't':
-			bench.timestamps = true;
+			setting.timestamps = true;
+			break;
+		case 'i':
+			counts = true;
 			break;
 		case 'h':
 			(void)fputs(usage, stdout);
@@ -331,14 +252,9 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (!allocate(&bench)) {
-		(void)fprintf(stderr, "zcp-bench: out of memory, or of descriptors\n");
+	if (bench_domain_make(&domain, setting.timestamps) < 0)
 		return 1;
-	}
-	bench_clock_init(&bench.clock);
-	if (make_domain(directory, sizeof(directory)) < 0)
-		return 1;
-	r = configure(directory, bench.timestamps) < 0 ? 1 : run(&bench);
-	remove_domain(directory);
-	return r;
+	r = counts ? bench_count(json) : measure(&bench, &setting, json);
+	bench_domain_remove(&domain);
+	return r < 0 ? 1 : 0;
 }

@@ -47,8 +47,11 @@ int zcp_writer_init(struct zcp_writer *writer, const struct zcp_topic *topic,
 		.rotation = zcp_rotation(class->payload_size),
 		.keep = UINT32_MAX,
 	};
-	/* A look costs each subscriber's line a trip: nothing beside a large message. */
-	writer->look_every = class->payload_size <= ZCP_ROTATION_SMALL_MAX ? 16 : 1;
+	/*
+	 * A look costs each subscriber's line a trip, and the subscriber one more at its next take.
+	 * Among large messages it is worth while for as many as rotate.
+	 */
+	writer->look_every = class->payload_size <= ZCP_ROTATION_SMALL_MAX ? 16 : writer->rotation;
 	writer->op += writer->op & 1;
 	writer->lanes = zcp_memory_calloc(topic->geometry.max_subscribers, sizeof(writer->lanes[0]),
 					  topic->region.memory & ZCP_MEMORY_PREFAULT);
@@ -199,7 +202,10 @@ static void read_released(struct zcp_writer *writer)
 	}
 }
 
-/* Those that were set aside are asked for one by one. */
+/*
+ * What is set aside is looked at by itself: however many of those are held for long, there are
+ * exceptions left for the others.
+ */
 static void look(struct zcp_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->n_active; i++)
@@ -207,17 +213,28 @@ static void look(struct zcp_writer *writer)
 			       writer->next_seq, &writer->lanes[i].given);
 }
 
-/* Whether a message that is below what has come back is an exception. */
-static bool is_held(const struct zcp_writer *writer, uint64_t seq)
+/* There may be more that have come back than can be told at once. */
+static bool is_cut(const struct zcp_writer *writer)
 {
+	for (uint32_t i = 0; i < writer->n_active; i++)
+		if (writer->lanes[i].given.n_exceptions == ZCP_STAKE_EXCEPTIONS)
+			return true;
+	return false;
+}
+
+/* The first message from `seq` on that is an exception. */
+static uint64_t first_held(const struct zcp_writer *writer, uint64_t seq)
+{
+	uint64_t first = UINT64_MAX;
+
 	for (uint32_t i = 0; i < writer->n_active; i++) {
 		const struct zcp_stake_look *given = &writer->lanes[i].given;
 
 		for (uint32_t e = 0; e < given->n_exceptions; e++)
-			if (given->exceptions[e] == seq)
-				return true;
+			if (given->exceptions[e] >= seq && given->exceptions[e] < first)
+				first = given->exceptions[e];
 	}
-	return false;
+	return first;
 }
 
 /*
@@ -254,6 +271,16 @@ static uint64_t bound_of(const struct zcp_writer *writer)
 	return bound;
 }
 
+/* The first message from `seq` on that has not come back, at most `bound`. */
+static uint64_t first_used(const struct zcp_writer *writer, uint64_t seq, uint64_t bound)
+{
+	uint64_t held = first_held(writer, seq), left = first_left(writer, seq);
+
+	if (held < bound)
+		bound = held;
+	return left < bound ? left : bound;
+}
+
 /*
  * Sets those aside that are held while the ones behind them have come back. Returns the number
  * below which those at the head of the list have come back.
@@ -261,22 +288,13 @@ static uint64_t bound_of(const struct zcp_writer *writer)
 static uint64_t clear_head(struct zcp_writer *writer)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
-	uint64_t bound = bound_of(writer), left = first_left(writer, chunks->oldest_seq);
+	uint64_t bound = bound_of(writer), used;
 
-	while (chunks->oldest_seq < bound &&
-	       (chunks->oldest_seq == left || is_held(writer, chunks->oldest_seq))) {
+	while (chunks->oldest_seq < bound) {
+		used = first_used(writer, chunks->oldest_seq, bound);
+		if (used != chunks->oldest_seq)
+			return used;
 		zcp_chunks_set_aside(chunks);
-		left = first_left(writer, chunks->oldest_seq);
-	}
-	if (left < bound)
-		bound = left;
-	for (uint32_t i = 0; i < writer->n_active; i++) {
-		const struct zcp_stake_look *given = &writer->lanes[i].given;
-
-		for (uint32_t e = 0; e < given->n_exceptions; e++)
-			if (given->exceptions[e] >= chunks->oldest_seq &&
-			    given->exceptions[e] < bound)
-				bound = given->exceptions[e];
 	}
 	return bound;
 }
@@ -291,11 +309,21 @@ static bool is_used(const struct zcp_writer *writer, uint64_t seq)
 	return false;
 }
 
-/* The published chunks at the head of the list that have come back. */
-static uint32_t n_back(const struct zcp_chunks *chunks, uint64_t bound)
+/*
+ * The published chunks that have come back, those behind a held one too. As long as there are as many
+ * as rotate the publisher claims no other: that would be one that was reserved for another publisher.
+ */
+static uint32_t n_back(const struct zcp_writer *writer)
 {
-	uint64_t n = chunks->oldest_seq < bound ? bound - chunks->oldest_seq : 0;
+	const struct zcp_chunks *chunks = &writer->chunks;
+	uint64_t bound = bound_of(writer), n = 0;
 
+	for (uint64_t seq = chunks->oldest_seq; seq < bound;) {
+		uint64_t used = first_used(writer, seq, bound);
+
+		n += used - seq;
+		seq = used + 1;
+	}
 	return n < chunks->published.n ? (uint32_t)n : chunks->published.n;
 }
 
@@ -328,10 +356,10 @@ static uint32_t from_aside(struct zcp_writer *writer)
 }
 
 /* What exceeds the most that was in use lately, and what rotates, goes back to the pool. */
-static void give_back(struct zcp_writer *writer, uint64_t bound)
+static void give_back(struct zcp_writer *writer, uint64_t bound, uint32_t back)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
-	uint32_t in_use = chunks->published.n - n_back(chunks, bound);
+	uint32_t in_use = chunks->published.n - back;
 
 	if (in_use > writer->most_in_use)
 		writer->most_in_use = in_use;
@@ -354,11 +382,11 @@ static void give_back(struct zcp_writer *writer, uint64_t bound)
  * The oldest one that has come back; those of a size class that a former publisher of the slot
  * used are given back on the way.
  */
-static uint32_t from_published(struct zcp_writer *writer, uint64_t bound, uint32_t at_least)
+static uint32_t from_published(struct zcp_writer *writer, uint64_t bound)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
 
-	while (n_back(chunks, bound) >= at_least && chunks->oldest_seq < bound) {
+	while (chunks->published.n > 0 && chunks->oldest_seq < bound) {
 		uint32_t ref = zcp_chunks_pop_oldest(chunks);
 
 		if (ref == ZCP_REF_NONE || is_own_class(writer, ref))
@@ -400,22 +428,25 @@ static void set_reusable(struct zcp_writer *writer, uint64_t bound)
 __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
+	uint32_t ref = ZCP_REF_NONE, back;
 	uint64_t bound;
-	uint32_t ref;
 
 	read_released(writer);
 	bound = clear_head(writer);
-	while (n_back(chunks, bound) < writer->rotation) {
+	back = n_back(writer);
+	/* Again where held ones were set aside, and there may be more of them. */
+	while (back < writer->rotation) {
 		uint64_t oldest = chunks->oldest_seq;
 
 		look(writer);
 		bound = clear_head(writer);
-		/* Again where it has set some aside: more are held than one look tells apart. */
-		if (chunks->oldest_seq == oldest)
+		back = n_back(writer);
+		if (chunks->oldest_seq == oldest || !is_cut(writer))
 			break;
 	}
-	give_back(writer, bound);
-	ref = from_published(writer, bound, writer->rotation);
+	give_back(writer, bound, back);
+	if (back >= writer->rotation || is_cut(writer))
+		ref = from_published(writer, bound);
 	if (ref == ZCP_REF_NONE && chunks->aside.n > 0)
 		ref = from_aside(writer);
 	if (ref == ZCP_REF_NONE)
@@ -423,7 +454,7 @@ __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 	if (ref == ZCP_REF_NONE)
 		ref = zcp_chunks_claim(chunks);
 	if (ref == ZCP_REF_NONE)
-		ref = from_published(writer, bound, 1);
+		ref = from_published(writer, bound);
 	set_reusable(writer, bound);
 	return ref;
 }

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Single steps.
+ */
+#include "bench/count.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "bench/stats.h"
+
+#if defined(__x86_64__)
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zcp/zcp.h>
+
+#define BENCH_SMALL 64
+/* Hand-overs before the first one that counts, and those that count. */
+#define N_WARM 1000
+#define N_ROUNDS 320
+
+/* Where the child is; what it does from one mark to the next is counted for the former. */
+enum mark {
+	MARK_LOAN,
+	MARK_PUBLISH,
+	MARK_TAKE,
+	MARK_RELEASE,
+	MARK_NOTHING, /* what a mark itself costs */
+	MARK_END,
+	MARKS,
+};
+
+struct counts {
+	double instructions[MARKS][N_ROUNDS];
+	double round[N_ROUNDS];
+	uint64_t locked[MARKS];
+	uint32_t n_rounds;
+};
+
+struct ends {
+	struct zcp_node *node;
+	struct zcp_publisher *out;
+	struct zcp_subscriber *in;
+};
+
+/* The parent sees the child come by; its argument is in a register then. */
+__attribute__((noipa)) static void mark(enum mark mark)
+{
+	__asm__ __volatile__("" : : "r"(mark) : "memory");
+}
+
+static int open_ends(struct ends *ends, const char *topic, uint32_t on_full)
+{
+	struct zcp_publisher_options publisher = ZCP_PUBLISHER_OPTIONS_INIT;
+	struct zcp_subscriber_options subscriber = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	int r = zcp_node_open(&ends->node, NULL);
+
+	publisher.max_payload = BENCH_SMALL;
+	subscriber.on_full = on_full;
+	if (r == 0)
+		r = zcp_publisher_open(&ends->out, ends->node, topic, &publisher);
+	if (r == 0)
+		r = zcp_subscriber_open(&ends->in, ends->node, topic, &subscriber);
+	if (r < 0)
+		(void)fprintf(stderr, "zcp-bench: cannot open an endpoint: %s\n",
+			      zcp_node_error(ends->node));
+	return r;
+}
+
+static int hand_over(struct ends *ends)
+{
+	struct zcp_sample sample;
+	struct zcp_loan loan;
+	int r;
+
+	mark(MARK_LOAN);
+	r = zcp_publisher_loan(ends->out, BENCH_SMALL, &loan);
+	if (r < 0)
+		return r;
+	mark(MARK_PUBLISH);
+	r = zcp_publisher_publish(ends->out, &loan);
+	if (r < 0)
+		return r;
+	mark(MARK_TAKE);
+	r = zcp_subscriber_take(ends->in, &sample);
+	if (r < 0)
+		return r;
+	mark(MARK_RELEASE);
+	r = zcp_sample_release(&sample);
+	mark(MARK_NOTHING);
+	mark(MARK_END);
+	return r;
+}
+
+/* The child: stops once it is warm. */
+static int be_counted(const char *topic, uint32_t on_full)
+{
+	struct ends ends = { NULL, NULL, NULL };
+	int r = open_ends(&ends, topic, on_full);
+
+	for (uint32_t i = 0; i < N_WARM && r == 0; i++)
+		r = hand_over(&ends);
+	if (r < 0)
+		return r;
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 || raise(SIGSTOP) != 0)
+		return -errno;
+	for (uint32_t i = 0; i < N_ROUNDS && r == 0; i++)
+		r = hand_over(&ends);
+	return r;
+}
+
+/* A lock prefix among the others, or an exchange with memory, which needs none. */
+static bool is_locked(const uint8_t *at)
+{
+	for (; *at == 0x66 || *at == 0xf2 || *at == 0xf3 || *at == 0x2e || *at == 0x3e; at++)
+		continue;
+	if (*at == 0xf0)
+		return true;
+	if ((*at & 0xf0) == 0x40)
+		at++;
+	return (at[0] == 0x86 || at[0] == 0x87) && at[1] < 0xc0;
+}
+
+/* A mark is passed: *now was counted until here. */
+static void pass(struct counts *counts, enum mark *now, enum mark next, uint32_t *n)
+{
+	if (*now < MARK_END && counts->n_rounds < N_ROUNDS)
+		counts->instructions[*now][counts->n_rounds] = *n;
+	if (next == MARK_END)
+		counts->n_rounds++;
+	*now = next;
+	*n = 0;
+}
+
+/* The child has stopped. The code is where it is in this process: it is a fork of it. */
+static int step(pid_t child, struct counts *counts)
+{
+	enum mark now = MARK_END;
+	uint32_t n = 0;
+	int status;
+
+	for (;;) {
+		struct user_regs_struct regs;
+
+		if (ptrace(PTRACE_GETREGS, child, NULL, &regs) < 0)
+			return -errno;
+		if (regs.rip == (uint64_t)(uintptr_t)mark)
+			pass(counts, &now, regs.rdi < MARKS ? (enum mark)regs.rdi : MARK_END, &n);
+		n++;
+		counts->locked[now] += is_locked((const uint8_t *)(uintptr_t)regs.rip);
+		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) < 0 ||
+		    waitpid(child, &status, 0) < 0)
+			return -errno;
+		if (!WIFSTOPPED(status))
+			return WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+					       counts->n_rounds == N_ROUNDS ?
+				       0 :
+				       -ECHILD;
+	}
+}
+
+static int count(struct counts *counts, const char *topic, uint32_t on_full)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0)
+		_exit(be_counted(topic, on_full) < 0 ? 1 : 0);
+	if (child < 0 || waitpid(child, &status, 0) < 0)
+		return -errno;
+	return WIFSTOPPED(status) ? step(child, counts) : -ECHILD;
+}
+
+/* Leaves out what marks cost. */
+static double mean(const struct counts *counts, enum mark mark)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < N_ROUNDS; i++)
+		sum += counts->instructions[mark][i] - counts->instructions[MARK_NOTHING][i];
+	return sum / N_ROUNDS;
+}
+
+static double median(struct counts *counts)
+{
+	for (uint32_t i = 0; i < N_ROUNDS; i++) {
+		counts->round[i] = 0;
+		for (int m = 0; m < MARK_NOTHING; m++)
+			counts->round[i] += counts->instructions[m][i] -
+					    counts->instructions[MARK_NOTHING][i];
+	}
+	return bench_percentile(counts->round, N_ROUNDS, 50);
+}
+
+static void print(struct counts *counts, const char *key, bool json)
+{
+	static const char *const names[] = { "loan", "publish", "take", "release" };
+	double sum = 0, locked = 0, p50 = median(counts);
+
+	for (int m = 0; m < MARK_NOTHING; m++) {
+		double n = mean(counts, (enum mark)m);
+
+		sum += n;
+		locked += (double)counts->locked[m] / N_ROUNDS;
+		if (json)
+			(void)printf("\"%s_%s\": %.1f, ", key, names[m], n);
+		else
+			(void)printf("%-24s %-8s %8.1f %8.2f\n", m == 0 ? key : "", names[m], n,
+				     (double)counts->locked[m] / N_ROUNDS);
+	}
+	if (json)
+		(void)printf("\"%s\": %.1f, \"%s_p50\": %.0f, \"%s_locked\": %.2f", key, sum, key,
+			     p50, key, locked);
+	else
+		(void)printf("%-24s %-8s %8.1f %8.2f   median %.0f\n", "", "all", sum, locked, p50);
+}
+
+int bench_count(bool json)
+{
+	static struct counts drop, block;
+	int r = count(&drop, "bench/count/drop", ZCP_ON_FULL_DROP_OLDEST);
+
+	if (r == 0)
+		r = count(&block, "bench/count/block", ZCP_ON_FULL_BLOCK);
+	if (r < 0) {
+		(void)fprintf(stderr, "zcp-bench: cannot count instructions: %s\n",
+			      zcp_strerror(r));
+		return -1;
+	}
+	if (json)
+		(void)fputs("{", stdout);
+	else
+		(void)printf("%-33s %8s %8s\n", "a hand-over, mean", "all", "locked");
+	print(&drop, "instructions", json);
+	(void)fputs(json ? ", " : "", stdout);
+	print(&block, "instructions_block", json);
+	(void)fputs(json ? "}\n" : "", stdout);
+	return 0;
+}
+
+#else
+
+int bench_count(bool json)
+{
+	(void)json;
+	(void)fprintf(stderr, "zcp-bench: instructions are counted on x86-64 only\n");
+	return -1;
+}
+
+#endif
