@@ -263,7 +263,9 @@ void zcp_fuzz_runtime_kill_all(struct zcp_fuzz_runtime *runtime)
 	zcpd_shelf_init(&runtime->keeper.shelf);
 	runtime->n_ends++;
 	runtime->n_workers++;
-	runtime->waits = runtime->is_smooth = true;
+	runtime->waits = true;
+	/* The next one can be short of descriptors from the beginning. */
+	runtime->is_smooth = runtime->n_free < 0;
 	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
 		zcp_fuzz_wait_no_more(runtime, &runtime->clients[i]);
 		zcp_fuzz_belongings_orphan(&runtime->clients[i].has);
