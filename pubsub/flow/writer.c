@@ -317,9 +317,10 @@ static bool is_used(const struct zcp_writer *writer, uint64_t seq)
 static uint32_t n_back(const struct zcp_writer *writer)
 {
 	const struct zcp_chunks *chunks = &writer->chunks;
-	uint64_t bound = bound_of(writer), n = 0;
+	uint64_t bound = bound_of(writer), seq = chunks->oldest_seq, n = 0;
 
-	for (uint64_t seq = chunks->oldest_seq; seq < bound;) {
+	/* Each step passes over one that is used: no more than there are, whatever peers say. */
+	for (uint32_t n_used = 0; seq < bound && n_used < chunks->published.n; n_used++) {
 		uint64_t used = first_used(writer, seq, bound);
 
 		n += used - seq;
