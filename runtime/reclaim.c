@@ -593,22 +593,20 @@ static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t
 	return false;
 }
 
-/* Also one that has still to come back to us. */
-static bool has_publisher(const struct zcpd_topic *topic, uint32_t slot)
-{
-	/* Relaxed: only a runtime writes it. */
-	return topic->publishers[slot] || (atomic_load_explicit(&topic->view.shm->publishers,
-								memory_order_relaxed) >>
-						   slot &
-					   1);
-}
-
-/* The publisher slot that has an owner number and no publisher; -1: none has. */
+/*
+ * The publisher slot that has an owner number and no publisher, also none that has still to come back
+ * to us; -1: none has. With `all` nobody comes back any more.
+ */
 static int left_slot(const struct zcpd_topic *topic, uint32_t owner, bool all)
 {
+	/* Relaxed: only a runtime writes it. */
+	uint64_t publishers = all ? 0 :
+				    atomic_load_explicit(&topic->view.shm->publishers,
+							 memory_order_relaxed);
+
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		if (topic->owners[p] == owner)
-			return !all && has_publisher(topic, p) ? -1 : (int)p;
+			return topic->publishers[p] || (publishers >> p & 1) ? -1 : (int)p;
 	return -1;
 }
 
