@@ -361,6 +361,12 @@ inline check_room() {
 	}
 }
 
+#ifdef BUG_FREE
+#define FREE_SEQ(c) skip
+#else
+#define FREE_SEQ(c) dseq[c] = 0
+#endif
+
 /* A published chunk that is not history. */
 #define CANDIDATE(i) atomic { i < NC && IS_PUBLISHED(i) && OLD(i) -> c = i }
 
@@ -452,12 +458,6 @@ choose:	if
 	leave_op();
 	STEP(content[c] = CONTENT(p, n))
 }
-
-#ifdef BUG_FREE
-#define FREE_SEQ(c) skip
-#else
-#define FREE_SEQ(c) dseq[c] = 0
-#endif
 
 /* Step 4, one lane. */
 inline push(p, s, n, c) {

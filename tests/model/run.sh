@@ -83,6 +83,7 @@ list() {
 	# Two subscribers, one of which is killed and comes again; one that loses its connection.
 	echo holds plane -DMSGS=3
 	echo holds plane -DCUTS=1
+	echo holds plane -DFREES=1
 	echo holds plane -DNS=2 -DMSGS=2 -DPKILLS=0 -DPNEW=0 -DSNEW=0
 	# Two publishers that share a pool, with a kill.
 	echo holds plane -DNP=2 -DMSGS=1 -DPNEW=0 -DSNEW=0
@@ -124,6 +125,7 @@ list() {
 	for bug in ABSENT PASTEND LATEEND ENDBEFORE INACTIVE; do
 		echo finds plane BUG_$bug -DCUTS=1
 	done
+	echo finds plane BUG_FREE -DNP=2 -DMSGS=1 -DMSGS1=2 -DFREES=1 -DSKILLS=0 -DPNEW=0 -DSNEW=0
 	echo finds plane BUG_NOEND -DCUTS=1 -DMSGS=3 -DKILLS=0 -DPNEW=0
 	echo finds plane BUG_PRESENT -DCUTS=1 -DLATE=1 -DKILLS=0 -DPNEW=0
 	echo finds plane BUG_TWICE -DCUTS=2 -DNS=2 -DMSGS=1 -DKILLS=0 -DPNEW=0
