@@ -129,10 +129,11 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 		r = zcp_region_create_with(&data, &data_fd, "zcp-data", data_size, pool->memory);
 	if (r == 0) {
 		zcp_class_construct(&chunks, &data, &geometry, pool->domain_id, pool->id);
-		/* Relaxed: ours alone. See trim_pool.h. */
-		atomic_store_explicit(&((struct zcp_class_shm *)chunks.base)->wants_freed, 1,
-				      memory_order_relaxed);
 		got = data.memory;
+		/* Relaxed: ours alone. Where memory is given back: see trim_pool.h. */
+		if (!((pool->memory | got) & ZCP_MEMORY_FLAGS))
+			atomic_store_explicit(&((struct zcp_class_shm *)chunks.base)->wants_freed,
+					      1, memory_order_relaxed);
 		r = zcp_region_settle(&chunks, true, &why);
 	}
 	class.chunks_fd = zcp_steal_fd(&chunks_fd);
