@@ -17,8 +17,8 @@
 #include "tests/support/tracee.h"
 
 #define PAYLOAD 64
-/* Instructions before which something comes between; evenly apart, others in each run. */
-#define N_PLACES 50
+/* Instructions that a child is moved by in all, more or less, for each encounter. */
+#define N_STEPS 25000
 /* Messages that a publisher sends in an operation. */
 #define N_MESSAGES 4
 
@@ -38,7 +38,7 @@ struct scene {
 	/* what it holds */
 	struct zcp_reader_message message;
 	bool holds;
-	/* at which the operation that matters is over; 0: at the end of the child */
+	/* at which the publisher's operation is over; 0: it is the subscriber's */
 	uint64_t last_op;
 };
 
@@ -364,9 +364,15 @@ static const struct encounter encounters[] = {
 	  take_up_to_end },
 };
 
+/* The publisher has left op, or the first message that is taken has been released. */
 static bool is_over(const struct scene *s)
 {
-	return s->last_op != 0 && op_of(s) == s->last_op;
+	const struct zcp_acks *acks = &s->bed.view.acks;
+
+	if (s->last_op != 0)
+		return op_of(s) == s->last_op;
+	return zcp_test_load(&zcp_acks_counts(acks, 0)->n_taken) > 0 &&
+	       zcp_test_load(zcp_acks_held(acks, 0)) == 0;
 }
 
 /* How many instructions the child's operation has. */
@@ -379,10 +385,8 @@ static uint64_t count(const struct encounter *e)
 	e->prepare(&s);
 	pid = zcp_tracee_start(e->body, &s);
 	for (; !is_over(&s); n++)
-		if (!zcp_tracee_step(pid))
-			break;
-	if (is_over(&s))
-		zcp_tracee_kill(pid);
+		ZCP_CHECK(zcp_tracee_step(pid));
+	zcp_tracee_kill(pid);
 	scene_deinit(&s);
 	return n;
 }
@@ -403,9 +407,10 @@ static void meet(const struct encounter *e, uint64_t n)
 	scene_deinit(&s);
 }
 
+/* Evenly apart, and at others in each run. */
 static void meet_at_places(const struct encounter *e, uint32_t *seed)
 {
-	uint64_t n = count(e), apart = n / zcp_test_rounds(N_PLACES) + 1;
+	uint64_t n = count(e), apart = n * n / 2 / zcp_test_rounds(N_STEPS) + 1;
 	uint64_t first = zcp_test_random(seed) % apart;
 
 	(void)printf("%s: %llu instructions, from %llu on each %llu\n", e->name,
