@@ -71,10 +71,10 @@ static uint64_t next_seq_of(const struct scene *s)
 	return zcp_test_load(&s->bed.view.topic.publishers[0].next_seq);
 }
 
-/* Not that of the message before it. */
+/* Not that of the message before it, nor of the one that gets its slot. */
 static uint64_t size_of(uint64_t seq)
 {
-	return PAYLOAD - seq % 4 * 16;
+	return PAYLOAD - seq % 3 * 16;
 }
 
 static void send(struct scene *s)
