@@ -18,7 +18,7 @@
 
 #define PAYLOAD 64
 /* Instructions that a child is moved by in all, more or less, for each encounter. */
-#define N_STEPS 25000
+#define N_STEPS 15000
 /* Messages that a publisher sends in an operation. */
 #define N_MESSAGES 4
 
