@@ -17,8 +17,8 @@
 #include "tests/support/tracee.h"
 
 #define PAYLOAD 64
-/* Instructions before which something comes between; evenly apart, others in each run. */
-#define N_PLACES 50
+/* Instructions that a child is moved by in all, more or less, for each encounter. */
+#define N_STEPS 15000
 /* Messages that a publisher sends in an operation. */
 #define N_MESSAGES 4
 
@@ -38,7 +38,9 @@ struct scene {
 	/* what it holds */
 	struct zcp_reader_message message;
 	bool holds;
-	/* at which the operation that matters is over; 0: at the end of the child */
+	/* next_seq when it began to join */
+	uint64_t joined_at;
+	/* at which the publisher's operation is over; 0: it is the subscriber's */
 	uint64_t last_op;
 };
 
@@ -64,13 +66,25 @@ static struct zcp_lane lane_of(const struct scene *s)
 			      s->subscriber.depth_log2);
 }
 
+static uint64_t next_seq_of(const struct scene *s)
+{
+	return zcp_test_load(&s->bed.view.topic.publishers[0].next_seq);
+}
+
+/* Not that of the message before it, nor of the one that gets its slot. */
+static uint64_t size_of(uint64_t seq)
+{
+	return PAYLOAD - seq % 3 * 16;
+}
+
 static void send(struct scene *s)
 {
+	uint64_t seq = s->writer.next_seq;
 	struct zcp_writer_loan loan;
 
-	ZCP_CHECK(zcp_writer_loan(&s->writer, PAYLOAD, &loan) == 0);
-	zcp_test_fill(loan.payload, PAYLOAD, 1, s->writer.next_seq);
-	ZCP_CHECK(zcp_writer_publish(&s->writer, &loan, PAYLOAD, 0) == 0);
+	ZCP_CHECK(zcp_writer_loan(&s->writer, size_of(seq), &loan) == 0);
+	zcp_test_fill(loan.payload, size_of(seq), 1, seq);
+	ZCP_CHECK(zcp_writer_publish(&s->writer, &loan, size_of(seq), 0) == 0);
 }
 
 static void send_some(struct scene *s)
@@ -81,7 +95,7 @@ static void send_some(struct scene *s)
 
 static bool is_whole(const struct zcp_reader_message *m)
 {
-	return m->size == PAYLOAD && zcp_test_is_filled(m->payload, m->size, 1, m->seq);
+	return m->size == size_of(m->seq) && zcp_test_is_filled(m->payload, m->size, 1, m->seq);
 }
 
 static bool take(struct scene *s)
@@ -120,7 +134,7 @@ static void take_up_to(struct scene *s, uint64_t end)
 
 static void take_the_rest(struct scene *s)
 {
-	take_up_to(s, zcp_test_load(&s->bed.view.topic.publishers[0].next_seq));
+	take_up_to(s, next_seq_of(s));
 }
 
 /* The subscriber's end, after its join. */
@@ -129,7 +143,7 @@ static void open_reader(struct scene *s)
 	struct zcp_backlog backlog;
 
 	zcp_testbed_backlog(&s->bed, &s->subscriber, &backlog);
-	ZCP_CHECK(backlog.n_entries <= s->history);
+	ZCP_CHECK(backlog.n_entries == s->history);
 	s->first = backlog.n_entries > 0 ? backlog.entries[0].seq :
 					   zcp_test_load(&lane_of(s).shm->base);
 	s->expected = s->first;
@@ -207,10 +221,33 @@ static void take_and_release(void *scene)
 	release(scene);
 }
 
+/* What was there may be pushed out. */
+static void take_if_any(void *scene)
+{
+	if (take(scene))
+		release(scene);
+}
+
 static void send_between(struct scene *s, pid_t pid)
 {
 	(void)pid;
 	send_some(s);
+}
+
+/* As a publisher does that is stopped then: the lane is empty. */
+static void push_out_between(struct scene *s, pid_t pid)
+{
+	struct zcp_lane lane = lane_of(s);
+	uint64_t tail = 1;
+
+	(void)pid;
+	(void)zcp_lane_push_out(&lane, 2, &tail);
+}
+
+static void check_nothing_is_held(struct scene *s)
+{
+	ZCP_CHECK(zcp_test_load(zcp_acks_held(&s->bed.view.acks, 0)) == 0);
+	ZCP_CHECK(zcp_test_load(&lane_of(s).ack->tail) == 2);
 }
 
 /* --- a publisher loans and publishes, and the subscriber comes between --- */
@@ -298,6 +335,7 @@ static void join_between(struct scene *s, pid_t pid)
 static void join_without_a_wait(struct scene *s, pid_t pid)
 {
 	(void)pid;
+	s->joined_at = next_seq_of(s);
 	zcp_testbed_begin_join(&s->bed, &s->subscriber, s->history);
 	if (op_of(s) % 2 == 0)
 		zcp_testbed_end_join(&s->bed, &s->subscriber, s->history);
@@ -306,11 +344,14 @@ static void join_without_a_wait(struct scene *s, pid_t pid)
 	ZCP_CHECK(op_of(s) % 2 == 0 || !take(s));
 }
 
-/* From where the lane begins, which the publisher has settled. */
+/*
+ * From where the lane begins, which the publisher has settled: with the next message, or the one
+ * after that which it was publishing already.
+ */
 static void take_from_base(struct scene *s)
 {
 	s->first = s->expected = zcp_test_load(&lane_of(s).shm->base);
-	ZCP_CHECK(s->first != 0);
+	ZCP_CHECK(s->first != 0 && s->first <= s->joined_at + 1);
 	take_the_rest(s);
 }
 
@@ -342,13 +383,14 @@ static void take_up_to_end(struct scene *s)
 {
 	uint64_t end = zcp_test_load(&lane_of(s).shm->end);
 
-	ZCP_CHECK(end != 0 && end < zcp_test_load(&s->bed.view.topic.publishers[0].next_seq));
+	ZCP_CHECK(end != 0 && end < next_seq_of(s));
 	take_up_to(s, end);
 	ZCP_CHECK(s->reader.n_lost <= 1);
 }
 
 static const struct encounter encounters[] = {
 	{ "take", prepare_take, take_and_release, send_between, send_some },
+	{ "take, push out", prepare_take, take_if_any, push_out_between, check_nothing_is_held },
 	{ "take of two", prepare_take_of_two, take_and_release, send_between, send_some },
 	{ "latest", prepare_latest, take_and_release, send_between, send_some },
 	{ "history", prepare_history, take_and_release, send_between, send_some },
@@ -364,9 +406,15 @@ static const struct encounter encounters[] = {
 	  take_up_to_end },
 };
 
+/* The publisher has left op, or the first message that is taken has been released. */
 static bool is_over(const struct scene *s)
 {
-	return s->last_op != 0 && op_of(s) == s->last_op;
+	const struct zcp_acks *acks = &s->bed.view.acks;
+
+	if (s->last_op != 0)
+		return op_of(s) == s->last_op;
+	return zcp_test_load(&zcp_acks_counts(acks, 0)->n_taken) > 0 &&
+	       zcp_test_load(zcp_acks_held(acks, 0)) == 0;
 }
 
 /* How many instructions the child's operation has. */
@@ -379,10 +427,8 @@ static uint64_t count(const struct encounter *e)
 	e->prepare(&s);
 	pid = zcp_tracee_start(e->body, &s);
 	for (; !is_over(&s); n++)
-		if (!zcp_tracee_step(pid))
-			break;
-	if (is_over(&s))
-		zcp_tracee_kill(pid);
+		ZCP_CHECK(zcp_tracee_step(pid));
+	zcp_tracee_kill(pid);
 	scene_deinit(&s);
 	return n;
 }
@@ -403,9 +449,10 @@ static void meet(const struct encounter *e, uint64_t n)
 	scene_deinit(&s);
 }
 
+/* Evenly apart, and at others in each run. */
 static void meet_at_places(const struct encounter *e, uint32_t *seed)
 {
-	uint64_t n = count(e), apart = n / zcp_test_rounds(N_PLACES) + 1;
+	uint64_t n = count(e), apart = n * n / 2 / zcp_test_rounds(N_STEPS) + 1;
 	uint64_t first = zcp_test_random(seed) % apart;
 
 	(void)printf("%s: %llu instructions, from %llu on each %llu\n", e->name,

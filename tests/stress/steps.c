@@ -519,17 +519,20 @@ static void check_use(struct scene *s)
 				     WAITING);
 }
 
+/* And looks for more, which says what was released. */
 static void take(void *arg)
 {
 	struct scene *s = arg;
+	struct zcp_reader_message m;
 	struct zcp_reader *reader = &s->readers[s->subscriber];
 
 	ZCP_CHECK((s->latest ? zcp_reader_latest(reader, &s->message) :
 			       zcp_reader_take(reader, &s->message)) == 0);
 	ZCP_CHECK(s->message.seq == s->seq);
+	ZCP_CHECK(zcp_reader_take(reader, &m) == ZCP_READER_E_EMPTY);
 }
 
-/* And look for more, which says what was released. */
+/* And looks for more, as above. */
 static void give_back(void *arg)
 {
 	struct scene *s = arg;
