@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "pubsub/flow/writer.h"
+#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -400,10 +400,37 @@ static void with_messages_of_two_sizes(void)
 			  "pool 'frames' has 73 chunks of 1 KiB");
 }
 
+/* The oldest sample is held for ever, and a million others come and go. */
+static void one_that_is_held_keeps_one_chunk(void)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, "t", 64, 1);
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "t", DEPTH, 2, 0);
+	const struct zcp_writer *writer = &publisher->writer;
+	struct zcp_sample oldest;
+
+	zcp_test_send(publisher, 0);
+	ZCP_OK(zcp_subscriber_take(subscriber, &oldest), node);
+	for (uint64_t i = 1; i <= zcp_test_rounds(1000000); i++) {
+		zcp_test_send(publisher, i);
+		zcp_test_expect(subscriber, i);
+	}
+	ZCP_CHECK(*(const uint64_t *)oldest.data == 0);
+	ZCP_CHECK(zcp_test_n_busy(node) == 1);
+	/* It, the one on loan, and those that rotate. */
+	ZCP_CHECK(zcp_class_n_touched(&writer->pool->classes[0]) <= 2 + ZCP_ROTATION_SMALL);
+	ZCP_OK(zcp_sample_release(&oldest), node);
+	ZCP_CHECK(zcp_test_n_busy(node) == 0);
+	zcp_node_close(node);
+}
+
 static const struct zcp_test_case cases[] = {
-	ZCP_TEST_CASE(with_subscribers_of_all_kinds), ZCP_TEST_CASE(with_a_hoarder),
-	ZCP_TEST_CASE(with_one_that_releases),        ZCP_TEST_CASE(with_nobody),
+	ZCP_TEST_CASE(with_subscribers_of_all_kinds),
+	ZCP_TEST_CASE(with_a_hoarder),
+	ZCP_TEST_CASE(with_one_that_releases),
+	ZCP_TEST_CASE(with_nobody),
 	ZCP_TEST_CASE(with_messages_of_two_sizes),
+	ZCP_TEST_CASE(one_that_is_held_keeps_one_chunk),
 };
 
 int main(int argc, char **argv)
