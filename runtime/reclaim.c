@@ -261,6 +261,7 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	atomic_store_explicit(&slot->signal, publisher->signal, memory_order_relaxed);
 	atomic_store_explicit(&slot->history, publisher->history, memory_order_relaxed);
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
+	atomic_store_explicit(&slot->has_waited, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
 	/* Who finds it there finds all of it. */
@@ -536,15 +537,21 @@ void zcpd_subscriber_deactivate(struct zcpd_topic *topic, struct zcpd_endpoint *
 			settle_slot(topic, p);
 }
 
-/* Whether a message of a publisher that is gone stays. */
+/* Whether a message of a publisher that is gone is its slot's history. */
+static bool is_kept(const struct zcpd_topic *topic, uint32_t publisher, uint64_t seq)
+{
+	uint64_t next_seq = next_seq_of(topic, publisher);
+
+	return seq != 0 && seq < next_seq && seq + topic->kept[publisher] >= next_seq;
+}
+
+/* Whether a present subscriber uses it. */
 static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t seq)
 {
 	uint64_t next_seq = next_seq_of(topic, publisher);
 
 	if (seq == 0)
 		return false;
-	if (seq < next_seq && seq + topic->kept[publisher] >= next_seq)
-		return true;
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
 		struct zcp_stake stake;
 		uint64_t end;
@@ -571,31 +578,36 @@ static int left_slot(const struct zcpd_topic *topic, uint32_t owner)
 	return -1;
 }
 
+/* Frees a chunk that a publisher that is gone has left, if it has come back. */
+static bool sweep_chunk(struct zcpd_topic *topic, struct zcp_chunk_shm *chunk, bool all)
+{
+	/* Relaxed, both: of slots that are ours no process writes them. */
+	uint32_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
+	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
+	int slot = state == ZCP_CHUNK_FREE ? -1 : left_slot(topic, zcp_chunk_owner(state));
+
+	if (slot < 0 || (!all && is_kept(topic, (uint32_t)slot, seq)))
+		return false;
+	if (!all && is_used(topic, (uint32_t)slot, seq)) {
+		topic->has_left = true;
+		return false;
+	}
+	zcp_chunk_free(chunk);
+	ZCP_CRASHPOINT("sweep.after_chunk");
+	return true;
+}
+
 uint32_t zcpd_topic_sweep(struct zcpd_topic *topic, bool all)
 {
 	uint32_t n = 0;
 
+	topic->has_left = false;
 	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
 		const struct zcp_class *class = &topic->pool->view.classes[c];
 		uint32_t n_touched = zcp_class_n_touched(class), before = n;
 
-		for (uint32_t i = 0; i < n_touched; i++) {
-			struct zcp_chunk_shm *chunk = &class->chunks[i];
-			/* Relaxed, both: of slots that are ours no process writes them. */
-			uint32_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
-			int slot = state == ZCP_CHUNK_FREE ?
-					   -1 :
-					   left_slot(topic, zcp_chunk_owner(state));
-
-			if (slot < 0 ||
-			    (!all && is_used(topic, (uint32_t)slot,
-					     atomic_load_explicit(&chunk->seq,
-								  memory_order_relaxed))))
-				continue;
-			zcp_chunk_free(chunk);
-			ZCP_CRASHPOINT("sweep.after_chunk");
-			n++;
-		}
+		for (uint32_t i = 0; i < n_touched; i++)
+			n += sweep_chunk(topic, &class->chunks[i], all);
 		if (n > before)
 			ZCP_IGNORE(zcp_class_count_freed(class));
 	}

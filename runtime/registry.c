@@ -411,11 +411,12 @@ static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint
 	struct zcpd_topic *topic = publisher->topic;
 
 	zcpd_publisher_recover(topic, publisher, &registry->signals, registry->signal_fds);
-	zcpd_registry_freed(registry, topic->pool);
 	if (publisher->max_payload > topic->former_payload)
 		topic->former_payload = publisher->max_payload;
 	topic->publishers[publisher->slot] = NULL;
 	topic->n_publishers--;
+	ZCP_IGNORE(zcpd_topic_sweep(topic, false));
+	zcpd_registry_freed(registry, topic->pool);
 	ZCP_CRASHPOINT("close.after_recover");
 	zcpd_record_topic(registry, topic);
 	registry->events.closed(publisher, registry->events.user);

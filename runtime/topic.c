@@ -161,6 +161,7 @@ int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_confi
 	topic->uid = record->uid;
 	topic->config = *config;
 	topic->pool = pool;
+	topic->has_left = true;
 	topic->former_payload = record->former_payload;
 	topic->type_size = record->type_size;
 	topic->type_alignment = record->type_alignment;

@@ -97,6 +97,8 @@ struct zcpd_topic {
 	uint32_t owners[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* messages in each slot that former publishers have left as history */
 	uint32_t kept[ZCP_TOPIC_PUBLISHERS_MAX];
+	/* publishers that are gone may have left chunks that subscribers still use */
+	bool has_left;
 	/* largest payload of publishers that are gone, bytes */
 	uint64_t former_payload;
 	char name[ZCP_TOPIC_SIZE];

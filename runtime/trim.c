@@ -5,6 +5,7 @@
 #include "runtime/trim.h"
 
 #include "pubsub/util.h"
+#include "runtime/reclaim.h"
 #include "runtime/trim_pool.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -54,13 +55,28 @@ static void wait_until(struct zcpd_trim *trim, uint64_t due_ns)
 				     due_ns > now_ns ? (due_ns - now_ns) / NS_PER_MS + 1 : 1, 0);
 }
 
+/* Frees what has come back of publishers that are gone. Returns whether they have left more. */
+static bool sweep(struct zcpd_trim *trim, const struct zcpd_pool *pool)
+{
+	struct zcpd_topic *topic;
+	bool has_left = false;
+
+	LIST_FOREACH(topic, &trim->registry->topics, link) {
+		if (topic->pool != pool || !topic->has_left)
+			continue;
+		ZCP_IGNORE(zcpd_topic_sweep(topic, false));
+		has_left = has_left || topic->has_left;
+	}
+	return has_left;
+}
+
 /* Makes the turn of a pool if it is due, and finds out which one is due first. */
 static void turn(struct zcpd_trim *trim, struct zcpd_pool *pool, void *user)
 {
-	uint64_t *first_ns = user;
+	uint64_t *first_ns = user, now_ns = zcp_now_ns();
 
-	(void)trim;
-	zcpd_trim_pool_turn(pool, zcp_now_ns());
+	if (zcpd_trim_pool_due(pool) <= now_ns)
+		zcpd_trim_pool_turn(pool, sweep(trim, pool), now_ns);
 	if (zcpd_trim_pool_due(pool) < *first_ns)
 		*first_ns = zcpd_trim_pool_due(pool);
 }
@@ -83,12 +99,12 @@ void zcpd_trim_init(struct zcpd_trim *trim, struct zcpd_registry *registry, uv_l
 
 static void freed(struct zcpd_trim *trim, struct zcpd_pool *pool, void *user)
 {
-	bool was_idle = zcpd_trim_pool_due(pool) == ZCPD_TRIM_IDLE;
+	uint64_t before_ns = zcpd_trim_pool_due(pool);
 
 	(void)user;
 	zcpd_trim_pool_freed(pool, trim_after_of(trim->registry, pool), zcp_now_ns());
 	/* What is due now is due before all others, whose turns come with it. */
-	if (was_idle && zcpd_trim_pool_due(pool) != ZCPD_TRIM_IDLE)
+	if (zcpd_trim_pool_due(pool) < before_ns)
 		wait_until(trim, 0);
 }
 

@@ -14,6 +14,8 @@
 
 /* Looks in trim_after. */
 #define LOOKS 4
+/* Looks for what publishers that are gone have left, each after twice as long. */
+#define WAITS_MAX 8
 /* The shortest time from one look to the next. */
 #define PERIOD_MIN_NS UINT64_C(1000000)
 
@@ -49,6 +51,8 @@ struct zcpd_trim_pool {
 	bool has_found;
 	/* all size classes were asked to tell of the next FREE chunk before it began */
 	bool has_asked;
+	/* looks in a row that were made for what publishers that are gone have left */
+	uint32_t n_waits;
 	/* that memory is not given back was said */
 	bool has_warned;
 	struct seen_class classes[ZCP_CLASSES_MAX];
@@ -92,9 +96,10 @@ void zcpd_trim_pool_freed(struct zcpd_pool *pool, uint64_t trim_after_ns, uint64
 	if (trim->period_ns < PERIOD_MIN_NS)
 		trim->period_ns = PERIOD_MIN_NS;
 	/* The answer to what was asked: the look that is under way may be past that chunk. */
-	trim->has_asked = false;
-	if (trim->due_ns == ZCPD_TRIM_IDLE)
+	if (trim->due_ns == ZCPD_TRIM_IDLE || trim->has_asked)
 		trim->due_ns = now_ns;
+	trim->has_asked = false;
+	trim->n_waits = 0;
 }
 
 uint64_t zcpd_trim_pool_due(const struct zcpd_pool *pool)
@@ -251,15 +256,18 @@ static void ask(const struct zcpd_pool *pool)
 	}
 }
 
-static void end_look(struct zcpd_pool *pool, uint64_t now_ns)
+static void end_look(struct zcpd_pool *pool, bool has_left, uint64_t now_ns)
 {
 	struct zcpd_trim_pool *trim = pool->trim;
 
 	if (trim->has_found) {
 		trim->has_asked = false;
+		trim->n_waits = 0;
 		trim->due_ns = trim->began_ns + trim->period_ns;
 	} else if (trim->has_asked) {
 		trim->due_ns = ZCPD_TRIM_IDLE;
+		if (has_left && trim->n_waits < WAITS_MAX)
+			trim->due_ns = trim->began_ns + (trim->period_ns << trim->n_waits++);
 	} else {
 		ask(pool);
 		trim->has_asked = true;
@@ -270,7 +278,7 @@ static void end_look(struct zcpd_pool *pool, uint64_t now_ns)
 	trim->has_found = false;
 }
 
-void zcpd_trim_pool_turn(struct zcpd_pool *pool, uint64_t now_ns)
+void zcpd_trim_pool_turn(struct zcpd_pool *pool, bool has_left, uint64_t now_ns)
 {
 	struct zcpd_trim_pool *trim = pool->trim;
 	struct turn turn = { .n_looked = 0 };
@@ -282,5 +290,5 @@ void zcpd_trim_pool_turn(struct zcpd_pool *pool, uint64_t now_ns)
 	for (; trim->class_index < pool->view.n_classes; trim->class_index++, trim->index = 0)
 		if (!look_at_class(pool, &turn))
 			return;
-	end_look(pool, now_ns);
+	end_look(pool, has_left, now_ns);
 }

@@ -9,7 +9,9 @@
  * is made in turns, so that the loop serves others meanwhile.
  *
  * Where a look finds no chunk whose time is still to come, the runtime asks in each size class to
- * be told of the next chunk that becomes FREE, looks once more, and is idle until then.
+ * be told of the next chunk that becomes FREE, looks once more, and is idle until then. What
+ * publishers that are gone have left comes back when subscribers give it back, which nobody tells: for
+ * that it looks again after trim_after / 4, and after twice as long each time, a few times.
  *
  * Whole pages inside a chunk are given back, so chunks that are smaller than a page keep theirs.
  * Pools with prefault, lock or huge pages keep all.
@@ -39,8 +41,11 @@ void zcpd_trim_pool_freed(struct zcpd_pool *pool, uint64_t trim_after_ns, uint64
  */
 uint64_t zcpd_trim_pool_due(const struct zcpd_pool *pool);
 
-/* One turn, if it is due: some thousand chunks are looked at, some are given back. */
-void zcpd_trim_pool_turn(struct zcpd_pool *pool, uint64_t now_ns);
+/*
+ * One turn, if it is due: some thousand chunks are looked at, some are given back. `has_left`:
+ * publishers that are gone have left some of the pool's chunks to subscribers.
+ */
+void zcpd_trim_pool_turn(struct zcpd_pool *pool, bool has_left, uint64_t now_ns);
 
 /* What the looks remember of a pool; pool->trim, which may be NULL. Returns NULL. */
 struct zcpd_trim_pool *zcpd_trim_pool_free(struct zcpd_trim_pool *trim);

@@ -144,9 +144,9 @@ ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns
 /**
  * Waits like zcp_node_wait(), then calls back: first for those who have joined or left, then
  * for what there is to take (at most one queue's length for each subscriber, so that a fast
- * publisher cannot keep the call for ever). Samples are released after their callback has returned. Subscribers without a
- * callback are passed over. A callback may loan and publish, and may close any subscriber
- * but its own.
+ * publisher cannot keep the call for ever). Samples are released after their callback has
+ * returned. Subscribers without a callback are passed over. A callback may loan and publish, and
+ * may close any subscriber but its own.
  *
  * A subscriber that holds all it may hold is passed over until something is released.
  *

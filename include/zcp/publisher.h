@@ -29,12 +29,13 @@ struct zcp_publisher_options {
 	size_t type_alignment;
 	/* largest payload in bytes; 0: type_size, else what the topic's configuration or pool says */
 	size_t max_payload;
-	/* chunks loaned at the same time; 0: the topic's setting, 2 if it has none */
+	/* chunks on loan at the same time, at most 1024; 0: the topic's setting, 2 if it has none */
 	uint32_t loans;
 	/*
 	 * messages kept for subscribers that come later and ask for them, at most 1024; 0: the
-	 * topic's setting, none if it has none. They stay as long as the publisher, or, where
-	 * the topic has keep_history, until the runtime ends
+	 * topic's setting, none if it has none. They stay as long as the publisher; where the
+	 * topic has keep_history, until the runtime ends or another publisher gets this one's
+	 * place and keeps fewer
 	 */
 	uint32_t history;
 	/*
@@ -61,8 +62,8 @@ struct zcp_publisher_options {
  */
 struct zcp_loan {
 	/*
-	 * the payload: write here; aligned to 64 bytes, or as the topic is; holds whatever was
-	 * there before
+	 * the payload: write here; aligned to 64 bytes, or as the topic is; what was there before
+	 * is there still
 	 */
 	void *data;
 	/* bytes to publish: what was asked for; may be set lower, or up to `capacity` */
@@ -111,11 +112,13 @@ struct zcp_loan {
  *   -EMSGSIZE      max_payload is more than the topic's pool holds
  *   -EUSERS        the topic has max_publishers publishers, the runtime max_topics topics, or
  *                  this user max_endpoints_per_user endpoints: close some, or raise the limit
- *                  that the sentence names
+ *                  that the sentence names; or the pool has publishers in 65534 places of its
+ *                  topics: use another pool
  *   -EDQUOT        the topic, or chunks for max_payload, could take this user above
  *                  max_memory_per_user: raise it, or lower max_payload or the topic's limits
- *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
- *                  sentence has the sum
+ *   -ENOSPC        the pool has too few chunks of the size that this publisher takes for what
+ *                  its publishers may have in use at once, with their subscribers' depth, held
+ *                  and history; the sentence has the numbers, and what to raise or to lower
  *   -EBUSY         the topic's pool is shared, and was taken over from a runtime that was killed;
  *                  the process that the sentence names may have parts of it and has not come back:
  *                  try again when it has, or has ended
@@ -137,30 +140,33 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_open(struct zcp_publisher **publisher, st
 					    const struct zcp_publisher_options *options);
 
 /**
- * Closes a publisher; its loans are discarded, what it published stays with those who
- * have it. Blocks until the runtime has taken note, at most the node's timeout. NULL is
- * allowed.
+ * Closes a publisher; its loans are discarded, and what it published stays with the
+ * subscribers that have it. Blocks until the runtime has taken note, at most the node's
+ * timeout. NULL is allowed.
  *
  * @return NULL
  */
 ZCP_API struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publisher);
 
 /**
- * Loans a chunk to write a message of `size` bytes into. The smallest size class that
- * fits is tried first, then the larger ones.
+ * Loans a chunk to write a message of `size` bytes into. Every chunk of a publisher is of one
+ * size, the smallest of its pool that holds max_payload.
  *
  * @param size  bytes; 0 is allowed
  * @param loan  receives the chunk; publish it or discard it
  *
- * Wait-free: a bounded number of looks round the pool, more than two only while other publishers
- * claim chunks; no system call.
+ * Mostly a chunk that this publisher had before and that no subscriber has any more; wait-free
+ * then. Else it looks for a free one in the pool: lock-free, as it looks again while others free
+ * chunks. No system call, but one where the runtime has asked to be told of the next free chunk
+ * (see zcp/zcp.h).
  *
  * @return 0, or
- *   -EMSGSIZE    larger than the largest chunk: raise max_payload
+ *   -EMSGSIZE    larger than this publisher's max_payload: raise it
  *   -EMFILE      as many loans are out as the publisher declared: publish or discard one,
  *                or raise `loans`
- *   -ENOBUFS     every chunk that fits is in use. Within the declared limits that does not
- *                happen; somebody holds more than he declared
+ *   -ENOBUFS     no chunk of this publisher's size is free. The runtime lets in no endpoint with
+ *                which that could happen, so a process of the pool has written into its memory
+ *                what it must not; `zcp info` shows what the chunks are used for
  *   -EOWNERDEAD  inherited over fork(): open a node in the child
  *   -ESTALE      another runtime has come, under which this handle cannot go on: close it and
  *                open it again
@@ -180,7 +186,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, siz
  * After all of the runtime was killed, such a call hands the node's regions back to the next one:
  * that takes some 0.1 ms for each of its endpoints, and 0.1 s once a second where a runtime has
  * come and does not answer. Where one blocks, a signal that came right before the wait does
- * not end it, nor does zcp_node_interrupt(): who must be able to end meanwhile uses
+ * not end it, nor does zcp_node_interrupt(): a program that must be able to end meanwhile uses
  * zcp_publisher_publish_timed() in a loop.
  *
  * @return 0, or
@@ -205,7 +211,8 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_publish_timed(struct zcp_publisher *publi
 						     struct zcp_loan *loan, int64_t timeout_ns);
 
 /**
- * Gives a loan back unpublished and clears *loan. Wait-free.
+ * Gives a loan back unpublished and clears *loan. Wait-free; system calls as
+ * zcp_publisher_loan().
  *
  * @return 0, -EINVAL (not a loan of this publisher), -EOWNERDEAD, -ESTALE
  */
@@ -226,7 +233,8 @@ ZCP_API unsigned int zcp_publisher_n_subscribers(const struct zcp_publisher *pub
 
 /**
  * Waits until the topic has at least `n` subscribers. zcp_node_interrupt() does not end it, nor
- * does a signal that came right before: who must be able to end meanwhile gives a limit.
+ * does a signal that came right before: a program that must be able to end meanwhile gives a
+ * limit.
  *
  * @param timeout_ns  nanoseconds; 0 only looks, ZCP_FOREVER waits without a limit
  *
@@ -242,7 +250,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_wait_subscribers(struct zcp_publisher *pu
  * to it, or counted as lost by it. A subscriber that was there only between two dispatches
  * may be left out.
  *
- * The runtime tells who comes and goes: once that is gone nobody does. Does not block.
+ * It is the runtime that tells: while there is none, no callback comes. Does not block.
  *
  * @return 0, -ENOMEM, -EOWNERDEAD, -ESTALE
  */

@@ -54,11 +54,15 @@ struct zcp_subscriber_options {
 	size_t type_size;
 	size_t type_alignment;
 	/*
-	 * messages of each publisher that are kept until they are taken; rounded up to a
-	 * power of two; 0: the topic's setting, 16 if it has none
+	 * messages of each publisher that are kept until they are taken, at most the topic's
+	 * max_depth; rounded up to a power of two; 0: the topic's setting, 16 if it has none
 	 */
 	uint32_t depth;
-	/* samples held (taken and not released) at the same time; 0: the topic's, or 4 */
+	/*
+	 * samples held (taken and not released) at the same time, of all publishers together, at
+	 * most 4096; 0: the topic's setting, 4 if it has none. As many chunks are reserved at each
+	 * publisher
+	 */
 	uint32_t held;
 	/* enum zcp_on_full */
 	uint32_t on_full;
@@ -88,11 +92,14 @@ struct zcp_sample {
 	/* what the publisher wrote to loan->user_header; NULL and 0 where the topic has none */
 	const void *user_header;
 	size_t user_header_size;
-	/* the publisher's number of this message: grows by one with each */
+	/*
+	 * the publisher's number of this message: grows by one with each. A publisher that has got
+	 * the place of one that is gone goes on with its numbers
+	 */
 	uint64_t sequence;
 	/* CLOCK_MONOTONIC at publish, ns; 0 where the topic has timestamps = false */
 	uint64_t publish_time_ns;
-	/* who sent it; see zcp_publisher_id() */
+	/* the publisher that sent it; see zcp_publisher_id() */
 	uint64_t publisher_id;
 	/* messages of this publisher that were lost right before this one */
 	uint64_t lost;
@@ -136,13 +143,14 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  *                  another user header (both are named in the sentence)
  *   -ERANGE        depth is more than the topic's max_depth, held more than 4096, or history
  *                  more than 1024
- *   -EUSERS        the topic has max_subscribers subscribers, its pool 256, the runtime
- *                  max_topics topics, or this user max_endpoints_per_user endpoints: close
- *                  some, or raise the limit that the sentence names
+ *   -EUSERS        the topic has max_subscribers subscribers, the runtime max_topics topics, or
+ *                  this user max_endpoints_per_user endpoints: close some, or raise the limit
+ *                  that the sentence names
  *   -EDQUOT        the topic could take this user above max_memory_per_user: raise it, or
  *                  lower the topic's limits
- *   -ENOSPC        the pool is too small for what all its endpoints may use at once; the
- *                  sentence has the sum
+ *   -ENOSPC        the pool has too few chunks for what its publishers may have in use at once,
+ *                  with this subscriber's depth, held and history at each of them; the sentence
+ *                  has the numbers, and what to raise or to lower
  *   -EBUSY         the topic's pool is shared, and was taken over from a runtime that was killed;
  *                  the process that the sentence names may have parts of it and has not come back:
  *                  try again when it has, or has ended
@@ -172,12 +180,13 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,
 ZCP_API struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber);
 
 /**
- * Takes the next message. Publishers are served in turn; the messages of one come in the
- * order of their publishing.
+ * Takes the next message: history first, then of each publisher in turn, or by
+ * options->order. The messages of one publisher come in the order of their publishing.
  *
  * @param sample  receives the message; give it back with zcp_sample_release()
  *
- * Lock-free, does not block, no system call.
+ * Wait-free over the publishers, does not block. No system call, but one to wake a publisher
+ * that waits for room in this queue, and those that map memory which was added to the pool.
  *
  * @return 0, or
  *   -EAGAIN      nothing is there
@@ -195,12 +204,13 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_take(struct zcp_subscriber *subscriber,
 
 /**
  * Takes the newest message there is and gives back at once all that came before it, those of
- * other publishers as well: for whoever wants the present state and nothing else. The newest
- * is the one published last, or, on a topic without timestamps, the one that
+ * other publishers as well: for a subscriber that wants the present state and nothing else. The
+ * newest is the one published last, or, on a topic without timestamps, the one that
  * zcp_subscriber_take() would have come to last. What is passed over counts as taken;
  * sample->lost has only what was lost.
  *
- * Lock-free, does not block, no system call. @return as zcp_subscriber_take()
+ * Lock-free: again where a publisher pushes out what was found. Does not block; system calls and
+ * return values as zcp_subscriber_take().
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_latest(struct zcp_subscriber *subscriber,
 					       struct zcp_sample *sample);
@@ -257,7 +267,7 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_wait_publishers(struct zcp_subscriber *s
  * joined, and those that it left in the queue come after the one that says it has left. A
  * publisher that was there only between two dispatches may be left out.
  *
- * The runtime tells who comes and goes: once that is gone nobody does. Does not block.
+ * It is the runtime that tells: while there is none, no callback comes. Does not block.
  *
  * @return 0, -ENOMEM, -EOWNERDEAD, -ESTALE
  */

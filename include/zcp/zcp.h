@@ -14,8 +14,10 @@
  *   zcp_node_error() the whole sentence with names, numbers and the remedy.
  * - A handle (node, publisher, subscriber) belongs to one thread at a time. Threads that
  *   work at the same time open a node each; that costs a socket and a few kilobytes.
- * - The data path (loan, publish, discard, take, release) makes no system call unless a
- *   subscriber sleeps, allocates nothing, takes no lock and does not need the runtime.
+ * - The data path (loan, publish, discard, take, release) allocates nothing, takes no lock and
+ *   does not need the runtime. It makes no system call but to wake a process that sleeps, and,
+ *   where the runtime waits for a chunk to become free so that it can give the memory back later
+ *   (trim_after), one to tell it.
  * - What is open goes on without the runtime. When another one has come, a node finds it at its
  *   next call that asks the runtime for something, or waits or dispatches, or publishes to nobody
  *   or to somebody who sleeps, and hands back what it has; nothing is lost by that. The new runtime

@@ -18,7 +18,7 @@ const char *zcp_strerror(int error)
 		{ EAGAIN, "nothing to take, or a subscriber's queue is full" },
 		{ ENOBUFS, "no chunk is free" },
 		{ EMFILE, "as many loans, samples or descriptors are out as were allowed" },
-		{ EMSGSIZE, "larger than the largest chunk" },
+		{ EMSGSIZE, "larger than the publisher's max_payload, or than its chunk" },
 		{ EOWNERDEAD, "the handle was inherited over fork: open a node in this process" },
 		{ EPROTOTYPE, "the topic has another type" },
 		{ EPROTO, "another protocol version or memory layout" },

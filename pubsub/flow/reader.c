@@ -344,7 +344,6 @@ static int take_lane(struct zcp_reader *reader, uint32_t publisher,
 		tail = lane->next;
 		if (__builtin_expect(!pass(reader, lane, &tail, lane->next + 1), 0)) {
 			zcp_reader_unhold(reader, place);
-			ZCP_CRASHPOINT("take.after_clear");
 			if (!zcp_reader_resync(lane))
 				break;
 			continue;

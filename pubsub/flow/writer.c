@@ -194,10 +194,10 @@ static void believe(struct zcp_stake_look *given, uint64_t released)
 		given->exceptions[e] = given->exceptions[e + n];
 }
 
-/* Takes the subscribers' word for what they have released. */
+/* Takes the active subscribers' word for what they have released. */
 static void read_released(struct zcp_writer *writer)
 {
-	for (uint32_t i = 0; i < writer->n_lanes; i++) {
+	for (uint32_t i = 0; i < writer->n_active; i++) {
 		struct zcp_writer_lane *lane = &writer->lanes[i];
 		/* ACK-A5 pairs with ACK-R3 in reader.c: what was read of these is over. */
 		uint64_t released = atomic_load_explicit(&lane->stake.lane.ack->released,
@@ -209,35 +209,83 @@ static void read_released(struct zcp_writer *writer)
 	}
 }
 
+/*
+ * What is set aside is looked at by itself: however many of those are held for long, there are
+ * exceptions left for the others.
+ */
 static void look(struct zcp_writer *writer)
 {
-	for (uint32_t i = 0; i < writer->n_lanes; i++)
-		zcp_stake_look(&writer->lanes[i].stake, end_of(writer, i), &writer->lanes[i].given);
+	for (uint32_t i = 0; i < writer->n_active; i++)
+		zcp_stake_look(&writer->lanes[i].stake, writer->chunks.oldest_seq,
+			       writer->next_seq, &writer->lanes[i].given);
 }
 
-/* Whether a message that is below what has come back is an exception. */
-static bool is_held(const struct zcp_writer *writer, uint64_t seq)
+/* There may be more that have come back than can be told at once. */
+static bool is_cut(const struct zcp_writer *writer)
 {
-	for (uint32_t i = 0; i < writer->n_lanes; i++) {
-		const struct zcp_stake_look *given = &writer->lanes[i].given;
-
-		for (uint32_t e = 0; e < given->n_exceptions; e++)
-			if (given->exceptions[e] == seq)
-				return true;
-	}
+	for (uint32_t i = 0; i < writer->n_active; i++)
+		if (writer->lanes[i].given.n_exceptions == ZCP_STAKE_EXCEPTIONS)
+			return true;
 	return false;
 }
 
-/* All published messages below have come back, but those that are exceptions. */
+/* The first message from `seq` on that is an exception. */
+static uint64_t first_held(const struct zcp_writer *writer, uint64_t seq)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (uint32_t i = 0; i < writer->n_active; i++) {
+		const struct zcp_stake_look *given = &writer->lanes[i].given;
+
+		for (uint32_t e = 0; e < given->n_exceptions; e++)
+			if (given->exceptions[e] >= seq && given->exceptions[e] < first)
+				first = given->exceptions[e];
+	}
+	return first;
+}
+
+/*
+ * The first message from `seq` on that was promised to a subscriber, or that one still has that is
+ * no longer active: what lies behind it comes back all the same.
+ */
+static uint64_t first_left(const struct zcp_writer *writer, uint64_t seq)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (uint32_t i = 0; i < writer->n_lanes; i++) {
+		const struct zcp_writer_lane *lane = &writer->lanes[i];
+		uint64_t theirs = lane->given.promised > seq ? lane->given.promised : seq;
+
+		if (i >= writer->n_active)
+			theirs = zcp_stake_first(&lane->stake, lane->end, seq);
+		else if (theirs >= lane->given.base)
+			continue;
+		if (theirs < first)
+			first = theirs;
+	}
+	return first;
+}
+
+/* For the active ones: all published messages below have come back, but the exceptions. */
 static uint64_t bound_of(const struct zcp_writer *writer)
 {
 	uint64_t history = writer->options.history;
 	uint64_t bound = writer->next_seq > history ? writer->next_seq - history : 0;
 
-	for (uint32_t i = 0; i < writer->n_lanes; i++)
+	for (uint32_t i = 0; i < writer->n_active; i++)
 		if ((int64_t)(bound - writer->lanes[i].given.below) > 0)
 			bound = writer->lanes[i].given.below;
 	return bound;
+}
+
+/* The first message from `seq` on that has not come back, at most `bound`. */
+static uint64_t first_used(const struct zcp_writer *writer, uint64_t seq, uint64_t bound)
+{
+	uint64_t held = first_held(writer, seq), left = first_left(writer, seq);
+
+	if (held < bound)
+		bound = held;
+	return left < bound ? left : bound;
 }
 
 /*
@@ -247,17 +295,13 @@ static uint64_t bound_of(const struct zcp_writer *writer)
 static uint64_t clear_head(struct zcp_writer *writer)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
-	uint64_t bound = bound_of(writer);
+	uint64_t bound = bound_of(writer), used;
 
-	while (chunks->oldest_seq < bound && is_held(writer, chunks->oldest_seq))
+	while (chunks->oldest_seq < bound) {
+		used = first_used(writer, chunks->oldest_seq, bound);
+		if (used != chunks->oldest_seq)
+			return used;
 		zcp_chunks_set_aside(chunks);
-	for (uint32_t i = 0; i < writer->n_lanes; i++) {
-		const struct zcp_stake_look *given = &writer->lanes[i].given;
-
-		for (uint32_t e = 0; e < given->n_exceptions; e++)
-			if (given->exceptions[e] >= chunks->oldest_seq &&
-			    given->exceptions[e] < bound)
-				bound = given->exceptions[e];
 	}
 	return bound;
 }
@@ -272,11 +316,21 @@ static bool is_used(const struct zcp_writer *writer, uint64_t seq)
 	return false;
 }
 
-/* The published chunks at the head of the list that have come back. */
-static uint32_t n_back(const struct zcp_chunks *chunks, uint64_t bound)
+/*
+ * The published chunks that have come back, those behind a held one too. As long as there are as many
+ * as rotate the publisher claims no other: that would be one that was reserved for another publisher.
+ */
+static uint32_t n_back(const struct zcp_writer *writer)
 {
-	uint64_t n = chunks->oldest_seq < bound ? bound - chunks->oldest_seq : 0;
+	const struct zcp_chunks *chunks = &writer->chunks;
+	uint64_t bound = bound_of(writer), n = 0;
 
+	for (uint64_t seq = chunks->oldest_seq; seq < bound;) {
+		uint64_t used = first_used(writer, seq, bound);
+
+		n += used - seq;
+		seq = used + 1;
+	}
 	return n < chunks->published.n ? (uint32_t)n : chunks->published.n;
 }
 
@@ -303,10 +357,10 @@ static uint32_t from_aside(struct zcp_writer *writer)
 }
 
 /* What exceeds the most that was in use lately, and what rotates, goes back to the pool. */
-static void give_back(struct zcp_writer *writer, uint64_t bound)
+static void give_back(struct zcp_writer *writer, uint64_t bound, uint32_t back)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
-	uint32_t in_use = chunks->published.n - n_back(chunks, bound);
+	uint32_t in_use = chunks->published.n - back;
 
 	if (in_use > writer->most_in_use)
 		writer->most_in_use = in_use;
@@ -328,11 +382,11 @@ static void give_back(struct zcp_writer *writer, uint64_t bound)
  * The oldest one that has come back; those of a size class that a former publisher of the slot
  * used are given back on the way.
  */
-static uint32_t from_published(struct zcp_writer *writer, uint64_t bound, uint32_t at_least)
+static uint32_t from_published(struct zcp_writer *writer, uint64_t bound)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
 
-	while (n_back(chunks, bound) >= at_least && chunks->oldest_seq < bound) {
+	while (chunks->published.n > 0 && chunks->oldest_seq < bound) {
 		uint32_t ref = zcp_chunks_pop_oldest(chunks);
 
 		if (ref == ZCP_REF_NONE || zcp_chunks_is_own(chunks, ref))
@@ -385,17 +439,25 @@ static bool needs_look(const struct zcp_writer *writer, uint32_t n)
 __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 {
 	struct zcp_chunks *chunks = &writer->chunks;
+	uint32_t ref = ZCP_REF_NONE, back;
 	uint64_t bound;
-	uint32_t ref;
 
 	read_released(writer);
 	bound = clear_head(writer);
-	if (needs_look(writer, n_back(chunks, bound))) {
+	back = n_back(writer);
+	/* Again where held ones were set aside, and there may be more of them. */
+	while (needs_look(writer, back)) {
+		uint64_t oldest = chunks->oldest_seq;
+
 		look(writer);
 		bound = clear_head(writer);
+		back = n_back(writer);
+		if (chunks->oldest_seq == oldest || !is_cut(writer))
+			break;
 	}
-	give_back(writer, bound);
-	ref = from_published(writer, bound, writer->rotation);
+	give_back(writer, bound, back);
+	if (back >= writer->rotation || is_cut(writer))
+		ref = from_published(writer, bound);
 	if (ref == ZCP_REF_NONE && chunks->aside.n > 0)
 		ref = from_aside(writer);
 	if (ref == ZCP_REF_NONE)
@@ -403,7 +465,7 @@ __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 	if (ref == ZCP_REF_NONE)
 		ref = zcp_chunks_claim(chunks);
 	if (ref == ZCP_REF_NONE)
-		ref = from_published(writer, bound, 1);
+		ref = from_published(writer, bound);
 	set_reusable(writer, bound);
 	return ref;
 }

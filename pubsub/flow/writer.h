@@ -62,7 +62,7 @@ struct zcp_writer_lane {
 	struct zcp_stake stake;
 	/* our copy of `tail` */
 	uint64_t tail;
-	/* all below are given back, but the exceptions */
+	/* of an active one: all below are given back, but the exceptions */
 	struct zcp_stake_look given;
 	/* where pushes to one that is no longer active ended */
 	uint64_t end;

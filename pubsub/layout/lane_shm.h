@@ -42,7 +42,8 @@
 struct zcp_lane_slot_shm {
 	/*
 	 * written by: the publisher, or the runtime once it is dead, after `tail` has passed the
-	 * slot's former message; `word` last. Read by: the subscriber; the runtime for info
+	 * slot's former message; `word` last. Read by: the subscriber; the runtime, when it
+	 * recovers a publisher, and for the audit
 	 */
 	_Atomic uint64_t word;
 	/* payload, bytes */

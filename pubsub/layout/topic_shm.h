@@ -69,7 +69,10 @@ struct zcp_publisher_slot_shm {
 	 */
 	_Atomic uint32_t abandoned;
 	uint64_t reserved_op[4];
-	/* written by: the publisher; read by: subscribers of its blocking lanes, at each take */
+	/*
+	 * written by: the publisher; both cleared by: the runtime, before the slot is given. Read by:
+	 * subscribers of its blocking lanes, at each take
+	 */
 	/* it sleeps until there is room, or is about to */
 	_Atomic uint32_t waiting;
 	/* it has waited once, and made the heavy fence: takes look at `waiting` from then on */

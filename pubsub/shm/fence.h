@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Store-then-load order, in the three places that need it.
+ * Store-then-load order, in the places that need it.
  *
  * Two sides each store a word and then load the other's; at least one must see the other's
  * store. Where one side acts often and the other rarely, the frequent side takes the light
@@ -8,9 +8,10 @@
  * one: membarrier(2), which makes every running thread of the registered processes pass a
  * full barrier. Where both act often, both take the full fence.
  *
- *   light, heavy   a publish (zcp_publisher_publish) against a membership change (runtime)
- *                  and against a subscriber's first sleep
- *   full, full     a publish against every further sleep; a blocked publish against a take
+ *   light, heavy   a loan or a publish against a membership change (runtime); a publish against
+ *                  a subscriber's first sleep; a take against a publisher's first wait for room;
+ *                  a release against the sleep of a subscriber that holds all it may
+ *   full, full     a publish against every further sleep; a take against every further wait
  *
  * Without membarrier (an old kernel, a sandbox) the domain is symmetric: light becomes full,
  * and heavy is full too. Race detectors see no membarrier and no bare fence: their builds

@@ -65,7 +65,7 @@ uint32_t zcp_stake_use(const struct zcp_stake *stake, uint64_t end, uint64_t seq
 	uint64_t word = zcp_held(stake->publisher, seq);
 	uint32_t use = ZCP_USE_NONE, n = n_places(stake);
 
-	if ((int64_t)(seq - tail) >= 0 && (int64_t)(seq - base) >= 0)
+	if ((int64_t)(seq - tail) >= 0 && (int64_t)(seq - base) >= 0 && (int64_t)(end - seq) > 0)
 		use |= ZCP_USE_QUEUED;
 	if ((int64_t)(seq - from) >= 0 && (int64_t)(base - seq) > 0)
 		use |= ZCP_USE_PROMISED;
@@ -75,11 +75,39 @@ uint32_t zcp_stake_use(const struct zcp_stake *stake, uint64_t end, uint64_t seq
 	return use;
 }
 
+uint64_t zcp_stake_first(const struct zcp_stake *stake, uint64_t end, uint64_t seq)
+{
+	uint64_t tail = look_tail(stake, end), base, from = look_promised(stake, &base);
+	uint64_t queued = tail > base ? tail : base, first = UINT64_MAX;
+	uint32_t n = n_places(stake);
+
+	if (queued < seq)
+		queued = seq;
+	if (queued < end)
+		first = queued;
+	if (from < seq)
+		from = seq;
+	if (from < base && from < first)
+		first = from;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t word = look_held(stake, i), held = word & ZCP_HELD_SEQ_MASK;
+
+		if (word != 0 && word >> ZCP_HELD_SLOT_SHIFT == stake->publisher && held >= seq &&
+		    held < first)
+			first = held;
+	}
+	return first;
+}
+
 /* Keeps the smallest ones; what does not fit is not below. */
 static void add_exception(struct zcp_stake_look *look, uint64_t seq)
 {
 	uint32_t at = look->n_exceptions;
 
+	/* A peer may say one number in many places. */
+	for (uint32_t e = 0; e < look->n_exceptions; e++)
+		if (look->exceptions[e] == seq)
+			return;
 	if (at == ZCP_STAKE_EXCEPTIONS) {
 		if (seq > look->exceptions[at - 1]) {
 			look->below = seq;
@@ -94,22 +122,23 @@ static void add_exception(struct zcp_stake_look *look, uint64_t seq)
 		look->n_exceptions++;
 }
 
-void zcp_stake_look(const struct zcp_stake *stake, uint64_t end, struct zcp_stake_look *look)
+void zcp_stake_look(const struct zcp_stake *stake, uint64_t from, uint64_t end,
+		    struct zcp_stake_look *look)
 {
-	uint64_t tail = look_tail(stake, end), base, from = look_promised(stake, &base);
-	uint32_t n = n_places(stake);
+	uint64_t tail = look_tail(stake, end);
+	uint32_t n;
 
-	look->below = (int64_t)(base - tail) > 0 ? base : tail;
+	look->promised = look_promised(stake, &look->base);
+	look->below = (int64_t)(look->base - tail) > 0 ? look->base : tail;
 	look->n_exceptions = 0;
-	if ((int64_t)(base - from) > 0 && (int64_t)(look->below - from) > 0)
-		look->below = from;
+	n = n_places(stake);
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t word = look_held(stake, i);
 
 		if (word == 0 || word >> ZCP_HELD_SLOT_SHIFT != stake->publisher)
 			continue;
 		word &= ZCP_HELD_SEQ_MASK;
-		if (word < look->below)
+		if (word >= from && word < look->below)
 			add_exception(look, word);
 	}
 }

@@ -5,7 +5,7 @@
  * publishers, the runtime's sweep, and the audit all ask here.
  *
  * Message q of publisher p is in use by subscriber s iff
- *   q >= tail and q >= base and q + capacity >= end                  queued
+ *   q >= tail and q >= base and q + capacity >= end and q < end      queued
  *   base != 0 and q < base and q + history >= base and q >= floor    promised
  *   (p, q) is among the declared places of `held`                    held
  * read in this order. `end` is the publisher's next number, or where pushes to the subscriber
@@ -42,9 +42,12 @@ enum zcp_use {
 /* Numbers that one look can tell apart from those around them. */
 #define ZCP_STAKE_EXCEPTIONS 16
 
-/* "Every message below `below` is given back, but these." */
+/* "Every message below `below` is given back, but those promised and these." */
 struct zcp_stake_look {
 	uint64_t below;
+	/* history that is not taken yet: from `promised` on, before `base` */
+	uint64_t promised;
+	uint64_t base;
 	/* ascending */
 	uint64_t exceptions[ZCP_STAKE_EXCEPTIONS];
 	uint32_t n_exceptions;
@@ -54,10 +57,17 @@ struct zcp_stake_look {
 void zcp_stake_init(struct zcp_stake *stake, const struct zcp_topic *topic,
 		    const struct zcp_acks *acks, uint32_t publisher, uint32_t subscriber);
 
-/* Whether message `seq`, below `end`, is in use: enum zcp_use, or several. Wait-free. */
+/* Whether message `seq` is in use: enum zcp_use, or several. Wait-free. */
 uint32_t zcp_stake_use(const struct zcp_stake *stake, uint64_t end, uint64_t seq);
 
-/* The exact look: all of it at once, for messages below `end`. Wait-free. */
-void zcp_stake_look(const struct zcp_stake *stake, uint64_t end, struct zcp_stake_look *look);
+/* The first message from `seq` on that is in use; UINT64_MAX where none is. Wait-free. */
+uint64_t zcp_stake_first(const struct zcp_stake *stake, uint64_t end, uint64_t seq);
+
+/*
+ * The exact look: all of it at once, for messages from `from` on and below `end`. Where more are held
+ * than it can tell apart `below` ends before the first of the others. Wait-free.
+ */
+void zcp_stake_look(const struct zcp_stake *stake, uint64_t from, uint64_t end,
+		    struct zcp_stake_look *look);
 
 #endif

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Regions whose bytes, sizes, seals and descriptors are not as the runtime makes them, and
- * change while they are attached: what is accepted lies completely inside its mapping.
+ * change while they are attached: what is accepted lies completely inside its mapping. Topics and
+ * classes are attached for writing or for reading alone, acks and signals always for writing.
  *
- *   t PUBLISHERS SUBSCRIBERS LOG2   the first file is a topic
+ *   t PUBLISHERS SUBSCRIBERS LOG2   the first file is a topic, the second its acks
+ *   k PUBLISHERS SUBSCRIBERS        the first is acks
  *   c PAYLOAD CHUNKS INDEX          the first is descriptors, the second their chunks
  *   s SIGNALS    b ENTRIES          the first is signals, a backlog
  *   e FILE AT WIDTH VALUE           edits a file
  *   z FILE SIZE    Z FILE SIZE      its size; and the one that its header says
  *   l FILE SEALS   d FILE KIND      its seals; another descriptor
  *   m AFTER FILE AT VALUE           changes eight bytes at that access of the next attach
- *   w N                             chunks are mapped for writing
+ *   w N                             topics and chunks are mapped for writing
  *   T C S B                         attaches what it should be
+ *   A PUBLISHERS SUBSCRIBERS        attaches acks of a topic with those limits
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +22,7 @@
 #include <unistd.h>
 
 #include "pubsub/flow/backlog.h"
+#include "pubsub/shm/acks.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/shm/topic.h"
@@ -31,6 +35,7 @@
 
 #define DOMAIN UINT64_C(0x7e57)
 #define POOL UINT64_C(3)
+#define TOPIC UINT64_C(1)
 #define N_FILES 2
 
 /* A word of a file that changes while it is looked at. */
@@ -54,6 +59,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* --- regions as the runtime makes them --- */
 
+static void make_acks(struct scene *s, int file, uint32_t max_publishers, uint32_t max_subscribers)
+{
+	struct zcp_region region;
+	int fd = -1;
+
+	ZCP_CHECK(zcp_region_create(&region, &fd, "zcp-fuzz",
+				    zcp_acks_size(max_publishers, max_subscribers)) == 0);
+	zcp_acks_construct(&region, max_publishers, max_subscribers, DOMAIN, TOPIC);
+	zcp_region_deinit(&region);
+	zcp_fuzz_image_read(&s->images[file], fd);
+}
+
 static void make_topic(struct scene *s, struct zcp_fuzz_input *input)
 {
 	const struct zcp_topic_geometry geometry = {
@@ -65,9 +82,10 @@ static void make_topic(struct scene *s, struct zcp_fuzz_input *input)
 	int fd = -1;
 
 	ZCP_CHECK(zcp_region_create(&region, &fd, "zcp-fuzz", zcp_topic_size(&geometry)) == 0);
-	zcp_topic_construct(&region, &geometry, "fuzz", POOL, DOMAIN, 1);
+	zcp_topic_construct(&region, &geometry, "fuzz", POOL, DOMAIN, TOPIC);
 	zcp_region_deinit(&region);
 	zcp_fuzz_image_read(&s->images[0], fd);
+	make_acks(s, 1, geometry.max_publishers, geometry.max_subscribers);
 }
 
 static void make_class(struct scene *s, struct zcp_fuzz_input *input)
@@ -160,19 +178,57 @@ static void check_inside(const struct zcp_region *region, const void *at, uint64
 	ZCP_CHECK(zcp_fuzz_is_mapped(at, size));
 }
 
-static void check_lane(const struct zcp_topic *topic, uint32_t p, uint32_t s, uint32_t log2)
+/* Written where it may be, and as it was. */
+static void touch(_Atomic uint64_t *word, bool writable)
 {
-	struct zcp_lane lane = zcp_topic_lane(topic, p, s, log2);
+	uint64_t value = zcp_test_load(word);
 
-	check_inside(&topic->region, lane.slots, ((uint64_t)lane.mask + 1) * sizeof(*lane.slots));
-	for (uint64_t seq = 0; seq < 20; seq++) {
-		struct zcp_lane_slot_shm *slot = zcp_lane_slot(&lane, lane.mask - 10 + seq);
-
-		zcp_test_store(&slot->word, zcp_test_load(&slot->word) + 1);
-	}
+	if (writable)
+		zcp_test_store(word, value);
 }
 
-static void check_topic(const struct zcp_topic *topic)
+static void check_ack(const struct zcp_acks *acks, uint32_t p, uint32_t s)
+{
+	struct zcp_ack_shm *ack = zcp_acks_ack(acks, p, s);
+	_Atomic uint64_t *held = zcp_acks_held(acks, s);
+
+	check_inside(&acks->region, acks->shm->sleepers, sizeof(acks->shm->sleepers));
+	check_inside(&acks->region, &acks->shm->rooms[p], sizeof(acks->shm->rooms[p]));
+	check_inside(&acks->region, zcp_acks_counts(acks, s), sizeof(struct zcp_ack_counts_shm));
+	check_inside(&acks->region, ack, sizeof(*ack));
+	check_inside(&acks->region, held, ZCP_HELD_MAX * sizeof(*held));
+	/* Behind the words of all, in whole pages of its own, and none reaches into the next. */
+	ZCP_CHECK((char *)(acks->shm->rooms + acks->max_publishers) <= zcp_acks_block(acks, 0));
+	ZCP_CHECK((uintptr_t)zcp_acks_block(acks, s) % 4096 == 0);
+	ZCP_CHECK((char *)(ack + acks->max_publishers - p) <= (char *)held);
+	ZCP_CHECK((char *)(held + ZCP_HELD_MAX) <= zcp_acks_block(acks, s + 1));
+	touch(&ack->tail, true);
+	touch(&held[ZCP_HELD_MAX - 1], true);
+	zcp_acks_reset(acks, s);
+}
+
+static void check_acks(const struct zcp_acks *acks)
+{
+	check_ack(acks, 0, 0);
+	check_ack(acks, acks->max_publishers - 1, 0);
+	check_ack(acks, acks->max_publishers - 1, acks->max_subscribers - 1);
+}
+
+static void check_lane(const struct zcp_topic *topic, const struct zcp_acks *acks, uint32_t p,
+		       uint32_t s, uint32_t log2, bool writable)
+{
+	struct zcp_lane lane = zcp_topic_lane(topic, acks, p, s, log2);
+
+	check_inside(&topic->region, lane.shm, sizeof(*lane.shm));
+	check_inside(&topic->region, lane.shm->slots,
+		     ((uint64_t)lane.mask + 1) * sizeof(lane.shm->slots[0]));
+	ZCP_CHECK(lane.ack == zcp_acks_ack(acks, p, s));
+	touch(&lane.shm->base, writable);
+	for (uint64_t seq = 0; seq < 20; seq++)
+		touch(&zcp_lane_slot(&lane, lane.mask - 10 + seq)->word, writable);
+}
+
+static void check_topic(const struct zcp_topic *topic, const struct zcp_acks *acks, bool writable)
 {
 	uint32_t n = topic->geometry.max_publishers, m = topic->geometry.max_subscribers;
 	static const uint32_t depths[] = { 0, 1, 3, 16, 17, 31, 32, UINT32_MAX };
@@ -180,70 +236,108 @@ static void check_topic(const struct zcp_topic *topic)
 	check_inside(&topic->region, topic->shm, sizeof(*topic->shm));
 	check_inside(&topic->region, topic->publishers, n * sizeof(*topic->publishers));
 	check_inside(&topic->region, topic->subscribers, m * sizeof(*topic->subscribers));
-	zcp_test_store(&topic->publishers[n - 1].history, 1);
-	zcp_test_store(&topic->subscribers[m - 1].n_lost, 1);
+	touch(&topic->publishers[n - 1].op, writable);
+	touch(&topic->subscribers[m - 1].first_lost, writable);
 	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
-		check_lane(topic, 0, 0, depths[i]);
-		check_lane(topic, n - 1, 0, depths[i]);
-		check_lane(topic, n - 1, m - 1, depths[i]);
+		check_lane(topic, acks, 0, 0, depths[i], writable);
+		check_lane(topic, acks, n - 1, 0, depths[i], writable);
+		check_lane(topic, acks, n - 1, m - 1, depths[i], writable);
 	}
 }
 
-static void attach_topic(struct scene *s)
+/* Of a topic with those limits, whose acks are in that file. */
+static int attach_acks_of(const struct scene *s, int file, uint32_t max_publishers,
+			  uint32_t max_subscribers, struct zcp_acks *acks, const char **why)
 {
-	struct zcp_topic topic = { .shm = NULL };
+	int r = zcp_acks_attach(acks, s->fds[file], max_publishers, max_subscribers, DOMAIN, TOPIC,
+				why);
+
+	ZCP_CHECK((r == 0) == (acks->shm != NULL));
+	return r;
+}
+
+static void attach_acks(struct scene *s, struct zcp_fuzz_input *input)
+{
+	uint32_t n = 1 + zcp_fuzz_below(input, ZCP_TOPIC_PUBLISHERS_MAX);
+	uint32_t m = 1 + zcp_fuzz_below(input, ZCP_TOPIC_SUBSCRIBERS_MAX);
+	struct zcp_acks acks = { .shm = NULL };
 	const char *why = "";
 	int r;
 
 	begin_attach(s);
-	r = zcp_topic_attach(&topic, s->fds[0], DOMAIN, &why);
+	r = attach_acks_of(s, 0, n, m, &acks, &why);
 	zcp_fuzz_forget_accesses(NULL);
 	end_attach(s, 1, r, why);
 	if (r == 0)
-		check_topic(&topic);
+		check_acks(&acks);
+	zcp_acks_deinit(&acks);
+}
+
+/* As an endpoint does: a topic, and where that is one, its acks. */
+static void attach_topic(struct scene *s)
+{
+	struct zcp_topic topic = { .shm = NULL };
+	struct zcp_acks acks = { .shm = NULL };
+	const char *why = "";
+	int r, n_files = 1;
+
+	begin_attach(s);
+	r = zcp_topic_attach(&topic, s->fds[0], DOMAIN, s->writable, &why);
+	if (r == 0) {
+		r = attach_acks_of(s, 1, topic.geometry.max_publishers,
+				   topic.geometry.max_subscribers, &acks, &why);
+		n_files = 2;
+	}
+	zcp_fuzz_forget_accesses(NULL);
+	end_attach(s, n_files, r, why);
+	if (r == 0) {
+		check_acks(&acks);
+		check_topic(&topic, &acks, s->writable);
+	}
+	zcp_acks_deinit(&acks);
 	zcp_topic_deinit(&topic);
 }
 
 static void check_chunk(const struct zcp_pool *pool, uint32_t class_index, uint32_t i,
 			bool writable)
 {
-	const struct zcp_class *class = &pool->classes[class_index];
-	struct zcp_chunk chunk;
-	char *payload;
+	const struct zcp_class *class = zcp_pool_class(pool, zcp_ref(class_index, i));
+	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(pool, zcp_ref(class_index, i));
+	char *payload, *header;
 
-	ZCP_CHECK(zcp_pool_chunk(pool, zcp_ref(class_index, i), &chunk));
-	payload = chunk.payload;
-	check_inside(&class->chunks_region, chunk.descriptor, sizeof(*chunk.descriptor));
-	check_inside(&class->data_region, chunk.header, sizeof(*chunk.header));
-	check_inside(&class->data_region, chunk.payload, chunk.payload_size);
+	ZCP_CHECK(class == &pool->classes[class_index] && chunk == &class->chunks[i]);
+	payload = zcp_class_payload(class, i);
+	header = payload - class->header_room;
+	check_inside(&class->chunks_region, chunk, sizeof(*chunk));
+	check_inside(&class->data_region, header, class->header_room);
+	check_inside(&class->data_region, payload, class->payload_size);
 	/* Not where the regions' own headers are, and aligned as it is promised. */
-	ZCP_CHECK((char *)chunk.descriptor - (char *)class->chunks_region.base >=
+	ZCP_CHECK((char *)chunk - (char *)class->chunks_region.base >=
 		  (ptrdiff_t)sizeof(struct zcp_class_shm));
-	ZCP_CHECK((char *)chunk.header - (char *)class->data_region.base >=
+	ZCP_CHECK(header - (char *)class->data_region.base >=
 		  (ptrdiff_t)sizeof(struct zcp_region_shm));
 	ZCP_CHECK((uintptr_t)payload % 64 == 0);
-	zcp_test_store(&chunk.descriptor->holders[ZCP_HOLDER_WORDS - 1], 1);
-	zcp_fuzz_read(chunk.header, sizeof(*chunk.header));
-	zcp_fuzz_read(payload, chunk.payload_size);
-	if (writable && chunk.payload_size > 0)
-		payload[0] = payload[chunk.payload_size - 1] = 1;
+	touch(&chunk->publisher_id, writable);
+	zcp_fuzz_read(header, class->header_room);
+	zcp_fuzz_read(payload, class->payload_size);
+	if (writable && class->payload_size > 0)
+		payload[0] = payload[class->payload_size - 1] = 1;
 }
 
 static void check_pool(const struct zcp_pool *pool, bool writable)
 {
-	struct zcp_chunk chunk;
-
 	for (uint32_t c = 0; c < ZCP_CLASSES_MAX; c++) {
 		const struct zcp_class *class = &pool->classes[c];
 		uint32_t n = class->n_chunks;
 
 		ZCP_CHECK((n > 0) == (class->chunks != NULL));
-		ZCP_CHECK(!zcp_pool_chunk(pool, zcp_ref(c, n), &chunk));
+		ZCP_CHECK(!zcp_pool_class(pool, zcp_ref(c, n)));
+		ZCP_CHECK(!zcp_pool_descriptor(pool, zcp_ref(c, n)));
 		if (n == 0)
 			continue;
 		/* None reaches into the next. */
-		ZCP_CHECK(class->stride >=
-			  sizeof(struct zcp_chunk_header_shm) + class->payload_size);
+		ZCP_CHECK(class->stride >= class->header_room + class->payload_size);
+		ZCP_CHECK(zcp_class_n_touched(class) <= n);
 		check_chunk(pool, c, 0, writable);
 		check_chunk(pool, c, n / 2, writable);
 		check_chunk(pool, c, n - 1, writable);
@@ -337,12 +431,17 @@ static void add_change(struct scene *s, struct zcp_fuzz_input *input)
 static void run(struct scene *s, char command, struct zcp_fuzz_input *input)
 {
 	struct zcp_fuzz_image *image = &s->images[0];
+	uint32_t n;
 
 	if (strchr("ezZld", command))
 		image = &s->images[zcp_fuzz_below(input, N_FILES)];
 	switch (command) {
 	case 't':
 		make_topic(s, input);
+		break;
+	case 'k':
+		n = zcp_fuzz_below(input, ZCP_TOPIC_PUBLISHERS_MAX + 2);
+		make_acks(s, 0, n, zcp_fuzz_below(input, ZCP_TOPIC_SUBSCRIBERS_MAX + 2));
 		break;
 	case 'c':
 		make_class(s, input);
@@ -375,6 +474,9 @@ static void run(struct scene *s, char command, struct zcp_fuzz_input *input)
 	case 'T':
 		attach_topic(s);
 		break;
+	case 'A':
+		attach_acks(s, input);
+		break;
 	case 'C':
 		attach_pool(s);
 		break;
@@ -395,7 +497,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&s, 0, sizeof(s));
 	zcp_fuzz_descriptors_begin();
-	while ((command = zcp_fuzz_command(&input, "tcsbezZldmwTCSB")))
+	while ((command = zcp_fuzz_command(&input, "tkcsbezZldmwTACSB")))
 		run(&s, command, &input);
 	zcp_fuzz_descriptors_check();
 	return 0;

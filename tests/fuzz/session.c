@@ -9,7 +9,7 @@
  *   r CLIENT               reads what was said to it
  *   q CLIENT    k CLIENT   hangs up; its process ends
  *   j CLIENT TEXT          says what stands there to the end of the line: support/packet.h
- *   h p s x y g f w l i e a m
+ *   h p s x y g f F w l i e a m
  *                          says something else: support/requests.h
  *   d KIND                 one more descriptor goes with what is said next: support/image.h
  *   b N                    0: the runtime does all at once; 1: when it is told to
@@ -23,6 +23,8 @@
  *   M TOPIC WORD VALUE               lies in a topic
  *   O TOPIC PUBLISHER WORD VALUE     lies in a publisher's slot, whose first word is op
  *   D TOPIC CLASS CHUNK WORD VALUE   lies in a descriptor
+ *   H TOPIC SUBSCRIBER WORD VALUE    lies in a subscriber's acks, or behind the last one's in what
+ *                                    all of them write
  *   R RECORD FIELD VALUE   a record is not what was kept; R and S: support/records_lie.h
  *   S RECORD HOW           it is spoiled; the next worker may refuse to go on
  *   C N                    before everything else: which configuration
@@ -131,6 +133,27 @@ static void lie_in_publisher(struct scene *s, struct zcp_fuzz_input *input)
 	s->runtime.is_honest = s->runtime.is_smooth = false;
 }
 
+/* In a subscriber's block as far as its first places, or where they write together. */
+static void lie_in_acks(struct scene *s, struct zcp_fuzz_input *input)
+{
+	const struct zcpd_topic *topic = choose_existing(s, input);
+	uint32_t subscriber, n;
+	_Atomic uint64_t *words;
+
+	if (!topic)
+		return;
+	subscriber = zcp_fuzz_below(input, topic->view.geometry.max_subscribers + 1);
+	if (subscriber < topic->view.geometry.max_subscribers) {
+		words = (void *)zcp_acks_block(&topic->acks, subscriber);
+		n = (uint32_t)(zcp_acks_held(&topic->acks, subscriber) - words) + 8;
+	} else {
+		words = topic->acks.shm->sleepers;
+		n = 16;
+	}
+	zcp_test_store(words + zcp_fuzz_below(input, n), zcp_fuzz_number(input));
+	s->runtime.is_honest = s->runtime.is_smooth = false;
+}
+
 static void lie_in_descriptor(struct scene *s, struct zcp_fuzz_input *input)
 {
 	const struct zcpd_topic *topic = choose_existing(s, input);
@@ -140,7 +163,7 @@ static void lie_in_descriptor(struct scene *s, struct zcp_fuzz_input *input)
 	if (!topic || topic->pool->view.n_classes == 0)
 		return;
 	class = &topic->pool->view.classes[zcp_fuzz_below(input, topic->pool->view.n_classes)];
-	words = &class->chunks[zcp_fuzz_below(input, class->n_chunks)].state;
+	words = (void *)&class->chunks[zcp_fuzz_below(input, class->n_chunks)];
 	words += zcp_fuzz_below(input, sizeof(struct zcp_chunk_shm) / 8);
 	zcp_test_store(words, zcp_fuzz_number(input));
 	s->runtime.is_honest = s->runtime.is_smooth = false;
@@ -186,6 +209,9 @@ static void run_runtime(struct scene *s, char command, struct zcp_fuzz_input *in
 		break;
 	case 'D':
 		lie_in_descriptor(s, input);
+		break;
+	case 'H':
+		lie_in_acks(s, input);
 		break;
 	case 'R':
 	case 'S':
@@ -285,7 +311,7 @@ static void run(struct scene *s, char command, struct zcp_fuzz_input *input)
 {
 	uint32_t n_workers = s->runtime.n_workers;
 
-	if (strchr("dbtuvVMODzRS", command))
+	if (strchr("dbtuvVMODHzRS", command))
 		run_runtime(s, command, input);
 	else if (strchr(ZCP_FUZZ_COMEBACKS, command))
 		zcp_fuzz_come_back(&s->runtime, command, input);
@@ -353,7 +379,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	zcp_fuzz_runtime_init(&s.runtime, configs[config]);
 	do {
 		command = zcp_fuzz_command(&input, ZCP_FUZZ_REQUESTS ZCP_FUZZ_COMEBACKS
-					   "crqjkdbtzuvVMODRSZ");
+					   "crqjkdbtzuvVMODHRSZ");
 		if (command && command != 'Z')
 			run(&s, command, &input);
 	} while (command && command != 'Z' && !s.runtime.is_refused);

@@ -12,13 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "tests/support/check.h"
 #include "tests/support/testbed.h"
+#include "tests/support/tracee.h"
 
 #define N_SLOTS 3
 #define N_MEMBERS_MAX 1000000
@@ -172,8 +169,9 @@ static void check_agreement(const struct stress *s)
 	ZCP_CHECK(s->members.n_known == n && s->n_joined - s->n_left == n);
 }
 
-static void look(struct stress *s)
+static void look(void *arg)
 {
+	struct stress *s = arg;
 	bool is_over;
 
 	do {
@@ -218,63 +216,25 @@ static void threads(void)
 
 /* --- between two instructions --- */
 
-/* A child that is about to do `body`, stopped. */
-static pid_t start(struct stress *s, void (*body)(struct stress *))
-{
-	int status;
-	pid_t pid = fork();
-
-	ZCP_CHECK(pid >= 0);
-	if (pid == 0) {
-		ZCP_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
-		if (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0)
-			_exit(ZCP_TEST_SKIPPED);
-		(void)raise(SIGSTOP);
-		body(s);
-		_exit(0);
-	}
-	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == ZCP_TEST_SKIPPED) {
-		(void)fprintf(stderr, "skipped: no process can be traced here\n");
-		_exit(ZCP_TEST_SKIPPED);
-	}
-	ZCP_CHECK(WIFSTOPPED(status));
-	return pid;
-}
-
-/* One instruction of the child (PTRACE_SINGLESTEP), or on (PTRACE_CONT). False: it has ended. */
-static bool go_on(pid_t pid, enum __ptrace_request how)
-{
-	int status;
-
-	ZCP_CHECK(ptrace(how, pid, 0, 0) == 0);
-	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
-	if (WIFSTOPPED(status) &&
-	    WSTOPSIG(status) == (how == PTRACE_SINGLESTEP ? SIGTRAP : SIGSTOP))
-		return true;
-	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	return false;
-}
-
 /* On, and to the beginning of the second look from here. */
 static void go_on_to_a_look(struct stress *s, pid_t pid)
 {
 	zcp_test_store(&s->stop_after, s->n_looks + 2);
-	ZCP_CHECK(go_on(pid, PTRACE_CONT));
+	ZCP_CHECK(zcp_tracee_continue(pid));
 }
 
 /* Into that look, as far as one of N_PLACES. */
 static void go_on_to_place(pid_t pid, uint64_t n_steps, uint64_t place)
 {
 	for (uint64_t i = 0; i < n_steps * place / N_PLACES; i++)
-		ZCP_CHECK(go_on(pid, PTRACE_SINGLESTEP));
+		ZCP_CHECK(zcp_tracee_step(pid));
 }
 
 static void go_on_to_the_end(struct stress *s, pid_t pid)
 {
 	zcp_test_store(&s->stop_after, 0);
 	zcp_test_store(&s->is_over, true);
-	ZCP_CHECK(!go_on(pid, PTRACE_CONT));
+	ZCP_CHECK(!zcp_tracee_continue(pid));
 }
 
 /* To the beginning of a look that finds a newcomer; the one before him has been found to leave. */
@@ -293,12 +253,12 @@ static void go_on_to_a_newcomer(struct stress *s, pid_t pid)
 static void steps_of_a_look(void)
 {
 	struct stress *s = stress_new(N_MEMBERS_MAX, 1);
-	pid_t pid = start(s, look);
+	pid_t pid = zcp_tracee_start(look, s);
 	uint64_t n = 0, n_joined;
 
 	go_on_to_a_newcomer(s, pid);
 	for (n_joined = s->n_joined; s->n_joined == n_joined; n++)
-		ZCP_CHECK(go_on(pid, PTRACE_SINGLESTEP));
+		ZCP_CHECK(zcp_tracee_step(pid));
 	for (uint64_t place = 0; place < N_PLACES; place++) {
 		go_on_to_a_newcomer(s, pid);
 		go_on_to_place(pid, n, place);
@@ -321,8 +281,10 @@ static uint64_t read_name(const struct stress *s)
 	return member.id;
 }
 
-static void read_names(struct stress *s)
+static void read_names(void *arg)
 {
+	struct stress *s = arg;
+
 	while (!zcp_test_load(&s->is_over)) {
 		s->n_joined += read_name(s) != 0;
 		if (++s->n_looks == zcp_test_load(&s->stop_after))
@@ -334,13 +296,13 @@ static void read_names(struct stress *s)
 static void steps_of_a_read(void)
 {
 	struct stress *s = stress_new(0, 1);
-	pid_t pid = start(s, read_names);
+	pid_t pid = zcp_tracee_start(read_names, s);
 	uint64_t n = 0, n_looks, id = 0;
 
 	write_name(s, 0, ++id);
 	go_on_to_a_look(s, pid);
 	for (n_looks = s->n_looks; s->n_looks == n_looks; n++)
-		ZCP_CHECK(go_on(pid, PTRACE_SINGLESTEP));
+		ZCP_CHECK(zcp_tracee_step(pid));
 	for (uint64_t place = 0; place < N_PLACES; place++) {
 		go_on_to_a_look(s, pid);
 		go_on_to_place(pid, n, place);
@@ -354,9 +316,9 @@ static void steps_of_a_read(void)
 	stress_free(s);
 }
 
-static void write_second_name(struct stress *s)
+static void write_second_name(void *arg)
 {
-	write_name(s, 0, 2);
+	write_name(arg, 0, 2);
 }
 
 /* Whoever reads between two of the writer's instructions gets the one name or the other. */
@@ -367,10 +329,10 @@ static void steps_of_a_write(void)
 	pid_t pid;
 
 	write_name(s, 0, 1);
-	pid = start(s, write_second_name);
+	pid = zcp_tracee_start(write_second_name, s);
 	do {
 		seen[read_name(s)] = true;
-	} while (go_on(pid, PTRACE_SINGLESTEP));
+	} while (zcp_tracee_step(pid));
 	ZCP_CHECK(seen[0] && seen[1] && seen[2]);
 	stress_free(s);
 }

@@ -147,13 +147,12 @@ struct path {
 static void publish_one(struct path *path)
 {
 	struct zcp_writer *w = &path->writer;
-	struct zcp_chunk chunk = { .payload = NULL };
-	uint32_t ref;
+	struct zcp_writer_loan loan = { .payload = NULL };
 
-	if (zcp_writer_loan(w, PAYLOAD, &ref) != 0 || !zcp_pool_chunk(w->pool, ref, &chunk))
+	if (zcp_writer_loan(w, PAYLOAD, &loan) != 0)
 		leave(2);
-	zcp_test_fill(chunk.payload, PAYLOAD, 1, w->next_seq);
-	if (zcp_writer_publish(w, ref, PAYLOAD, 0) != 0)
+	zcp_test_fill(loan.payload, PAYLOAD, 1, w->next_seq);
+	if (zcp_writer_publish(w, &loan, PAYLOAD, 0) != 0)
 		leave(3);
 }
 
@@ -165,11 +164,11 @@ static void take_all(struct zcp_reader *reader)
 	while (zcp_reader_take(reader, &m) == 0) {
 		if (!zcp_member_find(reader->topic, ZCP_MEMBER_PUBLISHER, m.publisher_id, &member))
 			leave(6);
-		if (!zcp_test_is_filled(m.chunk.payload, m.size, 1, m.seq))
+		if (!zcp_test_is_filled(m.payload, m.size, 1, m.seq))
 			leave(4);
 		if (m.publish_time_ns == 0)
 			leave(5);
-		(void)zcp_reader_release(reader, m.place, m.ticket);
+		(void)zcp_reader_release(reader, m.place, m.held);
 	}
 }
 
@@ -200,14 +199,13 @@ static void check_path(uint32_t burst, bool blocks, bool has_slept)
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct zcp_reader_options subscriber = {
 			.slot = i,
-			.holder = i,
 			.depth_log2 = DEPTH_LOG2,
 			.max_held = 1,
 			.blocks = blocks,
 			.symmetric = bed.symmetric,
 		};
 
-		zcp_testbed_join(&bed, &subscriber);
+		zcp_testbed_join(&bed, &subscriber, 0);
 		zcp_testbed_reader(&bed.view, &subscriber, &path.readers[i]);
 	}
 	if (has_slept) {

@@ -3,8 +3,8 @@
  * Processes that were forked before anything was mapped: each attaches the regions itself,
  * at addresses of its own.
  *
- * First, eight claim and release chunks of one pool: no chunk is ever owned twice, all are
- * free at the end. Then 1 to 8, 8 to 1 and 4 to 4 exchange checksummed messages: where
+ * First, eight claim and free chunks of one pool: no chunk is ever owned twice, all are FREE
+ * at the end. Then 1 to 8, 8 to 1 and 4 to 4 exchange checksummed messages: where
  * publishers wait for room nothing is lost, and where they do not what is received and what
  * is lost add up to what was published.
  */
@@ -75,39 +75,34 @@ static void claimer(const struct run *run, uint32_t child)
 	uint64_t n_rounds = zcp_test_rounds(2000000) / N_CLAIMERS;
 	uint32_t id = child + 1, seed = id;
 	struct zcp_testbed_view view;
-	struct zcp_writer writer;
+	struct zcp_chunks chunks;
 
 	attach(run, child, true, &view);
-	zcp_testbed_writer(&run->bed, &view, child, 1, &writer);
+	ZCP_CHECK(zcp_chunks_init(&chunks, &view.pool, 0, id) == 0);
 	for (uint64_t i = 0; i < n_rounds; i++) {
-		struct zcp_chunk chunk;
-		uint32_t ref, *owner_seen;
 		_Atomic uint32_t *owner;
+		uint32_t ref, *owner_seen;
 
-		while (zcp_writer_loan(&writer, PAYLOAD, &ref) != 0) {
+		while ((ref = zcp_chunks_claim(&chunks)) == ZCP_REF_NONE) {
 			(void)atomic_fetch_add_explicit(&control->n_exhausted, 1,
 							memory_order_relaxed);
 			sched_yield();
 		}
-		ZCP_CHECK(zcp_pool_chunk(&view.pool, ref, &chunk));
 		/* Relaxed: it must not order what the claim has not. */
 		owner = &control->owners[zcp_ref_index(ref)];
 		ZCP_CHECK(atomic_exchange_explicit(owner, id, memory_order_relaxed) == 0);
-		owner_seen = chunk.payload;
+		owner_seen = (uint32_t *)(void *)zcp_class_payload(&view.pool.classes[0],
+								   zcp_ref_index(ref));
 		*owner_seen = id;
-		zcp_test_fill((char *)chunk.payload + 8, PAYLOAD - 8, id, i);
+		zcp_test_fill(owner_seen + 2, PAYLOAD - 8, id, i);
 		if (zcp_test_random(&seed) % 16 == 0)
 			zcp_test_pause(&seed, 100);
 		ZCP_CHECK(*owner_seen == id);
-		ZCP_CHECK(zcp_test_is_filled((char *)chunk.payload + 8, PAYLOAD - 8, id, i));
+		ZCP_CHECK(zcp_test_is_filled(owner_seen + 2, PAYLOAD - 8, id, i));
 		ZCP_CHECK(atomic_exchange_explicit(owner, 0, memory_order_relaxed) == id);
-		/* Nobody subscribes: a publish frees the chunk just as well. */
-		if (zcp_test_random(&seed) % 2 == 0)
-			zcp_writer_discard(&writer, ref);
-		else
-			ZCP_CHECK(zcp_writer_publish(&writer, ref, PAYLOAD, 0) == 0);
+		zcp_chunks_free(&chunks, ref);
 	}
-	zcp_writer_deinit(&writer);
+	zcp_chunks_deinit(&chunks);
 	zcp_testbed_detach(&view);
 }
 
@@ -115,7 +110,6 @@ static struct zcp_reader_options subscriber_in(const struct run *run, uint32_t s
 {
 	return (struct zcp_reader_options){
 		.slot = slot,
-		.holder = slot * 73 % ZCP_HOLDERS_MAX,
 		.depth_log2 = run->depth_log2,
 		.max_held = ZCP_TRAFFIC_HELD_MAX,
 		.blocks = run->control->traffic.blocks,
@@ -213,6 +207,7 @@ static void claim_and_release(void)
 	zcp_testbed_init(&run.bed, &options);
 	start(&run, children, N_CLAIMERS, claimer);
 	await(&run, children, N_CLAIMERS);
+	ZCP_CHECK(zcp_testbed_n_owned(&run.bed) == 0);
 	for (uint32_t i = 0; i < N_CHUNKS; i++)
 		ZCP_CHECK(zcp_test_load(&run.control->owners[i]) == 0);
 	(void)printf("%u claimers, %llu rounds in all, %llu times no chunk was free\n", N_CLAIMERS,
@@ -250,7 +245,7 @@ static void exchange(uint32_t n_publishers, uint32_t n_subscribers, bool blocks)
 	for (uint32_t i = 0; i < n_subscribers; i++) {
 		struct zcp_reader_options s = subscriber_in(&run, i);
 
-		zcp_testbed_join(&run.bed, &s);
+		zcp_testbed_join(&run.bed, &s, 0);
 	}
 	zcp_test_store(&run.control->n_joined, 1);
 	await(&run, children, n_publishers + n_subscribers);

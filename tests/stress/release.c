@@ -18,7 +18,8 @@
 #define DEPTH_LOG2 4
 #define HELD 12
 #define PAYLOAD 256
-#define N_CHUNKS (N_PUBLISHERS + N_SUBSCRIBERS * ((N_PUBLISHERS << DEPTH_LOG2) + HELD))
+/* What a publisher can need: its loan, the longest queue, and all that can be held of it. */
+#define N_CHUNKS (N_PUBLISHERS * (1 + (1 << DEPTH_LOG2) + N_SUBSCRIBERS * HELD))
 /* Of all publishers. */
 #define N_MESSAGES 250000
 /* Nothing for so long is a stall. */
@@ -73,13 +74,12 @@ static void *publish(void *arg)
 	zcp_testbed_writer(p->bed, &p->bed->view, p->slot, 1, &writer);
 	for (uint64_t i = 1; i <= n_of_each(); i++) {
 		uint64_t size = PAYLOAD - zcp_test_random(&seed) % 16 * 8;
-		struct zcp_chunk chunk;
-		uint32_t ref;
+		struct zcp_writer_loan loan;
 
-		ZCP_CHECK(zcp_writer_loan(&writer, size, &ref) == 0);
-		ZCP_CHECK(zcp_pool_chunk(writer.pool, ref, &chunk));
-		zcp_test_fill(chunk.payload, size, p->slot + 1, i);
-		ZCP_CHECK(zcp_writer_publish(&writer, ref, size, -1) == 0);
+		/* Within their limits no subscriber can starve a publisher. */
+		ZCP_CHECK(zcp_writer_loan(&writer, size, &loan) == 0);
+		zcp_test_fill(loan.payload, size, p->slot + 1, i);
+		ZCP_CHECK(zcp_writer_publish(&writer, &loan, size, -1) == 0);
 	}
 	zcp_writer_deinit(&writer);
 	return NULL;
@@ -102,14 +102,14 @@ static struct zcp_reader_message draw(struct bag *bag, uint32_t *seed)
 
 static bool is_whole(const struct zcp_reader_message *m)
 {
-	return zcp_test_is_filled(m->chunk.payload, m->size, m->publisher_id, m->seq);
+	return zcp_test_is_filled(m->payload, m->size, m->publisher_id, m->seq);
 }
 
 /* In either thread. */
 static void release(struct subscriber *s, const struct zcp_reader_message *m)
 {
 	ZCP_CHECK(is_whole(m));
-	ZCP_CHECK(zcp_reader_release(&s->reader, m->place, m->ticket) == 0);
+	ZCP_CHECK(zcp_reader_release(&s->reader, m->place, m->held) == 0);
 	if (zcp_reader_is_starved(&s->reader))
 		zcp_signal_wake(s->signal);
 }
@@ -236,7 +236,6 @@ static void join(struct zcp_testbed *bed, struct subscriber *s, uint32_t slot)
 		.signal = &bed->view.signals.signals[slot],
 		.options = {
 			.slot = slot,
-			.holder = 100 * slot + 7,
 			.depth_log2 = DEPTH_LOG2,
 			.max_held = HELD,
 			.blocks = true,
@@ -248,7 +247,7 @@ static void join(struct zcp_testbed *bed, struct subscriber *s, uint32_t slot)
 	};
 	for (uint32_t p = 0; p < N_PUBLISHERS; p++)
 		s->expected[p] = 1;
-	zcp_testbed_join(bed, &s->options);
+	zcp_testbed_join(bed, &s->options, 0);
 	zcp_testbed_reader(&bed->view, &s->options, &s->reader);
 }
 

@@ -98,14 +98,15 @@ static void words_at_the_moment(struct zcp_testbed *bed)
 static void *publish_at_the_moment(void *arg)
 {
 	struct moment *m = arg;
+	struct zcp_writer_loan loan;
 	struct zcp_writer writer;
-	uint32_t seed = 7, ref;
+	uint32_t seed = 7;
 
 	zcp_testbed_writer(m->bed, &m->bed->view, 0, 1, &writer);
 	for (uint64_t round = 1; round <= m->n_rounds; round++) {
-		ZCP_CHECK(zcp_writer_loan(&writer, 64, &ref) == 0);
+		ZCP_CHECK(zcp_writer_loan(&writer, 64, &loan) == 0);
 		begin_waking(m, round, &seed);
-		ZCP_CHECK(zcp_writer_publish(&writer, ref, 64, 0) == 0);
+		ZCP_CHECK(zcp_writer_publish(&writer, &loan, 64, 0) == 0);
 		zcp_test_store(&m->ended, round);
 	}
 	zcp_writer_deinit(&writer);
@@ -122,7 +123,7 @@ static void messages_at_the_moment(struct zcp_testbed *bed)
 	uint32_t seed = 8;
 	pthread_t thread;
 
-	zcp_testbed_join(bed, &subscriber);
+	zcp_testbed_join(bed, &subscriber, 0);
 	zcp_testbed_reader(&bed->view, &subscriber, &reader);
 	ZCP_CHECK(pthread_create(&thread, NULL, publish_at_the_moment, &m) == 0);
 	for (uint64_t round = 1; round <= m.n_rounds; round++) {
@@ -131,7 +132,7 @@ static void messages_at_the_moment(struct zcp_testbed *bed)
 		bool seen;
 
 		if (round % 2 == 0) {
-			zcp_test_store(&bed->view.topic.shm->sleepers[0], 0);
+			zcp_test_store(&bed->view.acks.shm->sleepers[0], 0);
 			reader.sleeps = false;
 		}
 		begin_sleeping(&m, round, &seed);
@@ -140,7 +141,7 @@ static void messages_at_the_moment(struct zcp_testbed *bed)
 		seen = zcp_reader_is_ready(&reader);
 		end_sleeping(&m, round, seen, announced);
 		ZCP_CHECK(zcp_reader_take(&reader, &message) == 0 && message.n_lost == 0);
-		ZCP_CHECK(zcp_reader_release(&reader, message.place, message.ticket) == 0);
+		ZCP_CHECK(zcp_reader_release(&reader, message.place, message.held) == 0);
 	}
 	ZCP_CHECK(pthread_join(thread, NULL) == 0);
 	zcp_reader_deinit(&reader);
@@ -268,7 +269,7 @@ static void messages(uint32_t n_publishers, bool blocks, uint32_t depth_log2)
 
 	zcp_testbed_init(&bed, &options);
 	subscriber.symmetric = bed.symmetric;
-	zcp_testbed_join(&bed, &subscriber);
+	zcp_testbed_join(&bed, &subscriber, 0);
 	zcp_testbed_reader(&bed.view, &subscriber, &reader);
 	for (uint32_t p = 0; p < n_publishers; p++) {
 		publishers[p] = (struct publisher){ .traffic = &traffic, .seed = p + 1 };

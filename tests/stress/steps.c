@@ -2,23 +2,22 @@
 /*
  * Every state that a kill can leave. A child goes through one operation instruction by
  * instruction; at each of them its parent looks at the shared memory and checks what the
- * runtime relies on when it recovers a dead process: which of the steps of a publish have
- * been made must follow from what is there.
+ * runtime and the publishers rely on: which of the steps of a loan or a publish have been made must
+ * follow from what is there, and a message is in use until it is released.
  */
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "pubsub/shm/lane.h"
 #include "tests/support/check.h"
 #include "tests/support/testbed.h"
+#include "tests/support/tracee.h"
 
 #define PAYLOAD 64
-#define N_CHUNKS 8
+#define N_CHUNKS 16
 #define N_SUBSCRIBERS 3
+#define OWNER 1
 
 /* A topic in which one operation is about to be made. */
 struct scene {
@@ -26,69 +25,89 @@ struct scene {
 	struct zcp_writer writer;
 	struct zcp_reader readers[N_SUBSCRIBERS];
 	struct zcp_reader_options subscribers[N_SUBSCRIBERS];
-	/* the chunk that is loaned or taken, and its number */
-	uint32_t ref;
+	/* the chunk that is loaned or given back */
+	struct zcp_writer_loan loan;
+	/* the message that is published, taken or released, by whom, and how */
 	uint64_t seq;
-	/* what the descriptor said before */
-	uint64_t state;
-	/* the chunk that the first lane will push out; it has no other holder */
-	uint32_t old_ref;
+	uint32_t subscriber;
+	bool latest;
+	struct zcp_reader_message message;
+	/* as it was before */
+	uint32_t state;
+	uint64_t chunk_seq;
+	uint32_t n_freed;
+	uint64_t words[N_SUBSCRIBERS];
+	struct zcp_description dropped;
 	uint64_t n_steps;
 	/* stages of the operation that were seen */
 	uint32_t seen;
+	uint32_t last_seen;
 };
 
-static struct zcp_chunk chunk_of(const struct scene *s, uint32_t ref)
+static struct zcp_publisher_slot_shm *publisher_of(const struct scene *s)
 {
-	struct zcp_chunk chunk;
-
-	ZCP_CHECK(zcp_pool_chunk(&s->bed.view.pool, ref, &chunk));
-	return chunk;
+	return &s->bed.view.topic.publishers[0];
 }
 
-static uint64_t slot_of(const struct scene *s, uint32_t subscriber, uint64_t seq)
+static struct zcp_lane_slot_shm *slot_of(const struct scene *s, uint32_t subscriber, uint64_t seq)
 {
-	return zcp_test_load(&zcp_lane_slot(&s->readers[subscriber].lanes[0], seq)->word);
+	return zcp_lane_slot(&s->readers[subscriber].lanes[0].lane, seq);
 }
 
-static uint32_t send(struct scene *s)
+static struct zcp_ack_shm *ack_of(const struct scene *s, uint32_t subscriber)
 {
-	uint32_t ref;
-
-	ZCP_CHECK(zcp_writer_loan(&s->writer, PAYLOAD, &ref) == 0);
-	ZCP_CHECK(zcp_writer_publish(&s->writer, ref, PAYLOAD, 0) == 0);
-	return ref;
+	return s->readers[subscriber].lanes[0].lane.ack;
 }
 
-/*
- * Three subscribers: one whose lane of one slot is full, one with room, and one with a bit
- * in another word of `holders`.
- */
-static void scene_init(struct scene *s, bool symmetric)
+static bool is_inside(const struct scene *s)
+{
+	return zcp_test_load(&publisher_of(s)->op) % 2 == 1;
+}
+
+static void send(struct scene *s)
+{
+	struct zcp_writer_loan loan;
+
+	ZCP_CHECK(zcp_writer_loan(&s->writer, PAYLOAD, &loan) == 0);
+	ZCP_CHECK(zcp_writer_publish(&s->writer, &loan, PAYLOAD, 0) == 0);
+}
+
+static void release(struct scene *s, uint32_t subscriber, const struct zcp_reader_message *m)
+{
+	ZCP_CHECK(zcp_reader_release(&s->readers[subscriber], m->place, m->held) == 0);
+}
+
+static void join(struct scene *s, uint32_t subscriber, bool blocks)
+{
+	s->subscribers[subscriber] = (struct zcp_reader_options){
+		.slot = subscriber,
+		.depth_log2 = subscriber,
+		.max_held = 2,
+		.blocks = blocks,
+		.symmetric = s->bed.symmetric,
+	};
+	zcp_testbed_join(&s->bed, &s->subscribers[subscriber], 0);
+	zcp_testbed_reader(&s->bed.view, &s->subscribers[subscriber], &s->readers[subscriber]);
+}
+
+/* Three subscribers, of queues of 1, 2 and 4; the first one has not taken a message yet. */
+static void scene_init(struct scene *s, uint32_t n_chunks, bool symmetric, bool blocks)
 {
 	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, N_SUBSCRIBERS, 2, PAYLOAD,
-								       N_CHUNKS);
-	struct zcp_reader_message m;
+								       n_chunks);
 
 	*s = (struct scene){ .seq = 2 };
 	zcp_testbed_init(&s->bed, &options);
 	s->bed.symmetric |= symmetric;
-	for (uint32_t i = 0; i < N_SUBSCRIBERS; i++) {
-		s->subscribers[i] = (struct zcp_reader_options){
-			.slot = i,
-			.holder = i * 100,
-			.depth_log2 = i,
-			.max_held = 2,
-			.symmetric = s->bed.symmetric,
-		};
-		zcp_testbed_join(&s->bed, &s->subscribers[i]);
-		zcp_testbed_reader(&s->bed.view, &s->subscribers[i], &s->readers[i]);
-	}
-	zcp_testbed_writer(&s->bed, &s->bed.view, 0, 1, &s->writer);
-	s->old_ref = send(s);
+	for (uint32_t i = 0; i < N_SUBSCRIBERS; i++)
+		join(s, i, blocks);
+	zcp_testbed_writer(&s->bed, &s->bed.view, 0, N_CHUNKS, &s->writer);
+	send(s);
 	for (uint32_t i = 1; i < N_SUBSCRIBERS; i++) {
+		struct zcp_reader_message m;
+
 		ZCP_CHECK(zcp_reader_take(&s->readers[i], &m) == 0);
-		(void)zcp_reader_release(&s->readers[i], m.place, m.ticket);
+		release(s, i, &m);
 	}
 }
 
@@ -100,154 +119,177 @@ static void scene_deinit(struct scene *s)
 	zcp_testbed_deinit(&s->bed);
 }
 
-static int step(pid_t pid)
-{
-	int status;
-
-	ZCP_CHECK(ptrace(PTRACE_SINGLESTEP, pid, 0, 0) == 0);
-	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
-	return status;
-}
-
-/* A child that is about to go through `body`, stopped. */
-static pid_t start(struct scene *s, void (*body)(struct scene *))
-{
-	int status;
-	pid_t pid = fork();
-
-	ZCP_CHECK(pid >= 0);
-	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0)
-			_exit(ZCP_TEST_SKIPPED);
-		(void)raise(SIGSTOP);
-		body(s);
-		_exit(0);
-	}
-	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == ZCP_TEST_SKIPPED) {
-		(void)fprintf(stderr, "skipped: no process can be traced here\n");
-		_exit(ZCP_TEST_SKIPPED);
-	}
-	ZCP_CHECK(WIFSTOPPED(status));
-	return pid;
-}
-
 /* Looks with `check` before each instruction of `body` and after the last. */
-static void single_step(struct scene *s, void (*body)(struct scene *),
-			void (*check)(struct scene *))
+static void single_step(struct scene *s, void (*body)(void *), void (*check)(struct scene *))
 {
-	pid_t pid = start(s, body);
-	int status;
+	pid_t pid = zcp_tracee_start(body, s);
 
+	s->n_steps = s->seen = s->last_seen = 0;
 	do {
 		check(s);
 		s->n_steps++;
-		status = step(pid);
-	} while (WIFSTOPPED(status));
-	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	} while (zcp_tracee_step(pid));
 	check(s);
 }
+
+/* Stages are in order: none comes again once a later one was seen. */
+static void see(struct scene *s, uint32_t stage)
+{
+	ZCP_CHECK(stage >= s->last_seen);
+	s->last_seen = stage;
+	s->seen |= stage;
+}
+
+/* --- publish --- */
 
 /* The stages of a publish as they can be told from outside. */
 enum {
 	LOANED = 1 << 0,
 	NUMBERED = 1 << 1,
-	HELD = 1 << 2,
+	DROPPED = 1 << 2,
 	PUSHED_SOME = 1 << 3,
 	PUSHED_ALL = 1 << 4,
 	COUNTED = 1 << 5,
-	DONE = 1 << 6,
+	UNLOANED = 1 << 6,
+	DONE = 1 << 7,
 };
 
-/* Bits of the message's holders that are set, in the subscribers' order. */
-static uint32_t holders_of(const struct scene *s, const struct zcp_chunk *chunk)
+static struct zcp_description description_of(const struct scene *s, uint32_t subscriber,
+					     uint64_t seq)
 {
-	uint32_t bits = 0;
+	const struct zcp_lane_slot_shm *slot = slot_of(s, subscriber, seq);
+	struct zcp_description description;
 
-	for (uint32_t i = 0; i < N_SUBSCRIBERS; i++)
-		if (zcp_chunk_has_holder(chunk->descriptor, s->subscribers[i].holder))
-			bits |= 1U << i;
-	return bits;
+	memset(&description, 0, sizeof(description));
+	zcp_slot_describe(slot, zcp_test_load(&slot->word), &description);
+	return description;
 }
 
-/* A slot that was overwritten says so until the old chunk's bit is clear. */
-static void check_dropped(const struct scene *s)
+/* The message as the descriptor has it. */
+static bool is_numbered(const struct scene *s)
 {
-	struct zcp_chunk old = chunk_of(s, s->old_ref);
-	uint64_t slot = slot_of(s, 0, s->seq);
-	bool held = zcp_chunk_has_holder(old.descriptor, s->subscribers[0].holder);
+	const struct zcp_chunk_shm *chunk = s->loan.chunk;
+	uint64_t seq = zcp_test_load(&chunk->seq);
 
-	if (zcp_slot_seq(slot) != s->seq) {
-		ZCP_CHECK(slot == zcp_slot(s->seq - 1, ZCP_SLOT_LIVE, s->old_ref));
-		ZCP_CHECK(held);
-	} else {
-		ZCP_CHECK(slot & ZCP_SLOT_DROPPED);
+	ZCP_CHECK(seq == 0 || seq == s->seq);
+	if (seq == 0)
+		return false;
+	ZCP_CHECK(zcp_test_load(&chunk->size) == PAYLOAD);
+	ZCP_CHECK(zcp_test_load(&chunk->publish_time_ns) != 0);
+	ZCP_CHECK(zcp_test_load(&chunk->publisher_id) == s->writer.options.publisher_id);
+	ZCP_CHECK(zcp_test_load(&chunk->user_header_size) == 0);
+	return true;
+}
+
+/* Whether the lane has the message; else its slot is as it was. */
+static bool is_pushed(const struct scene *s, uint32_t subscriber)
+{
+	uint64_t word = zcp_test_load(&slot_of(s, subscriber, s->seq)->word);
+	struct zcp_description description = description_of(s, subscriber, s->seq);
+
+	if (!zcp_slot_is(word, s->seq)) {
+		ZCP_CHECK(word == s->words[subscriber]);
+		return false;
 	}
-	for (uint32_t i = 1; i < N_SUBSCRIBERS; i++)
-		ZCP_CHECK(!(slot_of(s, i, s->seq) & ZCP_SLOT_DROPPED));
+	ZCP_CHECK(description.ref == s->loan.ref && description.size == PAYLOAD);
+	ZCP_CHECK(description.publish_time_ns == zcp_test_load(&s->loan.chunk->publish_time_ns));
+	ZCP_CHECK(description.publisher_id == s->writer.options.publisher_id);
+	ZCP_CHECK(description.user_header_size == 0);
+	return true;
 }
 
-static bool is_inside(const struct scene *s)
+/* The first lane's old message is whole as long as its subscriber may take it. */
+static bool is_dropped(const struct scene *s)
 {
-	return zcp_test_load(&s->bed.view.topic.publishers[0].op) % 2 == 1;
+	struct zcp_description description = description_of(s, 0, s->seq);
+	uint64_t tail = zcp_test_load(&ack_of(s, 0)->tail);
+
+	ZCP_CHECK(tail == s->seq - 1 || tail == s->seq);
+	if (tail == s->seq)
+		return true;
+	ZCP_CHECK(memcmp(&description, &s->dropped, sizeof(description)) == 0);
+	return false;
 }
 
 static void check_publish(struct scene *s)
 {
-	const struct zcp_publisher_slot_shm *publisher = &s->bed.view.topic.publishers[0];
-	struct zcp_chunk chunk = chunk_of(s, s->ref);
-	uint32_t holders = holders_of(s, &chunk), all = (1U << N_SUBSCRIBERS) - 1, n_pushed = 0;
-	bool loaned = zcp_test_load(&chunk.descriptor->state) & ZCP_CHUNK_LOANED;
-	bool inside = is_inside(s);
-	bool counted = zcp_test_load(&publisher->next_seq) == s->seq + 1;
-	bool numbered = zcp_test_load(&chunk.descriptor->seq) == s->seq &&
-			zcp_test_load(&chunk.header->seq) == s->seq &&
-			zcp_test_load(&chunk.header->payload_size) == PAYLOAD;
+	uint32_t state = zcp_test_load(&s->loan.chunk->state), n_pushed = 0;
+	uint64_t next_seq = zcp_test_load(&publisher_of(s)->next_seq);
+	bool loaned = state == zcp_chunk_state(OWNER, ZCP_CHUNK_LOANED);
+	bool inside = is_inside(s), counted = next_seq == s->seq + 1;
+	bool numbered = is_numbered(s), dropped = is_dropped(s);
 
-	ZCP_CHECK(counted || zcp_test_load(&publisher->next_seq) == s->seq);
+	ZCP_CHECK(loaned || state == zcp_chunk_state(OWNER, 0));
+	ZCP_CHECK(counted || next_seq == s->seq);
 	for (uint32_t i = 0; i < N_SUBSCRIBERS; i++) {
-		if (zcp_slot_seq(slot_of(s, i, s->seq)) != s->seq)
-			continue;
-		n_pushed++;
-		ZCP_CHECK(zcp_slot_ref(slot_of(s, i, s->seq)) == s->ref);
-		ZCP_CHECK(slot_of(s, i, s->seq) & ZCP_SLOT_LIVE);
+		n_pushed += is_pushed(s, i);
+		ZCP_CHECK(i == 0 || zcp_test_load(&ack_of(s, i)->tail) == s->seq);
 	}
-	/* Steps 3, 4, 5, 6, 7: each of them only after the one before. */
-	if (holders)
+	/* Steps 3 to 6: each of them only after the one before. */
+	if (dropped || n_pushed > 0)
 		ZCP_CHECK(numbered);
 	if (n_pushed > 0)
-		ZCP_CHECK(holders == all);
+		ZCP_CHECK(dropped);
 	if (counted)
 		ZCP_CHECK(n_pushed == N_SUBSCRIBERS);
 	if (!loaned)
 		ZCP_CHECK(counted);
-	/* Inside op is all that has to be finished. */
+	/* Inside op is all that has to be finished: else it is a loan, which is freed. */
 	if (!inside)
-		ZCP_CHECK(holders ? !loaned : n_pushed == 0);
-	check_dropped(s);
-	s->seen |= (loaned && !numbered ? LOANED : 0) | (numbered && !holders ? NUMBERED : 0) |
-		   (holders == all && n_pushed == 0 ? HELD : 0) |
-		   (n_pushed > 0 && n_pushed < N_SUBSCRIBERS ? PUSHED_SOME : 0) |
-		   (n_pushed == N_SUBSCRIBERS && !counted ? PUSHED_ALL : 0) |
-		   (counted && loaned ? COUNTED : 0) | (!loaned && !inside ? DONE : 0);
+		ZCP_CHECK(numbered ? !loaned : !dropped);
+	see(s, !loaned                   ? (inside ? UNLOANED : DONE) :
+	       counted                   ? COUNTED :
+	       n_pushed == N_SUBSCRIBERS ? PUSHED_ALL :
+	       n_pushed > 0              ? PUSHED_SOME :
+	       dropped                   ? DROPPED :
+	       numbered                  ? NUMBERED :
+					   LOANED);
 }
 
-static void publish(struct scene *s)
+static void publish(void *arg)
 {
-	ZCP_CHECK(zcp_writer_publish(&s->writer, s->ref, PAYLOAD, 0) == 0);
+	struct scene *s = arg;
+
+	ZCP_CHECK(zcp_writer_publish(&s->writer, &s->loan, PAYLOAD, 0) == 0);
+}
+
+static void publish_in_vain(void *arg)
+{
+	struct scene *s = arg;
+
+	ZCP_CHECK(zcp_writer_publish(&s->writer, &s->loan, PAYLOAD, 0) == ZCP_WRITER_E_FULL);
+}
+
+static void loan_for_publish(struct scene *s)
+{
+	ZCP_CHECK(zcp_writer_loan(&s->writer, PAYLOAD, &s->loan) == 0);
+	for (uint32_t i = 0; i < N_SUBSCRIBERS; i++)
+		s->words[i] = zcp_test_load(&slot_of(s, i, s->seq)->word);
+	s->dropped = description_of(s, 0, s->seq);
 }
 
 static void step_publish(bool symmetric)
 {
 	struct scene s;
 
-	scene_init(&s, symmetric);
-	ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &s.ref) == 0);
+	scene_init(&s, N_CHUNKS, symmetric, false);
+	loan_for_publish(&s);
 	single_step(&s, publish, check_publish);
 	/* It did look, and the parent did see it on the way. */
 	ZCP_CHECK(s.seen == (DONE << 1) - 1);
-	ZCP_CHECK(!zcp_chunk_has_holders(chunk_of(&s, s.old_ref).descriptor));
 	(void)printf("publish: %llu steps\n", (unsigned long long)s.n_steps);
+	scene_deinit(&s);
+}
+
+/* Where a blocking lane is full nothing is changed. */
+static void step_publish_in_vain(void)
+{
+	struct scene s;
+
+	scene_init(&s, N_CHUNKS, false, true);
+	loan_for_publish(&s);
+	single_step(&s, publish_in_vain, check_publish);
+	ZCP_CHECK(s.seen == LOANED);
 	scene_deinit(&s);
 }
 
@@ -257,31 +299,25 @@ static void step_publish(bool symmetric)
  */
 static bool leave_after(uint64_t n)
 {
+	struct zcp_topic_shm *shm;
 	struct scene s;
-	uint64_t slot;
 	bool inside;
-	int status;
 	pid_t pid;
 
-	scene_init(&s, false);
-	ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &s.ref) == 0);
-	pid = start(&s, publish);
+	scene_init(&s, N_CHUNKS, false, false);
+	shm = s.bed.view.topic.shm;
+	loan_for_publish(&s);
+	pid = zcp_tracee_start(publish, &s);
 	for (uint64_t i = 0; i < n; i++)
-		ZCP_CHECK(WIFSTOPPED(step(pid)));
-	zcp_test_store(&s.bed.view.topic.shm->active[0], 5);
-	zcp_test_store(&s.bed.view.topic.shm->version,
-		       zcp_test_load(&s.bed.view.topic.shm->version) + 1);
+		ZCP_CHECK(zcp_tracee_step(pid));
+	zcp_test_store(&shm->active[0], 5);
+	zcp_test_store(&shm->present[0], 5);
+	zcp_test_store(&shm->version, zcp_test_load(&shm->version) + 1);
 	inside = is_inside(&s);
-	slot = slot_of(&s, 1, s.seq);
-	ZCP_CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
-	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
-	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	if (!inside) {
-		struct zcp_chunk chunk = chunk_of(&s, s.ref);
-
-		ZCP_CHECK(slot_of(&s, 1, s.seq) == slot);
-		ZCP_CHECK(holders_of(&s, &chunk) == 5);
-	}
+	ZCP_CHECK(!zcp_tracee_continue(pid));
+	ZCP_CHECK(is_pushed(&s, 0) && is_pushed(&s, 2));
+	if (!inside)
+		ZCP_CHECK(!is_pushed(&s, 1));
 	scene_deinit(&s);
 	return inside;
 }
@@ -293,83 +329,256 @@ static void step_leave(void)
 	struct scene s;
 	pid_t pid;
 
-	scene_init(&s, false);
-	ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &s.ref) == 0);
-	pid = start(&s, publish);
+	scene_init(&s, N_CHUNKS, false, false);
+	loan_for_publish(&s);
+	pid = zcp_tracee_start(publish, &s);
 	for (; !is_inside(&s); n_before++)
-		ZCP_CHECK(WIFSTOPPED(step(pid)));
-	(void)kill(pid, SIGKILL);
-	ZCP_CHECK(waitpid(pid, NULL, 0) == pid);
+		ZCP_CHECK(zcp_tracee_step(pid));
+	zcp_tracee_kill(pid);
 	scene_deinit(&s);
 	for (uint64_t n = n_before > 200 ? n_before - 200 : 0; n < n_before; n++)
 		ZCP_CHECK(!leave_after(n));
 	ZCP_CHECK(leave_after(n_before));
 }
 
-/* A chunk is free, or it is loaned and says to whom. */
+/* --- a chunk --- */
+
+static void expect_chunk(struct scene *s, uint32_t ref)
+{
+	s->loan.ref = ref;
+	s->loan.chunk = zcp_pool_descriptor(&s->bed.view.pool, ref);
+	s->state = zcp_test_load(&s->loan.chunk->state);
+	s->chunk_seq = zcp_test_load(&s->loan.chunk->seq);
+	s->n_freed = zcp_test_load(&s->bed.view.pool.classes[0].shm->n_freed);
+}
+
+/* A chunk is as it was, or LOANED, and outside op that is a loan without a number. */
 static void check_loan(struct scene *s)
 {
-	struct zcp_chunk chunk = chunk_of(s, s->ref);
-	uint64_t state = zcp_test_load(&chunk.descriptor->state);
-	uint64_t claimed = zcp_state(zcp_state_generation(s->state) + 1, 1, ZCP_CHUNK_LOANED);
+	uint32_t state = zcp_test_load(&s->loan.chunk->state);
+	uint64_t seq = zcp_test_load(&s->loan.chunk->seq);
+	bool loaned = state == zcp_chunk_state(OWNER, ZCP_CHUNK_LOANED), inside = is_inside(s);
 
-	ZCP_CHECK(state == s->state || state == claimed);
-	ZCP_CHECK(!zcp_chunk_has_holders(chunk.descriptor));
-	s->seen |= state == claimed ? DONE : LOANED;
+	ZCP_CHECK(loaned || state == s->state);
+	ZCP_CHECK(seq == s->chunk_seq || (loaned && seq == 0));
+	/* What is LOANED with the next number is a publish. */
+	ZCP_CHECK(seq < zcp_test_load(&publisher_of(s)->next_seq));
+	if (loaned && !inside)
+		ZCP_CHECK(seq == 0);
+	if (loaned)
+		ZCP_CHECK(zcp_ref_index(s->loan.ref) < zcp_testbed_n_touched(&s->bed));
+	see(s, !loaned ? LOANED : inside && s->chunk_seq != 0 && seq != 0 ? NUMBERED : DONE);
 }
 
-static void loan(struct scene *s)
+static void loan(void *arg)
 {
-	uint32_t ref;
+	struct scene *s = arg;
+	struct zcp_writer_loan now;
 
-	ZCP_CHECK(zcp_writer_loan(&s->writer, PAYLOAD, &ref) == 0 && ref == s->ref);
+	ZCP_CHECK(zcp_writer_loan(&s->writer, PAYLOAD, &now) == 0);
+	ZCP_CHECK(now.ref == s->loan.ref);
 }
 
-static void step_loan(void)
+static void step_loan_of_free(void)
 {
 	struct scene s;
 
-	scene_init(&s, false);
-	/* The one that was discarded last is claimed next. */
-	ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &s.ref) == 0);
-	zcp_writer_discard(&s.writer, s.ref);
-	s.state = zcp_test_load(&chunk_of(&s, s.ref).descriptor->state);
+	scene_init(&s, N_CHUNKS, false, false);
+	expect_chunk(&s, zcp_ref(0, 1));
+	ZCP_CHECK(s.state == ZCP_CHUNK_FREE);
 	single_step(&s, loan, check_loan);
 	ZCP_CHECK(s.seen == (LOANED | DONE));
 	scene_deinit(&s);
 }
 
-/* Whoever has not released has its bit; nobody else's bit moves. */
-static void check_take(struct scene *s)
-{
-	struct zcp_chunk chunk = chunk_of(s, s->ref);
-	uint32_t holders = holders_of(s, &chunk);
-	bool live = slot_of(s, 1, s->seq) & ZCP_SLOT_LIVE;
-
-	ZCP_CHECK((slot_of(s, 1, s->seq) | ZCP_SLOT_LIVE) ==
-		  zcp_slot(s->seq, ZCP_SLOT_LIVE, s->ref));
-	ZCP_CHECK((holders | 2) == 7);
-	if (live)
-		ZCP_CHECK(holders & 2);
-	s->seen |= live ? PUSHED_ALL : holders & 2 ? HELD : DONE;
-}
-
-static void take(struct scene *s)
-{
-	struct zcp_reader_message m;
-
-	ZCP_CHECK(zcp_reader_take(&s->readers[1], &m) == 0 && m.seq == s->seq);
-	(void)zcp_reader_release(&s->readers[1], m.place, m.ticket);
-}
-
-static void step_take(void)
+static void step_loan_of_spare(void)
 {
 	struct scene s;
 
-	scene_init(&s, false);
-	s.ref = send(&s);
-	single_step(&s, take, check_take);
-	ZCP_CHECK(s.seen == (PUSHED_ALL | HELD | DONE));
+	scene_init(&s, N_CHUNKS, false, false);
+	ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &s.loan) == 0);
+	zcp_writer_discard(&s.writer, &s.loan);
+	expect_chunk(&s, s.loan.ref);
+	ZCP_CHECK(s.state == zcp_chunk_state(OWNER, 0) && s.chunk_seq == 0);
+	single_step(&s, loan, check_loan);
+	ZCP_CHECK(s.seen == (LOANED | DONE));
+	scene_deinit(&s);
+}
+
+/* There is no other one. */
+static void step_loan_of_published(void)
+{
+	struct scene s;
+
+	scene_init(&s, 2, false, false);
+	send(&s);
+	expect_chunk(&s, zcp_ref(0, 0));
+	ZCP_CHECK(s.state == zcp_chunk_state(OWNER, 0) && s.chunk_seq == 1);
+	single_step(&s, loan, check_loan);
+	ZCP_CHECK(s.seen == (LOANED | NUMBERED | DONE));
+	scene_deinit(&s);
+}
+
+/* FREE implies that it has no number, and is counted after it. */
+static void check_free(struct scene *s)
+{
+	uint32_t state = zcp_test_load(&s->loan.chunk->state);
+	uint64_t seq = zcp_test_load(&s->loan.chunk->seq);
+	uint32_t n_freed = zcp_test_load(&s->bed.view.pool.classes[0].shm->n_freed) - s->n_freed;
+
+	ZCP_CHECK(state == s->state || state == ZCP_CHUNK_FREE ||
+		  state == zcp_chunk_state(OWNER, 0));
+	ZCP_CHECK(seq == 0 || (seq == s->chunk_seq && state != ZCP_CHUNK_FREE));
+	ZCP_CHECK(n_freed <= (state == ZCP_CHUNK_FREE));
+	see(s, n_freed > 0 ? DONE : state != s->state ? COUNTED : LOANED);
+}
+
+static void discard(void *arg)
+{
+	struct scene *s = arg;
+
+	zcp_writer_discard(&s->writer, &s->loan);
+}
+
+static void free_published(void *arg)
+{
+	struct scene *s = arg;
+
+	zcp_chunks_free(&s->writer.chunks, zcp_chunks_pop_oldest(&s->writer.chunks));
+}
+
+/* To the spare ones; and where there are as many as rotate, to the pool. */
+static void step_discard(uint32_t n_spare)
+{
+	struct zcp_writer_loan loans[ZCP_ROTATION_SMALL];
+	struct scene s;
+
+	scene_init(&s, N_CHUNKS, false, false);
+	for (uint32_t i = 0; i < n_spare; i++)
+		ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &loans[i]) == 0);
+	ZCP_CHECK(zcp_writer_loan(&s.writer, PAYLOAD, &s.loan) == 0);
+	for (uint32_t i = 0; i < n_spare; i++)
+		zcp_writer_discard(&s.writer, &loans[i]);
+	expect_chunk(&s, s.loan.ref);
+	single_step(&s, discard, check_free);
+	ZCP_CHECK(s.seen == (LOANED | COUNTED | (n_spare < ZCP_ROTATION_SMALL ? 0 : DONE)));
+	scene_deinit(&s);
+}
+
+static void step_free(void)
+{
+	struct scene s;
+
+	scene_init(&s, N_CHUNKS, false, false);
+	expect_chunk(&s, zcp_ref(0, 0));
+	ZCP_CHECK(s.chunk_seq == 1);
+	single_step(&s, free_published, check_free);
+	ZCP_CHECK(s.seen == (LOANED | COUNTED | DONE));
+	scene_deinit(&s);
+}
+
+/* --- take and release --- */
+
+/* The stages of a message, from a subscriber's view. */
+enum {
+	WAITING = 1 << 0,
+	CLAIMED = 1 << 1,
+	HELD = 1 << 2,
+	RELEASED = 1 << 3,
+	SAID = 1 << 4,
+};
+
+enum how {
+	IN_ORDER,
+	BLOCKING,
+	LATEST,
+	HISTORY,
+};
+
+/* What the publisher finds, by the one look and by the other, and by what the subscriber says. */
+static void check_use(struct scene *s)
+{
+	uint64_t next_seq = zcp_test_load(&publisher_of(s)->next_seq);
+	bool said = zcp_test_load(&ack_of(s, s->subscriber)->released) > s->seq, given;
+	struct zcp_stake stake;
+	struct zcp_stake_look look;
+	uint32_t use;
+
+	zcp_stake_init(&stake, &s->bed.view.topic, &s->bed.view.acks, 0, s->subscriber);
+	use = zcp_stake_use(&stake, next_seq, s->seq);
+	zcp_stake_look(&stake, 1, next_seq, &look);
+	given = look.below > s->seq && !(s->seq >= look.promised && s->seq < look.base);
+	for (uint32_t i = 0; i < look.n_exceptions; i++)
+		given &= look.exceptions[i] != s->seq;
+	ZCP_CHECK(given == (use == ZCP_USE_NONE));
+	ZCP_CHECK(!said || use == ZCP_USE_NONE);
+	see(s, said                ? SAID :
+	       use == ZCP_USE_NONE ? RELEASED :
+	       use == ZCP_USE_HELD ? HELD :
+	       use & ZCP_USE_HELD  ? CLAIMED :
+				     WAITING);
+}
+
+static void take(void *arg)
+{
+	struct scene *s = arg;
+	struct zcp_reader *reader = &s->readers[s->subscriber];
+
+	ZCP_CHECK((s->latest ? zcp_reader_latest(reader, &s->message) :
+			       zcp_reader_take(reader, &s->message)) == 0);
+	ZCP_CHECK(s->message.seq == s->seq);
+}
+
+/* And look for more, which says what was released. */
+static void give_back(void *arg)
+{
+	struct scene *s = arg;
+	struct zcp_reader_message m;
+
+	release(s, s->subscriber, &s->message);
+	ZCP_CHECK(zcp_reader_take(&s->readers[s->subscriber], &m) == ZCP_READER_E_EMPTY);
+}
+
+/* A subscriber is about to take a message. */
+static void prepare_take(struct scene *s, enum how how)
+{
+	struct zcp_backlog backlog;
+
+	scene_init(s, N_CHUNKS, false, how == BLOCKING);
+	s->seq = 1;
+	s->latest = how == LATEST;
+	if (how == LATEST) {
+		/* The one before it is passed over. */
+		send(s);
+		send(s);
+		s->seq = 3;
+		s->subscriber = 2;
+	}
+	if (how == HISTORY) {
+		zcp_testbed_leave(&s->bed, &s->subscribers[0]);
+		zcp_reader_deinit(&s->readers[0]);
+		zcp_testbed_join(&s->bed, &s->subscribers[0], 1);
+		zcp_testbed_backlog(&s->bed, &s->subscribers[0], &backlog);
+		ZCP_CHECK(backlog.n_entries == 1);
+		s->subscribers[0].backlog = &backlog;
+		zcp_testbed_reader(&s->bed.view, &s->subscribers[0], &s->readers[0]);
+	}
+}
+
+/* A message is in use from before its take to its release. */
+static void step_take(enum how how)
+{
+	struct scene s;
+
+	prepare_take(&s, how);
+	single_step(&s, take, check_use);
+	ZCP_CHECK(s.seen == (WAITING | CLAIMED | HELD));
+	(void)printf("take: %llu steps\n", (unsigned long long)s.n_steps);
+	scene_deinit(&s);
+	prepare_take(&s, how);
+	take(&s);
+	single_step(&s, give_back, check_use);
+	ZCP_CHECK(s.seen == (HELD | RELEASED | SAID));
 	scene_deinit(&s);
 }
 
@@ -382,8 +591,15 @@ int main(void)
 #endif
 	step_publish(false);
 	step_publish(true);
+	step_publish_in_vain();
 	step_leave();
-	step_loan();
-	step_take();
+	step_loan_of_free();
+	step_loan_of_spare();
+	step_loan_of_published();
+	step_discard(0);
+	step_discard(ZCP_ROTATION_SMALL);
+	step_free();
+	for (int how = IN_ORDER; how <= HISTORY; how++)
+		step_take((enum how)how);
 	return 0;
 }

@@ -177,12 +177,11 @@ void zcp_testbed_writer(const struct zcp_testbed *bed, const struct zcp_testbed_
 				  &options) == 0);
 }
 
-/* Until each publisher has left the publish it was in when the membership changed. */
-static void grace_period(const struct zcp_testbed *bed)
+/* Until each publisher has left the publish it was in when the membership changed: after a fence. */
+static void await_publishers(const struct zcp_testbed *bed)
 {
 	const struct zcp_topic *topic = &bed->view.topic;
 
-	ZCP_CHECK(zcp_fence_heavy(bed->symmetric) == 0);
 	for (uint32_t p = 0; p < topic->geometry.max_publishers; p++) {
 		/* OP-A1 pairs with OP-R1 in leave() of the writer. */
 		_Atomic uint64_t *op = &topic->publishers[p].op;
@@ -279,8 +278,8 @@ static void settle(const struct zcp_testbed *bed, const struct zcp_reader_option
 	}
 }
 
-void zcp_testbed_join(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber,
-		      uint32_t history)
+void zcp_testbed_begin_join(const struct zcp_testbed *bed,
+			    const struct zcp_reader_options *subscriber, uint32_t history)
 {
 	const struct zcp_topic *topic = &bed->view.topic;
 	struct zcp_subscriber_slot_shm *slot = &topic->subscribers[subscriber->slot];
@@ -303,15 +302,29 @@ void zcp_testbed_join(const struct zcp_testbed *bed, const struct zcp_reader_opt
 			      memory_order_relaxed);
 	atomic_store_explicit(&slot->signal, subscriber->slot, memory_order_relaxed);
 	set_member(topic, subscriber->slot, true);
-	grace_period(bed);
+	ZCP_CHECK(zcp_fence_heavy(bed->symmetric) == 0);
+}
+
+void zcp_testbed_end_join(const struct zcp_testbed *bed,
+			  const struct zcp_reader_options *subscriber, uint32_t history)
+{
+	await_publishers(bed);
 	settle(bed, subscriber, history);
 	announce_change(bed);
+}
+
+void zcp_testbed_join(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber,
+		      uint32_t history)
+{
+	zcp_testbed_begin_join(bed, subscriber, history);
+	zcp_testbed_end_join(bed, subscriber, history);
 }
 
 void zcp_testbed_leave(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber)
 {
 	set_member(&bed->view.topic, subscriber->slot, false);
-	grace_period(bed);
+	ZCP_CHECK(zcp_fence_heavy(bed->symmetric) == 0);
+	await_publishers(bed);
 	announce_change(bed);
 	(void)atomic_fetch_and_explicit(&bed->view.acks.shm->sleepers[subscriber->slot / 64],
 					~(UINT64_C(1) << (subscriber->slot % 64)),

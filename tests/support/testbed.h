@@ -84,6 +84,11 @@ void zcp_testbed_writer(const struct zcp_testbed *bed, const struct zcp_testbed_
  */
 void zcp_testbed_join(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber,
 		      uint32_t history);
+/* The two halves of that: up to where it waits, and from there on. */
+void zcp_testbed_begin_join(const struct zcp_testbed *bed,
+			    const struct zcp_reader_options *subscriber, uint32_t history);
+void zcp_testbed_end_join(const struct zcp_testbed *bed,
+			  const struct zcp_reader_options *subscriber, uint32_t history);
 /* Takes it away as a dead one is. */
 void zcp_testbed_leave(const struct zcp_testbed *bed, const struct zcp_reader_options *subscriber);
 /* After zcp_testbed_leave(): checks that nobody sends to it any more, however late. */

@@ -26,9 +26,9 @@
 enum step {
 	LOANED,
 	ENTERED,
+	DESCRIBED,
 	NUMBERED,
-	HELD,
-	PUSHED_TO_ONE_AND_NOT_CLEARED,
+	OLDEST_IS_OUT,
 	PUSHED_TO_ONE,
 	PUSHED_TO_ALL,
 	COUNTED,
@@ -46,71 +46,73 @@ struct death {
 struct attempt {
 	struct zcp_publisher *publisher;
 	struct zcp_publisher_slot_shm *slot;
-	struct zcp_chunk chunk;
+	struct zcp_chunk_shm *chunk;
 	uint32_t ref;
 	uint64_t n;
 };
 
-static void push_to(struct attempt *attempt, uint32_t s, bool clear)
+static struct zcp_lane make_room(const struct attempt *attempt, uint32_t s)
 {
-	const struct zcp_topic *topic = &attempt->publisher->endpoint.topic;
-	uint32_t log2 = (uint32_t)zcp_test_load(&topic->subscribers[s].depth_log2), dropped;
-	struct zcp_lane lane = zcp_topic_lane(topic, attempt->publisher->writer.options.slot, s,
-					      log2);
-	struct zcp_chunk old;
+	const struct zcp_endpoint *endpoint = &attempt->publisher->endpoint;
+	struct zcp_lane lane = zcp_topic_lane(
+		&endpoint->topic, &endpoint->acks, attempt->publisher->writer.options.slot, s,
+		(uint32_t)zcp_test_load(&endpoint->topic.subscribers[s].depth_log2));
+	uint64_t tail = 0;
 
-	if (!zcp_lane_push(&lane, attempt->n, attempt->ref, &dropped) || !clear)
-		return;
-	ZCP_CHECK(zcp_pool_chunk(&attempt->publisher->endpoint.pool, dropped, &old));
-	zcp_chunk_release(old.descriptor, zcp_test_load(&topic->subscribers[s].holder));
+	zcp_lane_refresh_tail(&lane, attempt->n, &tail);
+	if (zcp_lane_is_full(&lane, attempt->n, tail))
+		ZCP_CHECK(zcp_lane_push_out(&lane, attempt->n, &tail));
+	return lane;
 }
 
-static void set_holders(struct attempt *attempt, uint32_t n_subscribers)
+static void push_to(const struct attempt *attempt, uint32_t s)
 {
-	uint64_t bits = 0;
+	const struct zcp_description description = {
+		.size = sizeof(attempt->n),
+		.publisher_id = attempt->publisher->writer.options.publisher_id,
+		.ref = attempt->ref,
+		.next_ref = ZCP_REF_NONE,
+	};
+	struct zcp_lane lane = make_room(attempt, s);
 
-	for (uint32_t s = 0; s < n_subscribers; s++)
-		bits |= UINT64_C(1)
-			<< zcp_test_load(&attempt->publisher->endpoint.topic.subscribers[s].holder);
-	zcp_test_store(&attempt->chunk.descriptor->holders[0], bits);
+	zcp_lane_put(&lane, attempt->n, &description);
 }
 
-static void take_step(struct attempt *attempt, enum step step, uint32_t n_subscribers)
+static void take_step(const struct attempt *attempt, enum step step, uint32_t n_subscribers)
 {
-	struct zcp_chunk *chunk = &attempt->chunk;
+	struct zcp_chunk_shm *chunk = attempt->chunk;
 
 	switch (step) {
 	case ENTERED:
+	case LEFT:
 		zcp_test_store(&attempt->slot->op, zcp_test_load(&attempt->slot->op) + 1);
 		break;
+	case DESCRIBED:
+		zcp_test_store(&chunk->size, sizeof(attempt->n));
+		zcp_test_store(&chunk->publish_time_ns, 0);
+		zcp_test_store(&chunk->publisher_id,
+			       attempt->publisher->writer.options.publisher_id);
+		zcp_test_store(&chunk->user_header_size, 0);
+		break;
 	case NUMBERED:
-		zcp_test_store(&chunk->header->seq, attempt->n);
-		zcp_test_store(&chunk->header->payload_size, sizeof(uint64_t));
-		zcp_test_store(&chunk->descriptor->seq, attempt->n);
+		zcp_test_store(&chunk->seq, attempt->n);
 		break;
-	case HELD:
-		set_holders(attempt, n_subscribers);
-		break;
-	case PUSHED_TO_ONE_AND_NOT_CLEARED:
-		push_to(attempt, 0, false);
+	case OLDEST_IS_OUT:
+		(void)make_room(attempt, 0);
 		break;
 	case PUSHED_TO_ONE:
-		/* Instead of the step before. */
-		push_to(attempt, 0, true);
+		push_to(attempt, 0);
 		break;
 	case PUSHED_TO_ALL:
 		for (uint32_t s = 1; s < n_subscribers; s++)
-			push_to(attempt, s, true);
+			push_to(attempt, s);
 		break;
 	case COUNTED:
 		zcp_test_store(&attempt->slot->next_seq, attempt->n + 1);
 		break;
 	case UNLOANED:
-		zcp_test_store(&chunk->descriptor->state,
-			       zcp_test_load(&chunk->descriptor->state) & ~ZCP_CHUNK_LOANED);
-		break;
-	case LEFT:
-		zcp_test_store(&attempt->slot->op, zcp_test_load(&attempt->slot->op) + 1);
+		zcp_test_store(&chunk->state,
+			       zcp_test_load(&chunk->state) & ~ZCP_CHUNK_LOANED);
 		break;
 	default:
 		break;
@@ -133,12 +135,11 @@ static void publish_and_die(struct zcp_test_child *self, void *arg)
 	attempt.slot = attempt.publisher->writer.slot;
 	attempt.n = zcp_test_load(&attempt.slot->next_seq);
 	attempt.ref = (uint32_t)loan.reserved[LOAN_REF];
-	ZCP_CHECK(zcp_pool_chunk(&attempt.publisher->endpoint.pool, attempt.ref, &attempt.chunk));
+	attempt.chunk = zcp_pool_descriptor(&attempt.publisher->endpoint.pool, attempt.ref);
+	ZCP_CHECK(attempt.chunk);
 	memcpy(loan.data, &attempt.n, sizeof(attempt.n));
 	for (int step = LOANED; step <= (int)death->step; step++)
-		if (step != PUSHED_TO_ONE_AND_NOT_CLEARED ||
-		    death->step == PUSHED_TO_ONE_AND_NOT_CLEARED)
-			take_step(&attempt, (enum step)step, death->n_subscribers);
+		take_step(&attempt, (enum step)step, death->n_subscribers);
 	zcp_test_say_step(self, attempt.n);
 	zcp_test_wait_for_the_end(self);
 }
@@ -163,7 +164,7 @@ static void check_death(enum step step, uint32_t n_before)
 	struct zcp_publisher *next;
 	struct zcp_test_child child;
 	struct zcp_node *node;
-	bool published = step >= HELD;
+	bool published = step >= NUMBERED;
 	uint64_t n;
 
 	zcp_test_fork(&child, publish_and_die, &death);
@@ -179,13 +180,13 @@ static void check_death(enum step step, uint32_t n_before)
 	ZCP_CHECK(zcp_test_load(&subscribers[0]->endpoint.topic.publishers[0].op) % 2 == 0);
 
 	next = zcp_test_publisher(node, TOPIC, 64, 2);
-	ZCP_CHECK(zcp_test_n_busy(&next->endpoint.pool) == 0);
+	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 	n = next->writer.next_seq;
 	ZCP_CHECK(n == n_before + 1 + published);
 	zcp_test_send(next, n);
 	for (uint32_t s = 0; s < N_SUBSCRIBERS; s++)
 		zcp_test_expect(subscribers[s], n);
-	ZCP_CHECK(zcp_test_n_busy(&next->endpoint.pool) == 0);
+	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 	zcp_node_close(node);
 }
 
@@ -222,7 +223,7 @@ static void sleep_until_message(struct zcp_test_child *self, void *arg)
 /* It has pushed the message, and dies before it has woken anybody. */
 static void sleeper_is_woken_in_the_name_of_the_dead(void)
 {
-	for (int step = HELD; step < N_STEPS; step++) {
+	for (int step = NUMBERED; step < N_STEPS; step++) {
 		struct death death = { (enum step)step, 0, 1 };
 		struct zcp_test_child sleeper, publisher;
 

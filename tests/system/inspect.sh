@@ -60,7 +60,7 @@ is "info: the topic's defaults" '[16,256,4,"drop-oldest",2,0,true]' \
 is "info: matches" '[[2],[1,1]]' \
 	"$(json '[(.publishers | map(.subscribers)), (.subscribers | map(.publishers))]')"
 # 2 loans, the larger depth of 4 and 16, 8 that rotate; 2 and 4 held; 1.
-is "info: sums" '[33,33,true,1]' "$(json '[.reserved, .pool.reserved, .pool.own, .pool.topics]')"
+is "info: sums" '[32,33,true,1]' "$(json '[.reserved, .pool.reserved, .pool.own, .pool.topics]')"
 is "info: what is left" true "$(json '.pool.classes | .[0].reserved == 33 and
 	all(.left == .count - .reserved)')"
 is "info: each chunk is used for one thing" true \
@@ -79,7 +79,7 @@ has "info" "$dir/page" "käse/ü"
 has "info" "$dir/page" "3 published, 0 lost"
 has "info" "$dir/page" "depth 16 (at most 256), 4 held, drop-oldest; 2 loans; history 0; by turn"
 has "info" "$dir/page" "the topic's own"
-has "info" "$dir/page" "chunks (33 reserved for this topic's endpoints, 33 for all of the pool's)"
+has "info" "$dir/page" "chunks (32 reserved for this topic's endpoints, 33 for all of the pool's)"
 tr -s ' ' '|' <"$dir/page" >"$dir/rows"
 has "info" "$dir/rows" "zcp-pub|$(pid writer)|2|2|0|1kB|3|0"
 has "info" "$dir/rows" "zcp-echo|$(pid reader)|1|block|turn|4|2|0|"

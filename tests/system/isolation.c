@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "pubsub/flow/writer.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -47,11 +48,15 @@ static const char *topic_name(unsigned int t)
 	return names[t];
 }
 
-/* What a topic with so many publishers and loans of each may use at once. */
+/*
+ * What the publishers of a topic may own, with so many loans each: queues overlap, and what is held
+ * counts for each of them.
+ */
 static unsigned int demand(unsigned int n_subscribers, unsigned int n_publishers,
 			   unsigned int n_loans)
 {
-	return n_publishers * n_loans + n_subscribers * (DEPTH * n_publishers + HELD);
+	return n_publishers * (n_loans + (n_subscribers > 0 ? DEPTH : 0) + n_subscribers * HELD +
+			       ZCP_ROTATION_SMALL);
 }
 
 /* --- subscribers --- */
@@ -280,8 +285,9 @@ static const char *config_of(const unsigned int *counts)
 	return config;
 }
 
-/* `pool`: what one more subscriber and one more publisher are told of it. */
-static void nobody_is_refused(const struct crowd *who, const unsigned int *counts, const char *pool)
+/* What one more subscriber and one more publisher are told of the pool, by the size they need. */
+static void nobody_is_refused(const struct crowd *who, const unsigned int *counts,
+			      const char *small, const char *large)
 {
 	struct zcp_test_child subscribers[N_SUBSCRIBERS_MAX], publishers[N_PUBLISHERS];
 	struct zcp_test_runtime runtime;
@@ -300,12 +306,14 @@ static void nobody_is_refused(const struct crowd *who, const unsigned int *count
 	start_publishers(publishers);
 	zcp_test_watch_progress(progress, STALL_SECONDS);
 	node = zcp_test_node();
-	(void)snprintf(words, sizeof(words), "%s|(depth 1, 1 held)|would need", pool);
-	for (unsigned int t = 0; t < N_TOPICS; t++)
+	for (unsigned int t = 0; t < N_TOPICS; t++) {
+		const char *pool = crowd->payloads[t] > crowd->payloads[0] ? large : small;
+
+		(void)snprintf(words, sizeof(words), "%s|(depth 1, 1 held)|would need", pool);
 		ZCP_REFUSED(one_more_subscriber(node, t), node, -ENOSPC, words);
-	(void)snprintf(words, sizeof(words), "%s|(1 loan|would need", pool);
-	for (unsigned int t = 0; t < N_TOPICS; t++)
+		(void)snprintf(words, sizeof(words), "%s|(1 loan|would need", pool);
 		ZCP_REFUSED(one_more_publisher(node, t), node, -ENOSPC, words);
+	}
 	for (unsigned int i = 0; i < N_PUBLISHERS; i++)
 		zcp_test_say_step(&publishers[i], 1);
 	for (unsigned int i = 0; i < N_PUBLISHERS; i++)
@@ -328,9 +336,10 @@ static void nobody_is_refused(const struct crowd *who, const unsigned int *count
 static void one_size(const struct crowd *who, const char *pool)
 {
 	unsigned int n = who->n_subscribers;
-	const unsigned int counts[] = { demand(n, 1, 1) + demand(n, 2, 2) + demand(n, 3, 3), 0 };
+	const unsigned int counts[] = { demand(n, 1, 1) + demand(n, 2, 2) + demand(n, 3, 3) + 1,
+					0 };
 
-	nobody_is_refused(who, counts, pool);
+	nobody_is_refused(who, counts, pool, pool);
 }
 
 static void with_subscribers_of_all_kinds(void)
@@ -341,7 +350,7 @@ static void with_subscribers_of_all_kinds(void)
 		.n_subscribers = 3,
 	};
 
-	one_size(&everybody, "pool 'frames' has 113 chunks of 64 bytes");
+	one_size(&everybody, "pool 'frames' has 141 chunks of 64 bytes");
 }
 
 /* Its queue is full of others than it holds: all that the sum has is in use. */
@@ -353,7 +362,7 @@ static void with_a_hoarder(void)
 		.n_subscribers = 1,
 	};
 
-	one_size(&hoarder, "pool 'frames' has 47 chunks of 64 bytes");
+	one_size(&hoarder, "pool 'frames' has 105 chunks of 64 bytes");
 }
 
 /* Chunks become free behind whoever looks for one. */
@@ -365,7 +374,7 @@ static void with_one_that_releases(void)
 		.n_subscribers = 1,
 	};
 
-	one_size(&releasing, "pool 'frames' has 47 chunks of 64 bytes");
+	one_size(&releasing, "pool 'frames' has 105 chunks of 64 bytes");
 }
 
 /* What is published is free at once: all are after the same chunks all the time. */
@@ -373,10 +382,10 @@ static void with_nobody(void)
 {
 	const struct crowd nobody = { .payloads = { 64, 64, 64 } };
 
-	one_size(&nobody, "pool 'frames' has 14 chunks of 64 bytes");
+	one_size(&nobody, "pool 'frames' has 63 chunks of 64 bytes");
 }
 
-/* The topic of large messages has small ones as well, and drives the others to large chunks. */
+/* Each topic's publishers take from the size class that fits them, and from no other. */
 static void with_messages_of_two_sizes(void)
 {
 	const struct crowd everybody = {
@@ -384,9 +393,11 @@ static void with_messages_of_two_sizes(void)
 		.subscribe = { hoard, never_take, take_and_release },
 		.n_subscribers = 3,
 	};
-	const unsigned int counts[] = { demand(3, 1, 1) + demand(3, 2, 2), 2 * demand(3, 3, 3) };
+	const unsigned int counts[] = { demand(3, 1, 1) + demand(3, 2, 2) + 1,
+					demand(3, 3, 3) + 1 };
 
-	nobody_is_refused(&everybody, counts, "pool 'frames' has 108 chunks of 1 KiB");
+	nobody_is_refused(&everybody, counts, "pool 'frames' has 69 chunks of 64 bytes",
+			  "pool 'frames' has 73 chunks of 1 KiB");
 }
 
 static const struct zcp_test_case cases[] = {

@@ -245,7 +245,7 @@ static void who_joins_still_joins(void)
 /* --- nothing is left over, and nothing is missing --- */
 
 static const char pool_config[] = "[pool.taken]\n"
-				  "classes = [ { size = \"4KiB\", count = 8 } ]\n"
+				  "classes = [ { size = \"4KiB\", count = 16 } ]\n"
 				  "prefault = true\n"
 				  "[topic.\"taken\"]\n"
 				  "pool = \"taken\"\n"

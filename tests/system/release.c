@@ -259,7 +259,7 @@ static void any_order_and_any_thread(void)
 	/* All is given back while all are still there. */
 	node = zcp_test_node();
 	publisher = zcp_test_publisher(node, "t", PAYLOAD, 1);
-	ZCP_CHECK(zcp_test_n_busy(&publisher->endpoint.pool) == 0);
+	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 	for (int i = 0; i < N_PUBLISHERS; i++) {
 		zcp_test_say_step(&publishers[i], 1);
 		zcp_test_join(&publishers[i]);

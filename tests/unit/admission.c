@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which endpoints are let in: the sums over a pool, and that within them no sequence of
- * loans, whoever makes them and however large they are, leaves a publisher without a chunk.
+ * Which endpoints are let in: the sums over a pool, and that within them no sequence of loans,
+ * takes and releases leaves a publisher without a chunk.
  */
 #include "runtime/admission.h"
 
@@ -9,42 +9,56 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/registry_helpers.h"
+#include "tests/unit/plane_helpers.h"
 
 static void expect_text(const char *wanted)
 {
 	cr_assert_str_eq(text, wanted);
 }
 
-#define ONE_CLASS "[pool.p]\nclasses = [{size = 64, count = 20}]\n[topic.\"*\"]\npool = \"p\"\n"
+#define ONE_CLASS "[pool.p]\nclasses = [{size = 64, count = 40}]\n[topic.\"*\"]\npool = \"p\"\n"
 
-Test(admission, sum_is_loans_and_depth_times_publishers_and_held)
+static uint64_t n_reserved(const struct zcpd_topic *topic, uint32_t class_index)
+{
+	struct zcpd_admission_sum sums[ZCP_CLASSES_MAX];
+
+	cr_assert_eq(zcpd_admission_sums(&registry, topic->pool, NULL, sums), 0);
+	cr_assert_eq(sums[class_index].n_chunks, topic->pool->view.classes[class_index].n_chunks);
+	return sums[class_index].n_reserved;
+}
+
+Test(admission, sum_is_what_each_publisher_may_own_and_one_more)
 {
 	struct zcpd_endpoint *publishers[2], *subscribers[2], *more;
 
 	begin(ONE_CLASS);
-	/* 3 + 4 + 4 * 2 + 1 + 2 * 2 = 20 */
-	cr_assert_eq(publish("t", 0, 3, &publishers[0]), 0);
-	cr_assert_eq(publish("t", 0, 4, &publishers[1]), 0);
+	/* 8 rotate; 3 + 8, 4 + 8, and one that is just being given back. */
+	cr_assert_eq(publish("t", 64, 3, &publishers[0]), 0);
+	cr_assert_eq(publish("t", 64, 4, &publishers[1]), 0);
+	cr_assert_eq(n_reserved(publishers[0]->topic, 0), 11 + 12 + 1);
+	/* The deepest queue, and what each may hold, of each publisher. */
 	cr_assert_eq(subscribe("t", 4, 1, &subscribers[0]), 0);
-	cr_assert_eq(subscribe("t", 2, 1, &subscribers[1]), -ENOSPC);
+	cr_assert_eq(n_reserved(publishers[0]->topic, 0), 11 + 12 + 1 + 2 * (4 + 1));
+	cr_assert_eq(subscribe("t", 16, 1, &subscribers[1]), -ENOSPC);
 	expect_text(
-		"pool 'p' has 20 chunks of 64 bytes, 4 of them left; this subscriber (depth 2, 1 "
-		"held) would need 5 with 2 publishers; raise the pool's count, or lower depth or "
+		"pool 'p' has 40 chunks of 64 bytes, 6 of them left; this subscriber (depth 16, 1 "
+		"held) would need 26 with 2 publishers; raise the pool's count, or lower depth or "
 		"held");
-	cr_assert_eq(subscribe("t", 1, 2, &subscribers[1]), 0);
+	/* Queues overlap. */
+	cr_assert_eq(subscribe("t", 4, 3, &subscribers[1]), 0);
+	cr_assert_eq(n_reserved(publishers[0]->topic, 0), 40);
 	cr_assert_eq(subscribe("t", 1, 1, &more), -ENOSPC);
-	/* With a publisher less there are fewer lanes, and its loans are free. */
+	/* With a publisher less there is all of its room. */
 	close_endpoint(publishers[0]);
-	cr_assert_eq(subscribe("t", 4, 3, &more), 0);
-	cr_assert_eq(publish("t", 0, 1, &publishers[0]), -ENOSPC);
+	cr_assert_eq(subscribe("t", 4, 18, &more), 0);
+	cr_assert_eq(publish("t", 64, 1, &publishers[0]), -ENOSPC);
 	expect_text(
-		"pool 'p' has 20 chunks of 64 bytes, 1 of them left; this publisher (1 loan) would "
-		"need 10 with 3 subscribers; raise the pool's count, or lower loans or the "
+		"pool 'p' has 40 chunks of 64 bytes, 1 of them left; this publisher (1 loan) would "
+		"need 35 with 3 subscribers; raise the pool's count, or lower loans or the "
 		"subscribers' depth");
 	close_endpoint(more);
-	cr_assert_eq(publish("t", 0, 3, &publishers[0]), 0);
-	cr_assert_eq(publish("t", 0, 1, &more), -ENOSPC);
+	cr_assert_eq(publish("t", 64, 3, &publishers[0]), 0);
+	cr_assert_eq(publish("t", 64, 1, &more), -ENOSPC);
 	end();
 }
 
@@ -53,13 +67,49 @@ Test(admission, depth_counts_as_the_power_of_two_it_is_rounded_to)
 	struct zcpd_endpoint *publisher, *subscriber;
 
 	begin(ONE_CLASS);
-	cr_assert_eq(publish("t", 0, 2, &publisher), 0);
-	cr_assert_eq(subscribe("t", 9, 3, &subscriber), -ENOSPC);
+	cr_assert_eq(publish("t", 64, 2, &publisher), 0);
+	cr_assert_eq(subscribe("t", 9, 14, &subscriber), -ENOSPC);
 	expect_text(
-		"pool 'p' has 20 chunks of 64 bytes, 18 of them left; this subscriber (depth 16, 3 "
-		"held) would need 19 with 1 publisher; raise the pool's count, or lower depth or "
+		"pool 'p' has 40 chunks of 64 bytes, 29 of them left; this subscriber (depth 16, 14 "
+		"held) would need 30 with 1 publisher; raise the pool's count, or lower depth or "
 		"held");
-	cr_assert_eq(subscribe("t", 9, 2, &subscriber), 0);
+	cr_assert_eq(subscribe("t", 9, 13, &subscriber), 0);
+	end();
+}
+
+Test(admission, history_counts_as_the_deeper_queue_and_once_for_each_it_is_promised_to)
+{
+	struct zcp_open_publisher publisher = {
+		.topic = "t", .max_payload = 64, .loans = 1, .history = 10
+	};
+	struct zcp_open_subscriber subscriber = {
+		.topic = "t", .depth = 4, .held = 1, .history = 7
+	};
+	struct zcpd_endpoint *endpoints[3];
+
+	begin(ONE_CLASS);
+	cr_assert_eq(zcpd_registry_open_publisher(&registry, &client, &publisher, &endpoints[0],
+						  text, sizeof(text)),
+		     0);
+	cr_assert_eq(n_reserved(endpoints[0]->topic, 0), 1 + 8 + 10 + 1);
+	cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &subscriber, 1,
+						   &endpoints[1], text, sizeof(text)),
+		     0);
+	cr_assert_eq(n_reserved(endpoints[0]->topic, 0), 1 + 8 + 10 + 1 + (1 + 7));
+	/* No more than there is of it. */
+	subscriber.history = 100;
+	subscriber.held = 3;
+	cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &subscriber, 1,
+						   &endpoints[2], text, sizeof(text)),
+		     -ENOSPC);
+	expect_text(
+		"pool 'p' has 40 chunks of 64 bytes, 12 of them left; this subscriber (depth 4, 3 "
+		"held, history 100) would need 13 with 1 publisher; raise the pool's count, or "
+		"lower depth or held");
+	subscriber.held = 2;
+	cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &subscriber, 1,
+						   &endpoints[2], text, sizeof(text)),
+		     0);
 	end();
 }
 
@@ -68,36 +118,76 @@ Test(admission, sum_is_over_all_topics_of_the_pool)
 	struct zcpd_endpoint *publishers[2], *subscribers[2], *more;
 
 	begin(ONE_CLASS);
-	cr_assert_eq(publish("a", 0, 2, &publishers[0]), 0);
-	cr_assert_eq(publish("b", 0, 2, &publishers[1]), 0);
+	cr_assert_eq(publish("a", 64, 2, &publishers[0]), 0);
+	cr_assert_eq(publish("b", 64, 2, &publishers[1]), 0);
 	cr_assert_eq(subscribe("a", 8, 1, &subscribers[0]), 0);
 	/* Subscribers of one topic have no lanes from the publishers of the other. */
 	cr_assert_eq(subscribe("b", 4, 3, &subscribers[1]), 0);
-	cr_assert_eq(publish("c", 0, 1, &more), -ENOSPC);
+	cr_assert_eq(n_reserved(publishers[0]->topic, 0), 19 + 17 + 1);
+	cr_assert_eq(publish("c", 64, 1, &more), -ENOSPC);
 	/* The topic that came into being for it is gone again. */
 	cr_assert_null(zcpd_registry_topic(&registry, "c"));
 	close_endpoint(subscribers[1]);
-	cr_assert_eq(publish("c", 0, 7, &more), 0);
+	cr_assert_eq(publish("c", 64, 2, &more), 0);
 	end();
 }
 
 /* What a publisher that has gone left in the queues is in use until it is taken. */
-Test(admission, unread_messages_of_a_publisher_that_has_gone_count)
+Test(admission, what_a_publisher_that_has_gone_left_counts_until_it_can_be_swept)
 {
 	struct zcpd_endpoint *publisher, *subscriber, *more;
-	struct zcp_lane lane;
+	struct zcp_reader reader;
+	struct zcp_writer writer;
 
 	begin(ONE_CLASS);
-	cr_assert_eq(publish("t", 0, 1, &publisher), 0);
+	cr_assert_eq(publish("t", 64, 1, &publisher), 0);
 	cr_assert_eq(subscribe("t", 8, 1, &subscriber), 0);
-	lane = zcpd_topic_lane(subscriber->topic, 0, subscriber);
-	atomic_store(&zcp_lane_slot(&lane, 1)->word, zcp_slot(1, ZCP_SLOT_LIVE, 0));
+	open_writer(publisher, &writer);
+	open_reader(subscriber, &reader);
+	for (int i = 0; i < 5; i++)
+		publish_one(&writer);
+	zcp_writer_deinit(&writer);
 	close_endpoint(publisher);
-	cr_assert_eq(zcpd_topic_demand(subscriber->topic, NULL), 1 + 8);
-	atomic_store(&zcp_lane_slot(&lane, 1)->word, zcp_slot(1, 0, 0));
-	cr_assert_eq(zcpd_topic_demand(subscriber->topic, NULL), 1);
-	/* 1 held and 8 queued; the next publisher in that slot has the same lane. */
-	cr_assert_eq(publish("t", 0, 11, &more), 0);
+	cr_assert_eq(n_reserved(subscriber->topic, 0), 5 + 1);
+	cr_assert_eq(publish("u", 64, 27, &more), -ENOSPC);
+	cr_assert_not_null(
+		strstr(text, "34 of them left; this publisher (27 loans) would need 35"));
+	/* Two are taken, one of them is held. */
+	(void)expect(&reader, 1, 0);
+	cr_assert_eq(zcp_reader_release(&reader, 0, zcp_held(publisher->slot, 1)), 0);
+	(void)expect(&reader, 2, 0);
+	cr_assert_eq(publish("u", 64, 28, &more), -ENOSPC);
+	cr_assert_eq(publish("u", 64, 27, &more), 0);
+	cr_assert_eq(n_reserved(subscriber->topic, 0), 4 + 27 + 8 + 1);
+	close_endpoint(more);
+	/* The next publisher of the slot has the same chunks. */
+	cr_assert_eq(publish("t", 64, 22, &more), 0);
+	cr_assert_eq(n_reserved(subscriber->topic, 0), 22 + 8 + 8 + 1 + 1);
+	zcp_reader_deinit(&reader);
+	zcp_pool_deinit(&pool);
+	end();
+}
+
+/* One that was deep has left, and its publisher has not given back what was in its queue. */
+Test(admission, publisher_that_owns_more_than_it_needs_counts_as_what_it_owns)
+{
+	struct zcpd_endpoint *publisher, *subscriber;
+	struct zcp_writer writer;
+
+	begin(ONE_CLASS);
+	cr_assert_eq(publish("t", 64, 1, &publisher), 0);
+	cr_assert_eq(subscribe("t", 16, 1, &subscriber), 0);
+	open_writer(publisher, &writer);
+	for (int i = 0; i < 20; i++)
+		publish_one(&writer);
+	close_endpoint(subscriber);
+	cr_assert_gt(n_owned(publisher->topic), 9);
+	cr_assert_eq(n_reserved(publisher->topic, 0), n_owned(publisher->topic) + 1);
+	for (int i = 0; i < 1000; i++)
+		publish_one(&writer);
+	cr_assert_leq(n_owned(publisher->topic), 9 + 8);
+	zcp_writer_deinit(&writer);
+	zcp_pool_deinit(&pool);
 	end();
 }
 
@@ -106,17 +196,19 @@ Test(admission, pool_of_a_topics_own_holds_what_its_limits_allow)
 {
 	struct zcpd_endpoint *publishers[3], *subscribers[4], *more;
 
-	begin("[defaults]\nmax_publishers = 3\nmax_subscribers = 4\ndepth = 4\nloans = 2\nheld = 1\n");
+	begin("[defaults]\nmax_publishers = 3\nmax_subscribers = 4\ndepth = 2\nmax_depth = 4\n"
+	      "loans = 2\nheld = 1\n");
 	for (int s = 0; s < 4; s++)
-		cr_assert_eq(subscribe("t", 0, 0, &subscribers[s]), 0);
+		cr_assert_eq(subscribe("t", 4, 0, &subscribers[s]), 0);
 	for (int p = 0; p < 3; p++)
 		cr_assert_eq(publish("t", 100, 0, &publishers[p]), 0, "%s", text);
 	cr_assert_eq(subscribers[0]->topic->pool->view.classes[0].n_chunks,
-		     3 * 2 + 4 * (4 * 3 + 1));
+		     3 * (2 + 8 + 4 + 4) + 1);
 	close_endpoint(subscribers[0]);
-	cr_assert_eq(subscribe("t", 8, 1, &more), -ENOSPC);
-	cr_assert_not_null(strstr(text, "pool 't' has 58 chunks of 100 bytes"));
+	cr_assert_eq(subscribe("t", 4, 2, &more), -ENOSPC);
+	cr_assert_not_null(strstr(text, "pool 't' has 55 chunks of 100 bytes"));
 	cr_assert_not_null(strstr(text, "raise the topic's limits, or lower depth or held"));
+	cr_assert_eq(subscribe("t", 4, 1, &more), 0);
 	end();
 }
 
@@ -132,209 +224,49 @@ Test(admission, pool_of_a_topics_own_holds_what_was_let_in_before_it_was_made)
 	end();
 }
 
-/* --- size classes: what does not fit spills into the next one --- */
+/* --- size classes --- */
 
-#define N_CLASSES 3
-#define N_MAX 3
+#define TWO_CLASSES                                                                                \
+	"[pool.p]\nclasses = [{size = 64, count = 20}, {size = \"1KiB\", count = 30}]\n"           \
+	"[topic.\"*\"]\npool = \"p\"\n"
 
-static const char *const names[N_CLASSES] = { "small", "medium", "large" };
-static const uint64_t payloads[N_CLASSES] = { 64, 128, 256 };
-
-/* Who has how many chunks of which class. */
-struct state {
-	unsigned char held[N_CLASSES][N_CLASSES];
-};
-
-static unsigned char seen[1 << (2 * N_CLASSES * N_CLASSES - 3)];
-
-/* Whether the state is new; it is not the next time. */
-static bool is_new(const struct state *state)
+Test(admission, publisher_takes_from_the_smallest_class_that_fits_and_from_no_other)
 {
-	uint32_t index = 0;
-	bool was;
+	struct zcpd_endpoint *small, *large, *other;
 
-	for (int t = 0; t < N_CLASSES; t++)
-		for (int c = 0; c < N_CLASSES; c++)
-			index = index << 2 | state->held[t][c];
-	was = seen[index / 8] >> (index % 8) & 1;
-	seen[index / 8] |= (unsigned char)(1u << (index % 8));
-	return !was;
-}
-
-static unsigned int n_free(const struct state *state, const unsigned int *counts, int c)
-{
-	unsigned int used = 0;
-
-	for (int t = 0; t < N_CLASSES; t++)
-		used += state->held[t][c];
-	return counts[c] - used;
-}
-
-static unsigned int n_held(const struct state *state, int t)
-{
-	return (unsigned int)state->held[t][0] + state->held[t][1] + state->held[t][2];
-}
-
-/* A message of the size of class s takes that or the next larger one with room; -1: none. */
-static int claim(const struct state *state, const unsigned int *counts, int s)
-{
-	for (int c = s; c < N_CLASSES; c++)
-		if (n_free(state, counts, c) > 0)
-			return c;
-	return -1;
-}
-
-/*
- * Every state that topics can come to which hold up to `demands` chunks each, with messages
- * up to the size of their class: whether a loan fails in one of them.
- */
-static bool can_starve(const unsigned int *counts, const unsigned int *demands)
-{
-	static struct state stack[1 << 16];
-	size_t n = 1;
-
-	memset(seen, 0, sizeof(seen));
-	stack[0] = (struct state){ 0 };
-	(void)is_new(&stack[0]);
-	while (n > 0) {
-		struct state state = stack[--n];
-
-		for (int t = 0; t < N_CLASSES; t++)
-			for (int s = 0; s < N_CLASSES; s++) {
-				struct state next = state;
-				int c = claim(&state, counts, s);
-
-				if (s <= t && n_held(&state, t) < demands[t]) {
-					if (c < 0)
-						return true;
-					next.held[t][c]++;
-					if (is_new(&next))
-						stack[n++] = next;
-				}
-				next = state;
-				if (next.held[t][s] > 0) {
-					next.held[t][s]--;
-					if (is_new(&next))
-						stack[n++] = next;
-				}
-				cr_assert_lt(n + 2 * N_CLASSES * N_CLASSES,
-					     sizeof(stack) / sizeof(stack[0]));
-			}
-	}
-	return false;
-}
-
-/* Opens a publisher with so many loans for each class; whether all were let in. */
-static bool are_let_in(const unsigned int *demands)
-{
-	struct zcpd_endpoint *publishers[N_CLASSES] = { NULL };
-	bool all = true;
-
-	for (int t = 0; t < N_CLASSES && all; t++)
-		all = demands[t] == 0 ||
-		      publish(names[t], payloads[t], demands[t], &publishers[t]) == 0;
-	for (int t = 0; t < N_CLASSES; t++)
-		if (publishers[t])
-			close_endpoint(publishers[t]);
-	return all;
-}
-
-static void check_counts(const unsigned int *counts, unsigned int *n_safe, unsigned int *n_let_in)
-{
-	char toml[512];
-
-	snprintf(toml, sizeof(toml),
-		 "[pool.p]\nclasses = [{size = 64, count = %u}, {size = 128, count = %u}, "
-		 "{size = 256, count = %u}]\n[topic.\"*\"]\npool = \"p\"\nmax_publishers = 1\n"
-		 "max_subscribers = 1\ndepth = 1\nmax_depth = 1\n",
-		 counts[0], counts[1], counts[2]);
-	begin(toml);
-	for (unsigned int i = 0; i < 1u << (2 * N_CLASSES); i++) {
-		unsigned int demands[N_CLASSES] = { i & 3, i >> 2 & 3, i >> 4 & 3 };
-		bool let_in = are_let_in(demands), safe = !can_starve(counts, demands);
-
-		cr_assert(!let_in || safe, "counts %u %u %u, demands %u %u %u", counts[0],
-			  counts[1], counts[2], demands[0], demands[1], demands[2]);
-		*n_safe += safe;
-		*n_let_in += let_in;
-	}
-	end();
-}
-
-Test(admission, nobody_who_is_let_in_can_starve_another)
-{
-	unsigned int n_safe = 0, n_let_in = 0;
-
-	for (unsigned int i = 0; i < N_MAX * N_MAX * N_MAX; i++) {
-		unsigned int counts[N_CLASSES] = { i % 3 + 1, i / 3 % 3 + 1, i / 9 + 1 };
-
-		check_counts(counts, &n_safe, &n_let_in);
-	}
-	/* And the sums are not so careful that little is left. */
-	cr_assert_geq(10 * n_let_in, 9 * n_safe, "only %u of %u", n_let_in, n_safe);
-}
-
-Test(admission, smaller_messages_spill_into_larger_classes)
-{
-	struct zcpd_endpoint *publishers[3];
-
-	begin("[pool.p]\nclasses = [{size = 64, count = 4}, {size = \"1KiB\", count = 4}]\n"
-	      "[topic.\"*\"]\npool = \"p\"\n");
-	/* Eight small ones fit, in both classes; nine do not. */
-	cr_assert_eq(publish("small", 64, 9, &publishers[0]), -ENOSPC);
+	begin(TWO_CLASSES);
+	cr_assert_eq(publish("small", 64, 12, &small), -ENOSPC);
 	expect_text(
-		"pool 'p' has 8 chunks of 64 bytes or more, 8 of them left; this publisher (9 "
-		"loans) would need 9; raise the pool's count, or lower loans or the subscribers' "
-		"depth");
-	cr_assert_eq(publish("small", 64, 8, &publishers[0]), 0);
-	close_endpoint(publishers[0]);
-	/* A large one has no other place. */
-	cr_assert_eq(publish("large", 1024, 5, &publishers[1]), -ENOSPC);
-	cr_assert_not_null(strstr(text, "has 4 chunks of 1 KiB, 4 of them left;"));
-	cr_assert_eq(publish("large", 1024, 4, &publishers[1]), 0);
+		"pool 'p' has 20 chunks of 64 bytes, 20 of them left; this publisher (12 loans) "
+		"would need 21; raise the pool's count, or lower loans or the subscribers' depth");
+	cr_assert_eq(publish("small", 64, 11, &small), 0);
+	cr_assert_eq(publish("large", 65, 22, &large), -ENOSPC);
+	cr_assert_not_null(strstr(text, "has 30 chunks of 1 KiB, 30 of them left;"));
+	cr_assert_eq(publish("large", 65, 21, &large), 0);
+	cr_assert_eq(n_reserved(small->topic, 0), 20);
+	cr_assert_eq(n_reserved(small->topic, 1), 30);
+	cr_assert_eq(publish("small", 64, 1, &other), -ENOSPC);
+	cr_assert_eq(publish("large", 1024, 1, &other), -ENOSPC);
 	end();
 }
 
-/* Whoever cannot spill any further leaves less of the larger class than it has. */
-Test(admission, what_spills_is_not_left_for_larger_messages)
-{
-	struct zcpd_endpoint *publishers[2], *subscriber;
-	struct zcpd_admission_sum sums[ZCP_CLASSES_MAX];
-
-	begin("[pool.p]\nclasses = [{size = 64, count = 4}, {size = \"1KiB\", count = 4}]\n"
-	      "[topic.\"*\"]\npool = \"p\"\n");
-	cr_assert_eq(publish("small", 64, 2, &publishers[0]), 0);
-	cr_assert_eq(subscribe("small", 2, 1, &subscriber), 0);
-	zcpd_admission_sums(&registry, subscriber->topic->pool, NULL, sums);
-	cr_assert(sums[0].n_chunks == 8 && sums[0].n_reserved == 5 && sums[0].is_bound);
-	cr_assert(sums[1].n_chunks == 4 && sums[1].n_reserved == 1 && !sums[1].is_bound);
-	cr_assert(zcpd_admission_left(&sums[0]) == 3 && zcpd_admission_left(&sums[1]) == 3);
-	cr_assert_eq(zcpd_admission_reserved(&registry, subscriber->topic->pool), 5);
-	/* Each large one may take a small chunk's place, as its messages may be small. */
-	cr_assert_eq(publish("large", 1024, 2, &publishers[1]), -ENOSPC);
-	expect_text(
-		"pool 'p' has 4 chunks of 1 KiB, 3 of them left; this publisher (2 loans) would "
-		"need 4; raise the pool's count, or lower loans or the subscribers' depth");
-	cr_assert_eq(publish("large", 1024, 1, &publishers[1]), 0);
-	zcpd_admission_sums(&registry, subscriber->topic->pool, NULL, sums);
-	cr_assert(sums[1].n_reserved == 3 && sums[1].is_bound);
-	end();
-}
-
-/* Its queues take the larger chunks with it. */
-Test(admission, topic_goes_to_the_larger_class_as_a_whole)
+/* A subscriber counts in the class of each of its publishers. */
+Test(admission, subscriber_counts_in_every_class_that_its_topic_has_publishers_in)
 {
 	struct zcpd_endpoint *publishers[2], *subscriber;
 
-	begin("[pool.p]\nclasses = [{size = 64, count = 20}, {size = \"1KiB\", count = 5}]\n"
-	      "[topic.\"*\"]\npool = \"p\"\n");
+	begin(TWO_CLASSES);
 	cr_assert_eq(publish("t", 64, 1, &publishers[0]), 0);
-	cr_assert_eq(subscribe("t", 2, 1, &subscriber), 0);
-	cr_assert_eq(publish("t", 1024, 1, &publishers[1]), -ENOSPC);
-	/* 1 + 1 loans, 2 * 2 queued, 1 held */
-	expect_text("pool 'p' has 5 chunks of 1 KiB, 5 of them left; this publisher (1 loan) would "
-		    "need 7 with 1 subscriber; raise the pool's count, or lower loans or the "
-		    "subscribers' depth");
+	cr_assert_eq(publish("t", 1024, 1, &publishers[1]), 0);
+	cr_assert_eq(subscribe("t", 4, 4, &subscriber), 0);
+	cr_assert_eq(n_reserved(publishers[0]->topic, 0), 1 + 8 + 4 + 4 + 1);
+	cr_assert_eq(n_reserved(publishers[0]->topic, 1), 1 + 8 + 4 + 4 + 1);
+	/* The smaller class is short, whatever the larger one has. */
+	cr_assert_eq(subscribe("t", 4, 3, &subscriber), -ENOSPC);
+	expect_text(
+		"pool 'p' has 20 chunks of 64 bytes, 2 of them left; this subscriber (depth 4, "
+		"3 held) would need 3 with 2 publishers; raise the pool's count, or lower depth "
+		"or held");
 	end();
 }
 

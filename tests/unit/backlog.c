@@ -47,7 +47,15 @@ Test(backlog, comes_out_as_it_went_in)
 	const char *why;
 
 	for (uint32_t i = 0; i < 300; i++)
-		entries[i] = (struct zcp_backlog_entry_shm){ UINT64_C(1) << 40 | i, i * 3, i / 9 };
+		entries[i] = (struct zcp_backlog_entry_shm){
+			.seq = UINT64_C(1) << 40 | i,
+			.size = UINT64_C(1) << 33 | i * 5,
+			.publish_time_ns = UINT64_C(1) << 50 | i * 7,
+			.publisher_id = UINT64_C(1) << 60 | i,
+			.user_header_size = i * 2,
+			.ref = i * 3,
+			.publisher = i / 9,
+		};
 	for (uint32_t n = 0; n <= 300; n += 100) {
 		int fd = -1;
 
@@ -64,7 +72,7 @@ Test(backlog, comes_out_as_it_went_in)
 Test(backlog, more_entries_than_fit_the_region_are_refused)
 {
 	/* A page, less what stands before the entries. */
-	assert_refused(make(1, (4096 - 128) / 16 + 1));
+	assert_refused(make(1, (4096 - 128) / 48 + 1));
 	assert_refused(make(1, UINT32_MAX));
 }
 

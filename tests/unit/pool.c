@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pools: the geometry of size classes, what is refused at attach, refs and holders' bits.
+ * Pools: the geometry of size classes, what is refused at attach, refs, and a chunk's way from FREE
+ * to its owner and back.
  */
 #include "pubsub/shm/pool.h"
 
@@ -42,10 +43,10 @@ Test(pool, class_sizes_hold_every_chunk)
 		size_t chunks_size, data_size;
 
 		cr_assert_eq(zcp_class_sizes(&g, &chunks_size, &data_size), 0);
-		cr_assert_eq(stride % 64, 0);
-		cr_assert_geq(stride, sizeof(struct zcp_chunk_header_shm) + payloads[i]);
+		cr_assert_eq(stride % 128, 0);
+		cr_assert_geq(stride, payloads[i]);
 		cr_assert_eq(data_size, ZCP_CLASS_DATA_OFFSET + 3 * stride);
-		cr_assert_eq(chunks_size, 128 + 3 * 64);
+		cr_assert_eq(chunks_size, sizeof(struct zcp_class_shm) + 3 * 64);
 	}
 }
 
@@ -59,7 +60,7 @@ Test(pool, impossible_class_is_refused)
 		{ .payload_size = (UINT64_C(1) << 46) + 1, .n_chunks = 1 },
 		{ .payload_size = UINT64_MAX, .n_chunks = 1 },
 		{ .payload_size = UINT64_C(1) << 46, .n_chunks = ZCP_CLASS_CHUNKS_MAX },
-		{ .payload_size = UINT64_C(1) << 40, .n_chunks = 64 },
+		{ .payload_size = UINT64_C(1) << 40, .n_chunks = 65 },
 		{ .payload_size = 64, .n_chunks = 1, .alignment = 1 },
 		{ .payload_size = 64, .n_chunks = 1, .alignment = 32 },
 		{ .payload_size = 64, .n_chunks = 1, .alignment = 192 },
@@ -74,29 +75,6 @@ Test(pool, impossible_class_is_refused)
 			     "number %zu", i);
 	cr_assert_eq(chunks_size, 1);
 	cr_assert_eq(data_size, 1);
-}
-
-Test(pool, chunks_lie_apart_inside_the_region_and_aligned)
-{
-	const struct zcp_class *class = &bed.view.pool.classes[0];
-	const char *begin = class->data_region.base, *end = begin + class->data_region.size;
-	const char *last = begin + sizeof(struct zcp_region_shm);
-
-	for (uint32_t i = 0; i < N_CHUNKS; i++) {
-		struct zcp_chunk chunk;
-
-		cr_assert(zcp_pool_chunk(&bed.view.pool, zcp_ref(0, i), &chunk));
-		cr_assert_geq((const char *)chunk.header, last);
-		cr_assert_eq((const char *)chunk.payload, (const char *)(chunk.header + 1));
-		cr_assert_eq((uintptr_t)chunk.payload % 64, 0);
-		cr_assert_eq(chunk.payload_size, PAYLOAD);
-		cr_assert_eq(chunk.descriptor, &class->chunks[i]);
-		last = (const char *)chunk.payload + PAYLOAD;
-		cr_assert_leq(last, end);
-		memset(chunk.payload, 0xa5, PAYLOAD);
-	}
-	cr_assert_eq(((const struct zcp_region_shm *)class->data_region.base)->magic,
-		     ZCP_REGION_MAGIC);
 }
 
 /* Every chunk of a class: in the region, apart from the others, where it was promised. */
@@ -114,20 +92,25 @@ static void check_class(const struct zcp_class_geometry *geometry)
 	begin = class->data_region.base;
 	end = begin + class->data_region.size;
 	last = begin + sizeof(struct zcp_region_shm);
+	cr_assert_eq(class->header_room, room);
+	cr_assert_eq(class->payload_size, geometry->payload_size);
 	for (uint32_t i = 0; i < geometry->n_chunks; i++) {
-		struct zcp_chunk chunk;
+		char *payload = zcp_class_payload(class, i);
 
-		cr_assert(zcp_pool_chunk(&other.view.pool, zcp_ref(0, i), &chunk));
-		cr_assert_eq(chunk.header_room, room);
-		cr_assert_geq((const char *)chunk.header - room, last);
-		cr_assert_eq((const char *)chunk.payload, (const char *)(chunk.header + 1));
-		cr_assert_eq((uintptr_t)chunk.payload %
-				     (geometry->alignment ? geometry->alignment : 64),
+		cr_assert_eq(zcp_pool_class(&other.view.pool, zcp_ref(0, i)), class);
+		cr_assert_eq(zcp_pool_descriptor(&other.view.pool, zcp_ref(0, i)),
+			     &class->chunks[i]);
+		cr_assert_geq(payload - room, last);
+		cr_assert_eq((uintptr_t)payload % (geometry->alignment ? geometry->alignment : 64),
 			     0);
-		last = (const char *)chunk.payload + geometry->payload_size;
+		if (geometry->user_header_size > 0)
+			cr_assert_eq(zcp_user_header(payload, geometry->user_header_size),
+				     payload - room);
+		else
+			cr_assert_null(zcp_user_header(payload, 0));
+		last = payload + geometry->payload_size;
 		cr_assert_leq(last, end);
-		memset((char *)chunk.header - room, 0xa5,
-		       room + sizeof(*chunk.header) + geometry->payload_size);
+		memset(payload - room, 0xa5, room + geometry->payload_size);
 	}
 	cr_assert_eq(((const struct zcp_region_shm *)class->data_region.base)->magic,
 		     ZCP_REGION_MAGIC);
@@ -151,8 +134,8 @@ Test(pool, every_alignment_and_user_header_has_its_place_in_every_chunk)
 				});
 }
 
-/* Processors fetch two lines at once: nobody pays for an alignment he did not ask for. */
-Test(pool, header_and_first_line_of_the_payload_are_a_pair)
+/* Processors fetch two lines at once. */
+Test(pool, payloads_begin_at_a_pair_of_lines)
 {
 	static const uint32_t user_headers[] = { 0, 16, 64, 128, 200 };
 
@@ -164,7 +147,7 @@ Test(pool, header_and_first_line_of_the_payload_are_a_pair)
 		options.classes[0].user_header_size = user_headers[u];
 		zcp_testbed_init(&other, &options);
 		for (uint32_t i = 0; i < N_CHUNKS; i++)
-			cr_assert_eq((uintptr_t)zcp_class_header(&other.view.pool.classes[0], i) %
+			cr_assert_eq((uintptr_t)zcp_class_payload(&other.view.pool.classes[0], i) %
 					     128,
 				     0);
 		zcp_testbed_deinit(&other);
@@ -179,21 +162,15 @@ Test(pool, one_ref_is_the_same_bytes_at_two_addresses)
 	cr_assert_neq(other.pool.classes[0].payloads, bed.view.pool.classes[0].payloads);
 	cr_assert_neq(other.pool.classes[0].chunks, bed.view.pool.classes[0].chunks);
 	for (uint32_t i = 0; i < N_CHUNKS; i++) {
-		struct zcp_chunk here, there;
+		struct zcp_chunk_shm *here = zcp_pool_descriptor(&bed.view.pool, zcp_ref(0, i));
+		struct zcp_chunk_shm *there = zcp_pool_descriptor(&other.pool, zcp_ref(0, i));
+		char *payload = zcp_class_payload(&bed.view.pool.classes[0], i);
 
-		cr_assert(zcp_pool_chunk(&bed.view.pool, zcp_ref(0, i), &here));
-		cr_assert(zcp_pool_chunk(&other.pool, zcp_ref(0, i), &there));
-		cr_assert_neq(here.payload, there.payload);
-		zcp_test_fill(here.payload, PAYLOAD, 1, i);
-		zcp_test_store(&here.header->seq, 100 + i);
-		zcp_test_store(&here.descriptor->seq, 200 + i);
-		cr_assert(zcp_test_is_filled(there.payload, PAYLOAD, 1, i));
-		cr_assert_eq(zcp_test_load(&there.header->seq), 100 + i);
-		cr_assert_eq(zcp_test_load(&there.descriptor->seq), 200 + i);
-		/* And the other way: a subscriber's release. */
-		zcp_test_store(&here.descriptor->holders[0], 1);
-		zcp_chunk_release(there.descriptor, 0);
-		cr_assert_not(zcp_chunk_has_holders(here.descriptor));
+		zcp_test_fill(payload, PAYLOAD, 1, i);
+		zcp_test_store(&here->seq, 200 + i);
+		cr_assert(zcp_test_is_filled(zcp_class_payload(&other.pool.classes[0], i), PAYLOAD,
+					     1, i));
+		cr_assert_eq(zcp_test_load(&there->seq), 200 + i);
 	}
 	zcp_testbed_detach(&other);
 }
@@ -207,14 +184,13 @@ Test(pool, ref_that_names_no_chunk_is_refused)
 		zcp_ref(ZCP_CLASSES_MAX - 1, 0),
 		zcp_ref(ZCP_CLASSES_MAX, 0),
 		zcp_ref(255, 0),
-		UINT32_MAX,
+		ZCP_REF_NONE,
 	};
 
 	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
-		struct zcp_chunk chunk;
-
-		cr_assert_not(zcp_pool_chunk(&bed.view.pool, refs[i], &chunk), "%#x", refs[i]);
-		zcp_pool_prefetch(&bed.view.pool, refs[i], 0);
+		cr_assert_null(zcp_pool_class(&bed.view.pool, refs[i]), "%#x", refs[i]);
+		cr_assert_null(zcp_pool_descriptor(&bed.view.pool, refs[i]), "%#x", refs[i]);
+		zcp_pool_prefetch(&bed.view.pool, refs[i]);
 	}
 }
 
@@ -252,11 +228,18 @@ static void assert_refused(int chunks_fd, int data_fd, bool writable, int error)
 
 Test(pool, regions_in_the_wrong_place_are_refused)
 {
+	int chunks = zcp_region_open_readonly(bed.chunks_fds[0]);
+	int data = zcp_region_open_readonly(bed.data_fds[0]);
+
+	cr_assert(chunks >= 0 && data >= 0);
 	assert_refused(bed.data_fds[0], bed.chunks_fds[0], true, -EPROTO);
 	assert_refused(bed.chunks_fds[0], bed.chunks_fds[0], true, -EPROTO);
 	assert_refused(bed.chunks_fds[0], bed.topic_fd, true, -EPROTO);
 	assert_refused(bed.chunks_fds[0], -1, true, -EPROTO);
-	assert_refused(bed.chunks_fds[0], bed.readonly_fds[0], true, -EACCES);
+	assert_refused(bed.chunks_fds[0], data, true, -EACCES);
+	assert_refused(chunks, bed.data_fds[0], true, -EACCES);
+	close(chunks);
+	close(data);
 }
 
 Test(pool, chunks_of_another_class_are_refused)
@@ -277,22 +260,21 @@ struct lie {
 	uint32_t n_chunks, class_index;
 };
 
-/* The regions of the fixture have room for 62 descriptors and 8192 bytes of data. */
+/* The regions of the fixture have room for 61 descriptors and 8192 bytes of data. */
 static const struct lie lies[] = {
 	{ "no chunks", 64, 128, 4160, 0, 0 },
 	{ "as many chunks as can be", 64, 128, 4160, UINT32_MAX, 0 },
-	{ "a descriptor beyond the region", 0, 64, 128, 63, 0 },
+	{ "a descriptor beyond the region", 0, 64, 4160, 62, 0 },
 	{ "a class that no ref can name", 64, 128, 4160, 4, ZCP_CLASSES_MAX },
 	{ "a far class", 64, 128, 4160, 4, UINT32_MAX },
 	{ "a chunk beyond the region", 1024, 1088, 4160, 4, 0 },
 	{ "one byte beyond the region", 8192 - 4160 + 1, 64 * 1024, 4160, 1, 0 },
-	{ "no room for the header", 0, 0, 4160, 4, 0 },
-	{ "chunks that overlap", 65, 128, 4160, 4, 0 },
+	{ "chunks that overlap", 65, 64, 4160, 4, 0 },
+	{ "chunks that are all one", 1, 0, 4160, 4, 0 },
 	{ "chunks that overlap by far", UINT64_MAX, 128, 4160, 4, 0 },
 	{ "a stride that is not a line's", 64, 136, 4160, 4, 0 },
 	{ "a payload off its line", 64, 128, 4164, 4, 0 },
-	{ "the header in the region's", 64, 128, 64, 4, 0 },
-	{ "the header before the region", 64, 128, 0, 4, 0 },
+	{ "a payload in the region's header", 64, 128, 0, 4, 0 },
 	{ "an offset that overflows", 64, 128, UINT64_MAX - 63, 4, 0 },
 	{ "a stride that overflows", 64, UINT64_C(1) << 63, 4160, 4, 0 },
 	/* Three times this is 128. */
@@ -312,9 +294,9 @@ static const struct {
 	{ { "a room that is not a line's", 64, 256, 4288, 4, 0 }, 64, 65 },
 	{ { "a room larger than can be", 64, 8192, 4352, 1, 0 }, 64, 4160 },
 	{ { "a room larger than anything", 64, 128, 4160, 1, 0 }, 64, UINT32_MAX - 63 },
-	{ { "rooms that overlap payloads", 64, 128, 4160, 4, 0 }, 64, 64 },
-	{ { "a stride of less than the room", 0, 64, 4160, 4, 0 }, 64, 64 },
-	{ { "a room in the region's header", 64, 192, 128, 4, 0 }, 64, 64 },
+	{ { "rooms that overlap payloads", 65, 128, 4160, 4, 0 }, 64, 64 },
+	{ { "a stride of less than the room", 0, 64, 4224, 4, 0 }, 64, 128 },
+	{ { "a room in the region's header", 64, 192, 64, 4, 0 }, 64, 64 },
 	{ { "a room before the region", 64, 8192, 128, 1, 0 }, 64, 4096 },
 };
 
@@ -381,102 +363,146 @@ Test(pool, more_chunks_than_a_ref_can_name_are_refused)
 	close(data_fd);
 }
 
-Test(pool, geometry_to_the_last_byte_is_accepted)
+static void expect_last_chunk(uint64_t payload_offset, uint64_t stride, uint32_t header_room,
+			      uint32_t n_chunks)
 {
 	struct zcp_class_shm *shm = bed.view.pool.classes[0].chunks_region.base;
 	struct zcp_pool pool = { .n_classes = 0 };
-	struct zcp_chunk chunk;
-	const char *why;
+	const struct zcp_class *class;
+	const char *why = "";
+	char *payload;
 
-	shm->payload_offset = 128;
-	shm->stride = 128;
+	shm->payload_offset = payload_offset;
+	shm->stride = stride;
+	shm->header_room = header_room;
 	shm->payload_size = 64;
-	shm->n_chunks = 62;
+	shm->n_chunks = n_chunks;
 	cr_assert_eq(zcp_pool_attach(&pool, bed.chunks_fds[0], bed.data_fds[0], ZCP_TESTBED_DOMAIN,
 				     true, &why),
-		     0);
-	cr_assert(zcp_pool_chunk(&pool, zcp_ref(0, 61), &chunk));
-	memset(chunk.payload, 0xa5, 64);
-	zcp_test_store(&chunk.descriptor->seq, 1);
+		     0, "%s", why);
+	class = zcp_pool_class(&pool, zcp_ref(0, n_chunks - 1));
+	cr_assert_not_null(class);
+	payload = zcp_class_payload(class, n_chunks - 1);
+	cr_assert_eq(payload + 64, (const char *)class->data_region.base + class->data_region.size);
+	memset(payload - header_room, 0xa5, header_room + 64);
+	zcp_test_store(&zcp_pool_descriptor(&pool, zcp_ref(0, n_chunks - 1))->seq, 1);
 	zcp_pool_deinit(&pool);
+}
 
-	shm->payload_offset = 192;
-	shm->stride = 192;
-	shm->header_room = 64;
-	shm->n_chunks = 42;
-	cr_assert_eq(zcp_pool_attach(&pool, bed.chunks_fds[0], bed.data_fds[0], ZCP_TESTBED_DOMAIN,
-				     true, &why),
-		     0);
-	cr_assert(zcp_pool_chunk(&pool, zcp_ref(0, 41), &chunk));
-	memset((char *)chunk.header - 64, 0xa5, 64 + sizeof(*chunk.header) + 64);
-	zcp_pool_deinit(&pool);
+Test(pool, geometry_to_the_last_byte_is_accepted)
+{
+	expect_last_chunk(8192 - 64 - 60 * 128, 128, 0, 61);
+	expect_last_chunk(8192 - 64 - 41 * 192, 192, 64, 42);
 }
 
 Test(pool, geometry_that_changes_after_attach_changes_nothing)
 {
 	struct zcp_class_shm *shm = bed.view.pool.classes[0].chunks_region.base;
-	struct zcp_chunk before, after;
+	const struct zcp_class before = bed.view.pool.classes[0];
+	const struct zcp_class *after;
 
-	cr_assert(zcp_pool_chunk(&bed.view.pool, zcp_ref(0, 1), &before));
 	shm->n_chunks = UINT32_MAX;
 	shm->stride = 1 << 30;
 	shm->payload_offset = 1 << 30;
 	shm->payload_size = 1 << 30;
 	shm->header_room = 4096;
-	cr_assert(zcp_pool_chunk(&bed.view.pool, zcp_ref(0, 1), &after));
-	cr_assert_eq(before.payload, after.payload);
-	cr_assert_eq(before.header_room, after.header_room);
-	cr_assert_eq(before.payload_size, after.payload_size);
-	cr_assert_not(zcp_pool_chunk(&bed.view.pool, zcp_ref(0, N_CHUNKS), &after));
+	after = zcp_pool_class(&bed.view.pool, zcp_ref(0, 1));
+	cr_assert_not_null(after);
+	cr_assert_eq(zcp_class_payload(after, 1), zcp_class_payload(&before, 1));
+	cr_assert_eq(after->header_room, before.header_room);
+	cr_assert_eq(after->payload_size, before.payload_size);
+	cr_assert_null(zcp_pool_class(&bed.view.pool, zcp_ref(0, N_CHUNKS)));
 }
 
-Test(pool, release_clears_one_bit_and_is_harmless_twice)
-{
-	struct zcp_chunk_shm *chunk = &bed.view.pool.classes[0].chunks[0];
-	static const uint32_t holders[] = { 0, 1, 63, 64, 127, 128, 200, 255 };
+/* --- from FREE to an owner and back --- */
 
-	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
-		zcp_test_store(&chunk->holders[i], UINT64_MAX);
-	for (size_t i = 0; i < sizeof(holders) / sizeof(holders[0]); i++) {
-		uint64_t before[ZCP_HOLDER_WORDS];
+static const uint32_t owners[] = { 1, 2, 255, 256, 65534, ZCP_OWNER_RUNTIME };
 
-		for (int w = 0; w < ZCP_HOLDER_WORDS; w++)
-			before[w] = zcp_test_load(&chunk->holders[w]);
-		before[holders[i] / 64] &= ~(UINT64_C(1) << (holders[i] % 64));
-		cr_assert(zcp_chunk_has_holder(chunk, holders[i]));
-		for (int times = 0; times < 2; times++) {
-			zcp_chunk_release(chunk, holders[i]);
-			cr_assert_not(zcp_chunk_has_holder(chunk, holders[i]));
-			for (int w = 0; w < ZCP_HOLDER_WORDS; w++)
-				cr_assert_eq(zcp_test_load(&chunk->holders[w]), before[w]);
-		}
-	}
-}
-
-Test(pool, last_of_256_holders_frees_the_chunk)
+Test(pool, free_chunk_is_claimed_once_and_says_by_whom)
 {
 	struct zcp_chunk_shm *chunk = &bed.view.pool.classes[0].chunks[0];
 
-	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
-		zcp_test_store(&chunk->holders[i], UINT64_MAX);
-	for (uint32_t h = 0; h < ZCP_HOLDERS_MAX; h++) {
-		cr_assert(zcp_chunk_has_holders(chunk));
-		cr_assert_eq(zcp_testbed_n_busy(&bed), 1);
-		zcp_chunk_release(chunk, h);
+	for (uint32_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
+		uint32_t state;
+
+		cr_assert(zcp_chunk_claim(chunk, owners[i]));
+		state = zcp_test_load(&chunk->state);
+		cr_assert_eq(zcp_chunk_owner(state), owners[i]);
+		cr_assert_eq(state & ZCP_CHUNK_FLAGS, ZCP_CHUNK_LOANED);
+		cr_assert_eq(zcp_test_load(&chunk->n_claims), i + 1);
+		cr_assert_not(zcp_chunk_claim(chunk, 1));
+		cr_assert_eq(zcp_test_load(&chunk->state), state);
+		cr_assert_eq(zcp_test_load(&chunk->n_claims), i + 1);
+		zcp_test_store(&chunk->seq, 77);
+		zcp_chunk_free(chunk);
+		cr_assert_eq(zcp_test_load(&chunk->state), ZCP_CHUNK_FREE);
+		cr_assert_eq(zcp_test_load(&chunk->seq), 0);
 	}
-	cr_assert_not(zcp_chunk_has_holders(chunk));
-	cr_assert_eq(zcp_testbed_n_busy(&bed), 0);
 }
 
-Test(pool, state_keeps_its_three_parts_apart)
+Test(pool, chunk_that_has_an_owner_or_a_flag_is_not_claimed)
 {
-	uint64_t state = zcp_state(UINT32_MAX, 0xffff, ZCP_CHUNK_LOANED);
+	const uint32_t states[] = { zcp_chunk_state(1, 0), zcp_chunk_state(2, ZCP_CHUNK_LOANED),
+				    zcp_chunk_state(0, ZCP_CHUNK_LOANED), 0x8000, UINT32_MAX };
+	struct zcp_chunk_shm *chunk = &bed.view.pool.classes[0].chunks[0];
 
-	cr_assert_eq(zcp_state_generation(state), UINT32_MAX);
-	cr_assert_eq(zcp_state_owner(state), 0xffff);
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		zcp_test_store(&chunk->state, states[i]);
+		cr_assert_not(zcp_chunk_claim(chunk, 2));
+		cr_assert_eq(zcp_test_load(&chunk->state), states[i]);
+	}
+	cr_assert_eq(zcp_test_load(&chunk->n_claims), 0);
+}
+
+Test(pool, count_of_claims_wraps)
+{
+	struct zcp_chunk_shm *chunk = &bed.view.pool.classes[0].chunks[0];
+
+	zcp_test_store(&chunk->n_claims, UINT32_MAX);
+	cr_assert(zcp_chunk_claim(chunk, 1));
+	cr_assert_eq(zcp_test_load(&chunk->n_claims), 0);
+}
+
+Test(pool, state_keeps_its_parts_apart)
+{
+	uint32_t state = zcp_chunk_state(ZCP_OWNERS - 1, ZCP_CHUNK_LOANED);
+
+	cr_assert_eq(zcp_chunk_owner(state), ZCP_OWNERS - 1);
 	cr_assert_eq(state & ZCP_CHUNK_FLAGS, ZCP_CHUNK_LOANED);
-	state = zcp_state(0, 1, 0);
-	cr_assert_eq(zcp_state_generation(state), 0);
-	cr_assert_eq(zcp_state_owner(state), 1);
+	state = zcp_chunk_state(1, 0);
+	cr_assert_eq(zcp_chunk_owner(state), 1);
 	cr_assert_eq(state & ZCP_CHUNK_FLAGS, 0);
+	cr_assert_neq(state, ZCP_CHUNK_FREE);
+}
+
+Test(pool, highest_index_that_was_touched_only_grows)
+{
+	const struct zcp_class *class = &bed.view.pool.classes[0];
+
+	cr_assert_eq(zcp_class_n_touched(class), 0);
+	zcp_class_touch(class, 0);
+	cr_assert_eq(zcp_class_n_touched(class), 1);
+	zcp_class_touch(class, 2);
+	zcp_class_touch(class, 1);
+	zcp_class_touch(class, 2);
+	cr_assert_eq(zcp_class_n_touched(class), 3);
+	/* Nobody walks beyond the table for it. */
+	zcp_test_store(&class->shm->n_touched, UINT32_MAX);
+	cr_assert_eq(zcp_class_n_touched(class), N_CHUNKS);
+	zcp_class_touch(class, 3);
+	cr_assert_eq(zcp_test_load(&class->shm->n_touched), UINT32_MAX);
+}
+
+Test(pool, runtime_that_wants_to_know_of_a_free_chunk_is_told_once)
+{
+	const struct zcp_class *class = &bed.view.pool.classes[0];
+
+	zcp_test_store(&class->shm->n_freed, UINT32_MAX);
+	cr_assert_not(zcp_class_count_freed(class));
+	cr_assert_eq(zcp_test_load(&class->shm->n_freed), 0);
+	zcp_test_store(&class->shm->wants_freed, 1);
+	cr_assert(zcp_class_count_freed(class));
+	cr_assert_eq(zcp_test_load(&class->shm->wants_freed), 0);
+	cr_assert_not(zcp_class_count_freed(class));
+	cr_assert_eq(zcp_test_load(&class->shm->n_freed), 2);
 }

@@ -36,7 +36,7 @@ Test(topic, attached_one_has_what_was_constructed)
 	const char *why;
 	int fd = make(&geometry, "camera/front", &region);
 
-	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), 0);
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, true, &why), 0);
 	cr_assert_eq(topic.geometry.max_publishers, 3);
 	cr_assert_eq(topic.geometry.max_subscribers, 5);
 	cr_assert_eq(topic.geometry.max_depth_log2, 4);
@@ -46,8 +46,10 @@ Test(topic, attached_one_has_what_was_constructed)
 		cr_assert_eq(zcp_test_load(&topic.publishers[p].next_seq), 1);
 		cr_assert_eq(zcp_test_load(&topic.publishers[p].op), 0);
 	}
-	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
+	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++) {
 		cr_assert_eq(zcp_test_load(&topic.shm->active[w]), 0);
+		cr_assert_eq(zcp_test_load(&topic.shm->present[w]), 0);
+	}
 	zcp_topic_deinit(&topic);
 	cr_assert_null(topic.shm);
 	zcp_region_deinit(&region);
@@ -71,15 +73,34 @@ Test(topic, name_that_is_too_long_is_cut_and_ends)
 	close(fd);
 }
 
+static void attach_acks(const struct zcp_topic_geometry *g, struct zcp_acks *acks)
+{
+	struct zcp_region region;
+	const char *why = "";
+	int fd = -1;
+
+	cr_assert_eq(zcp_region_create(&region, &fd, "zcp-test",
+				       zcp_acks_size(g->max_publishers, g->max_subscribers)),
+		     0);
+	zcp_acks_construct(&region, g->max_publishers, g->max_subscribers, DOMAIN, 1);
+	cr_assert_eq(zcp_acks_attach(acks, fd, g->max_publishers, g->max_subscribers, DOMAIN, 1,
+				     &why),
+		     0, "%s", why);
+	zcp_region_deinit(&region);
+	close(fd);
+}
+
 /* Slots and lanes follow each other without a gap or an overlap, up to the region's end. */
 static void check_layout(const struct zcp_topic_geometry *g)
 {
 	struct zcp_region region;
 	struct zcp_topic topic;
+	struct zcp_acks acks;
 	const char *why = "", *next;
 	int fd = make(g, "t", &region);
 
-	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), 0, "%s", why);
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, true, &why), 0, "%s", why);
+	attach_acks(g, &acks);
 	next = (const char *)(topic.shm + 1);
 	cr_assert_eq((const char *)topic.publishers, next);
 	next = (const char *)(topic.publishers + g->max_publishers);
@@ -87,16 +108,19 @@ static void check_layout(const struct zcp_topic_geometry *g)
 	next = (const char *)(topic.subscribers + g->max_subscribers);
 	for (uint32_t s = 0; s < g->max_subscribers; s++)
 		for (uint32_t p = 0; p < g->max_publishers; p++) {
-			struct zcp_lane lane = zcp_topic_lane(&topic, p, s, g->max_depth_log2);
+			struct zcp_lane lane = zcp_topic_lane(&topic, &acks, p, s,
+							      g->max_depth_log2);
 
-			ZCP_CHECK((const char *)lane.slots == next);
+			ZCP_CHECK((const char *)lane.shm == next);
 			ZCP_CHECK((uintptr_t)next % 64 == 0);
+			ZCP_CHECK(lane.ack == zcp_acks_ack(&acks, p, s));
 			ZCP_CHECK(lane.mask + 1 == 1U << g->max_depth_log2);
 			next += topic.lane_stride;
-			ZCP_CHECK((const char *)(lane.slots + lane.mask + 1) <= next);
+			ZCP_CHECK((const char *)(lane.shm->slots + lane.mask + 1) == next);
 		}
 	cr_assert_leq(next, (const char *)topic.region.base + topic.region.size);
 	cr_assert_eq(next, (const char *)topic.region.base + zcp_topic_size(g));
+	zcp_acks_deinit(&acks);
 	zcp_topic_deinit(&topic);
 	zcp_region_deinit(&region);
 	close(fd);
@@ -121,20 +145,41 @@ Test(topic, lane_deeper_than_the_topic_s_is_cut_down)
 {
 	struct zcp_region region;
 	struct zcp_topic topic;
+	struct zcp_acks acks;
 	struct zcp_lane lane;
 	const char *why;
 	int fd = make(&geometry, "t", &region);
 
-	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), 0);
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, true, &why), 0);
+	attach_acks(&geometry, &acks);
 	for (uint32_t log2 = 4; log2 < 70; log2++) {
-		lane = zcp_topic_lane(&topic, 2, 4, log2);
-		cr_assert_eq(lane.log2, 4);
+		lane = zcp_topic_lane(&topic, &acks, 2, 4, log2);
 		cr_assert_eq(lane.mask, 15);
 	}
-	lane = zcp_topic_lane(&topic, 2, 4, 1);
+	lane = zcp_topic_lane(&topic, &acks, 2, 4, 1);
 	cr_assert_eq(lane.mask, 1);
+	zcp_acks_deinit(&acks);
 	zcp_topic_deinit(&topic);
 	zcp_region_deinit(&region);
+	close(fd);
+}
+
+/* Subscribers get the region so: they write nothing in it. */
+Test(topic, readonly_descriptor_is_attached_for_reading_and_for_nothing_else)
+{
+	struct zcp_topic topic = { .shm = NULL };
+	struct zcp_region region;
+	const char *why = "";
+	int fd = make(&geometry, "t", &region), readonly = zcp_region_open_readonly(fd);
+
+	cr_assert_geq(readonly, 0);
+	cr_assert_eq(zcp_topic_attach(&topic, readonly, DOMAIN, true, &why), -EACCES);
+	cr_assert_null(topic.shm);
+	cr_assert_eq(zcp_topic_attach(&topic, readonly, DOMAIN, false, &why), 0, "%s", why);
+	cr_assert_str_eq(topic.shm->name, "t");
+	zcp_topic_deinit(&topic);
+	zcp_region_deinit(&region);
+	close(readonly);
 	close(fd);
 }
 
@@ -144,7 +189,7 @@ static void assert_refused(int fd, const char *words)
 	struct zcp_topic topic = { .shm = NULL };
 	const char *why = "";
 
-	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, &why), -EPROTO);
+	cr_assert_eq(zcp_topic_attach(&topic, fd, DOMAIN, true, &why), -EPROTO);
 	cr_assert(strstr(why, words), "it says: %s", why);
 	cr_assert_null(topic.shm);
 }

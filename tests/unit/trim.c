@@ -119,7 +119,7 @@ static uint32_t pass(struct bench *bench, uint64_t ns)
 	while (zcpd_trim_pool_due(bench->pool) <= end_ns) {
 		if (bench->now_ns < zcpd_trim_pool_due(bench->pool))
 			bench->now_ns = zcpd_trim_pool_due(bench->pool);
-		zcpd_trim_pool_turn(bench->pool, bench->now_ns);
+		zcpd_trim_pool_turn(bench->pool, false, bench->now_ns);
 		cr_assert_lt(++n, 100000);
 	}
 	bench->now_ns = end_ns;
@@ -231,12 +231,38 @@ Test(trim, chunk_that_is_free_behind_a_look_is_not_forgotten)
 	freed(&bench);
 	/* The first look, in which all are on loan; then the runtime asks, and looks again. */
 	for (int i = 0; i < 3; i++)
-		zcpd_trim_pool_turn(bench.pool, bench.now_ns);
-	zcpd_trim_pool_turn(bench.pool, bench.now_ns);
+		zcpd_trim_pool_turn(bench.pool, false, bench.now_ns);
+	zcpd_trim_pool_turn(bench.pool, false, bench.now_ns);
 	cr_assert_not(is_idle(&bench));
 	cr_expect(release(&bench, 0, 0, 1));
 	freed(&bench);
 	pass(&bench, TRIM_AFTER + PERIOD);
+	cr_expect(is_idle(&bench));
+	cr_expect_eq(payload_of(&bench, 0, 0)[0], 0);
+	end_bench(&bench);
+}
+
+/* What publishers that are gone have left is looked for a few times, ever more seldom. */
+Test(trim, looks_for_what_is_left_come_to_an_end)
+{
+	struct bench bench = new_bench(16 * KIB, 8, 0, 0);
+	uint64_t last = 0, first = bench.now_ns;
+	uint32_t n = 0;
+
+	freed(&bench);
+	for (; !is_idle(&bench); n++) {
+		bench.now_ns = zcpd_trim_pool_due(bench.pool);
+		last = bench.now_ns;
+		zcpd_trim_pool_turn(bench.pool, true, bench.now_ns);
+		cr_assert_lt(n, 100);
+	}
+	cr_expect_eq(n, 2 + 8, "%u", n);
+	cr_expect_eq(last - first, PERIOD * 255);
+	/* Asked for all the while: one that is freed is not waited for. */
+	use(&bench, 0, 0, 1);
+	cr_expect(release(&bench, 0, 0, 1));
+	freed(&bench);
+	pass(&bench, TRIM_AFTER);
 	cr_expect(is_idle(&bench));
 	cr_expect_eq(payload_of(&bench, 0, 0)[0], 0);
 	end_bench(&bench);
@@ -257,7 +283,7 @@ Test(trim, turn_is_bounded)
 	last = before = n_bytes(&bench, 0);
 	bench.now_ns++;
 	for (n = 0; n_bytes(&bench, 0) > before - 10000 * 4 * KIB && n < 1000; n++) {
-		zcpd_trim_pool_turn(bench.pool, bench.now_ns);
+		zcpd_trim_pool_turn(bench.pool, false, bench.now_ns);
 		cr_expect_geq(n_bytes(&bench, 0) + 256 * 4 * KIB, last);
 		last = n_bytes(&bench, 0);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A publisher's end: loans, what a publish leaves behind, who gets it, and waiting for room.
+ * A publisher's end: loans, what a publish leaves behind, who gets it, which chunks come back, and
+ * waiting for room.
  */
 #include "pubsub/flow/writer.h"
 
@@ -17,20 +18,20 @@
 
 #define SMALL 64
 #define LARGE 1000
-#define N_SMALL 4
+#define N_SMALL 64
 #define N_LARGE 3
 #define N_LOANS 6
+#define MAX_HELD 24
 
 static struct zcp_testbed bed;
 static struct zcp_writer writer;
 
 static void setup(void)
 {
-	struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(2, 130, 3, LARGE, N_LARGE);
+	struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(2, 130, 3, SMALL, N_SMALL);
 
-	/* The larger class first: a loan goes by size, not by number. */
-	options.classes[2] = (struct zcp_class_geometry){ .payload_size = SMALL,
-							  .n_chunks = N_SMALL };
+	options.classes[2] = (struct zcp_class_geometry){ .payload_size = LARGE,
+							  .n_chunks = N_LARGE };
 	zcp_testbed_init(&bed, &options);
 	zcp_testbed_writer(&bed, &bed.view, 0, N_LOANS, &writer);
 }
@@ -43,385 +44,443 @@ static void teardown(void)
 
 TestSuite(writer, .init = setup, .fini = teardown, .timeout = 20);
 
-static struct zcp_reader_options join(uint32_t slot, uint32_t holder, uint32_t depth_log2,
-				      bool blocks)
+static struct zcp_reader_options join(uint32_t slot, uint32_t depth_log2, bool blocks)
 {
 	const struct zcp_reader_options subscriber = {
 		.slot = slot,
-		.holder = holder,
 		.depth_log2 = depth_log2,
-		.max_held = 2,
+		.max_held = MAX_HELD,
 		.blocks = blocks,
 		.symmetric = bed.symmetric,
 	};
 
-	zcp_testbed_join(&bed, &subscriber);
+	zcp_testbed_join(&bed, &subscriber, 0);
 	return subscriber;
 }
 
-static uint32_t loan(uint64_t size)
+/* The writer anew, as the next publisher of the slot. */
+static void begin_anew(const struct zcp_writer_options *options)
 {
-	uint32_t ref = UINT32_MAX;
+	zcp_writer_deinit(&writer);
+	cr_assert_eq(zcp_writer_init(&writer, &bed.view.topic, &bed.view.acks, &bed.view.pool,
+				     &bed.view.signals, options),
+		     0);
+}
 
-	cr_assert_eq(zcp_writer_loan(&writer, size, &ref), 0);
-	return ref;
+static struct zcp_publisher_slot_shm *own_slot(void)
+{
+	return &bed.view.topic.publishers[0];
+}
+
+static struct zcp_writer_loan loan(void)
+{
+	struct zcp_writer_loan loan = { .ref = ZCP_REF_NONE };
+
+	cr_assert_eq(zcp_writer_loan(&writer, SMALL, &loan), 0);
+	return loan;
 }
 
 static uint32_t publish(void)
 {
-	uint32_t ref = loan(SMALL);
+	struct zcp_writer_loan l = loan();
 
-	cr_assert_eq(zcp_writer_publish(&writer, ref, SMALL, 0), 0);
-	return ref;
+	cr_assert_eq(zcp_writer_publish(&writer, &l, SMALL, 0), 0);
+	return l.ref;
 }
 
-static struct zcp_chunk chunk_of(uint32_t ref)
+static struct zcp_chunk_shm *chunk_of(uint32_t ref)
 {
-	struct zcp_chunk chunk = { .descriptor = NULL };
+	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(&bed.view.pool, ref);
 
-	cr_assert(zcp_pool_chunk(&bed.view.pool, ref, &chunk));
+	cr_assert_not_null(chunk);
 	return chunk;
 }
 
-static void assert_holders(uint32_t ref, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3)
+static const struct zcp_lane_slot_shm *slot_of(uint32_t subscriber, uint32_t depth_log2,
+					       uint64_t seq)
 {
-	const uint64_t words[] = { w0, w1, w2, w3 };
+	struct zcp_lane lane = zcp_topic_lane(&bed.view.topic, &bed.view.acks, 0, subscriber,
+					      depth_log2);
 
-	for (int i = 0; i < ZCP_HOLDER_WORDS; i++)
-		cr_assert_eq(zcp_test_load(&chunk_of(ref).descriptor->holders[i]), words[i],
-			     "word %d", i);
+	return zcp_lane_slot(&lane, seq);
 }
 
-static uint64_t slot_word(uint32_t subscriber, uint32_t depth_log2, uint64_t seq)
+static bool has(uint32_t subscriber, uint32_t depth_log2, uint64_t seq)
 {
-	struct zcp_lane lane = zcp_topic_lane(&bed.view.topic, 0, subscriber, depth_log2);
-
-	return zcp_test_load(&zcp_lane_slot(&lane, seq)->word);
+	return zcp_slot_is(zcp_test_load(&slot_of(subscriber, depth_log2, seq)->word), seq);
 }
 
-Test(writer, loan_is_of_the_smallest_class_that_fits)
+/* Why a message of ours is in use by a subscriber: enum zcp_use. */
+static uint32_t use_of(uint32_t subscriber, uint64_t seq)
 {
-	cr_assert_eq(zcp_ref_class(loan(0)), 2);
-	cr_assert_eq(zcp_ref_class(loan(SMALL)), 2);
-	cr_assert_eq(zcp_ref_class(loan(SMALL + 1)), 0);
-	cr_assert_eq(zcp_ref_class(loan(LARGE)), 0);
+	struct zcp_stake stake;
+
+	zcp_stake_init(&stake, &bed.view.topic, &bed.view.acks, 0, subscriber);
+	return zcp_stake_use(&stake, writer.next_seq, seq);
 }
 
-Test(writer, loan_falls_through_to_the_next_class)
+static struct zcp_reader_message take(struct zcp_reader *reader)
 {
-	for (int i = 0; i < N_SMALL; i++)
-		cr_assert_eq(zcp_ref_class(loan(1)), 2);
-	cr_assert_eq(zcp_ref_class(loan(1)), 0);
+	struct zcp_reader_message m = { .seq = 0 };
+
+	cr_assert_eq(zcp_reader_take(reader, &m), 0);
+	return m;
 }
 
-Test(writer, class_without_room_for_the_user_header_is_refused)
+static void release(struct zcp_reader *reader, const struct zcp_reader_message *m)
+{
+	cr_assert_eq(zcp_reader_release(reader, m->place, m->held), 0);
+}
+
+/* --- loans --- */
+
+Test(writer, loan_is_of_the_publisher_s_class_whatever_its_size)
 {
 	struct zcp_writer_options options = writer.options;
-	struct zcp_writer other;
+	struct zcp_writer_loan l;
 
-	options.user_header_size = 1;
-	cr_assert_eq(zcp_writer_init(&other, &bed.view.topic, &bed.view.pool, &bed.view.signals,
-				     &options),
-		     -EPROTO);
-	cr_assert_null(other.lanes);
+	l = loan();
+	cr_assert_eq(zcp_ref_class(l.ref), 0);
+	cr_assert_eq(l.capacity, SMALL);
+	cr_assert_eq(l.chunk, chunk_of(l.ref));
+	cr_assert_eq(l.payload, zcp_class_payload(&bed.view.pool.classes[0], zcp_ref_index(l.ref)));
+	options.class_index = 2;
+	options.max_payload = LARGE;
+	begin_anew(&options);
+	cr_assert_eq(zcp_writer_loan(&writer, 0, &l), 0);
+	cr_assert_eq(zcp_ref_class(l.ref), 2);
+	cr_assert_eq(l.capacity, LARGE);
+	cr_assert_eq(l.payload, zcp_class_payload(&bed.view.pool.classes[2], zcp_ref_index(l.ref)));
 }
 
-Test(writer, loan_that_no_class_fits_is_too_large)
+Test(writer, class_that_has_no_room_or_is_not_there_is_refused)
 {
-	uint32_t ref = 77;
+	const struct zcp_writer_options good = writer.options;
+	struct zcp_writer_options wrong[3] = { good, good, good };
+	struct zcp_writer other = { .topic = NULL };
 
-	cr_assert_eq(zcp_writer_loan(&writer, LARGE + 1, &ref), ZCP_WRITER_E_TOO_LARGE);
-	cr_assert_eq(zcp_writer_loan(&writer, UINT64_MAX, &ref), ZCP_WRITER_E_TOO_LARGE);
-	cr_assert_eq(ref, 77);
+	wrong[0].user_header_size = 1;
+	wrong[1].max_payload = SMALL + 1;
+	wrong[2].class_index = 1;
+	wrong[2].max_payload = 0;
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(zcp_writer_init(&other, &bed.view.topic, &bed.view.acks,
+					     &bed.view.pool, &bed.view.signals, &wrong[i]),
+			     -EPROTO);
+		cr_assert_null(other.lanes);
+	}
 }
 
 Test(writer, loan_above_the_publisher_s_own_limit_is_too_large)
 {
-	uint32_t ref = 77;
+	struct zcp_writer_loan l = { .ref = 77 };
 
-	writer.options.max_payload = 100;
-	cr_assert_eq(zcp_ref_class(loan(100)), 0);
-	cr_assert_eq(zcp_writer_loan(&writer, 101, &ref), ZCP_WRITER_E_TOO_LARGE);
-	cr_assert_eq(ref, 77);
+	writer.options.max_payload = 40;
+	cr_assert_eq(zcp_writer_loan(&writer, 41, &l), ZCP_WRITER_E_TOO_LARGE);
+	cr_assert_eq(zcp_writer_loan(&writer, UINT64_MAX, &l), ZCP_WRITER_E_TOO_LARGE);
+	cr_assert_eq(l.ref, 77);
+	cr_assert_eq(zcp_testbed_n_owned(&bed), 0);
+	cr_assert_eq(zcp_writer_loan(&writer, 40, &l), 0);
 }
 
 Test(writer, loan_without_a_free_chunk_is_exhausted_and_counted)
 {
-	uint32_t ref = 77;
+	struct zcp_writer_options options = writer.options;
+	struct zcp_writer_loan l, first;
 
-	for (int i = 0; i < N_LARGE; i++)
-		(void)loan(LARGE);
+	options.class_index = 2;
+	begin_anew(&options);
+	first = loan();
+	for (int i = 1; i < N_LARGE; i++)
+		(void)loan();
+	l.ref = 77;
 	for (uint64_t i = 1; i < 4; i++) {
-		cr_assert_eq(zcp_writer_loan(&writer, LARGE, &ref), ZCP_WRITER_E_EXHAUSTED);
-		cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].n_exhausted), i);
+		cr_assert_eq(zcp_writer_loan(&writer, SMALL, &l), ZCP_WRITER_E_EXHAUSTED);
+		cr_assert_eq(zcp_test_load(&own_slot()->n_exhausted), i);
+		cr_assert_eq(zcp_test_load(&own_slot()->op) % 2, 0);
 	}
-	cr_assert_eq(ref, 77);
-	/* That none is free of its size is no reason for a smaller loan to fail. */
-	(void)loan(SMALL);
+	cr_assert_eq(l.ref, 77);
+	/* One that comes back is found. */
+	zcp_writer_discard(&writer, &first);
+	l = loan();
+	cr_assert_eq(l.ref, first.ref);
+	cr_assert_eq(zcp_writer_loan(&writer, SMALL, &l), ZCP_WRITER_E_EXHAUSTED);
+	cr_assert_eq(zcp_writer_publish(&writer, &l, SMALL, 0), 0);
+	(void)loan();
+	cr_assert_eq(zcp_test_load(&own_slot()->n_exhausted), 4);
 }
 
 Test(writer, more_loans_than_declared_are_refused_until_one_is_back)
 {
-	uint32_t ref = 77, refs[N_LOANS];
+	struct zcp_writer_loan loans[N_LOANS], more = { .ref = 77 };
 
 	for (int i = 0; i < N_LOANS; i++)
-		refs[i] = loan(SMALL);
-	cr_assert_eq(zcp_writer_loan(&writer, SMALL, &ref), ZCP_WRITER_E_LOANS);
-	cr_assert_eq(ref, 77);
-	zcp_writer_discard(&writer, refs[3]);
-	refs[3] = loan(SMALL);
-	cr_assert_eq(zcp_writer_loan(&writer, SMALL, &ref), ZCP_WRITER_E_LOANS);
-	cr_assert_eq(zcp_writer_publish(&writer, refs[0], SMALL, 0), 0);
-	(void)loan(SMALL);
+		loans[i] = loan();
+	cr_assert_eq(zcp_writer_loan(&writer, SMALL, &more), ZCP_WRITER_E_LOANS);
+	cr_assert_eq(more.ref, 77);
+	zcp_writer_discard(&writer, &loans[3]);
+	loans[3] = loan();
+	cr_assert_eq(zcp_writer_loan(&writer, SMALL, &more), ZCP_WRITER_E_LOANS);
+	cr_assert_eq(zcp_writer_publish(&writer, &loans[0], SMALL, 0), 0);
+	(void)loan();
 }
 
-Test(writer, discarded_loan_is_free_and_the_next)
+Test(writer, discarded_loan_is_spare_and_the_next)
 {
-	uint32_t ref = loan(SMALL);
+	struct zcp_writer_loan l = loan();
 
 	cr_assert_eq(zcp_testbed_n_busy(&bed), 1);
-	zcp_writer_discard(&writer, ref);
+	zcp_writer_discard(&writer, &l);
 	cr_assert_eq(zcp_testbed_n_busy(&bed), 0);
-	cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].next_seq), 1);
-	cr_assert_eq(loan(SMALL), ref);
+	cr_assert_eq(zcp_test_load(&chunk_of(l.ref)->state), zcp_chunk_state(1, 0));
+	cr_assert_eq(zcp_test_load(&chunk_of(l.ref)->seq), 0);
+	cr_assert_eq(zcp_test_load(&own_slot()->next_seq), 1);
+	cr_assert_eq(loan().ref, l.ref);
+}
+
+Test(writer, more_discarded_loans_than_rotate_are_free)
+{
+	struct zcp_writer_loan loans[ZCP_ROTATION_SMALL + 4];
+
+	writer.options.max_loans = ZCP_ROTATION_SMALL + 4;
+	for (int i = 0; i < ZCP_ROTATION_SMALL + 4; i++)
+		loans[i] = loan();
+	for (int i = 0; i < ZCP_ROTATION_SMALL + 4; i++)
+		zcp_writer_discard(&writer, &loans[i]);
+	cr_assert_eq(zcp_testbed_n_owned(&bed), ZCP_ROTATION_SMALL);
 }
 
 Test(writer, owns_what_it_has_loaned_and_nothing_else)
 {
-	uint32_t ref = loan(SMALL), theirs = 0;
+	struct zcp_writer_loan mine = loan(), theirs, again;
 	struct zcp_writer other;
 
 	zcp_testbed_writer(&bed, &bed.view, 1, 1, &other);
 	cr_assert_eq(zcp_writer_loan(&other, SMALL, &theirs), 0);
-	cr_assert(zcp_writer_owns(&writer, ref));
-	cr_assert_not(zcp_writer_owns(&writer, theirs));
-	cr_assert_not(zcp_writer_owns(&other, ref));
-	cr_assert_not(zcp_writer_owns(&writer, zcp_ref(2, N_SMALL)));
-	cr_assert_not(zcp_writer_owns(&writer, zcp_ref(1, 0)));
-	cr_assert_not(zcp_writer_owns(&writer, UINT32_MAX));
-	cr_assert_eq(zcp_writer_publish(&writer, ref, SMALL, 0), 0);
-	cr_assert_not(zcp_writer_owns(&writer, ref));
+	cr_assert(zcp_writer_owns(&writer, &mine));
+	cr_assert_not(zcp_writer_owns(&writer, &theirs));
+	cr_assert_not(zcp_writer_owns(&other, &mine));
+	/* A copy of a loan of the same chunk, from before: not this one. */
+	zcp_writer_discard(&writer, &mine);
+	cr_assert_not(zcp_writer_owns(&writer, &mine));
+	again = loan();
+	cr_assert_eq(again.ref, mine.ref);
+	cr_assert_not(zcp_writer_owns(&writer, &mine));
+	cr_assert(zcp_writer_owns(&writer, &again));
+	cr_assert_eq(zcp_writer_publish(&writer, &again, SMALL, 0), 0);
+	cr_assert_not(zcp_writer_owns(&writer, &again));
 	zcp_writer_deinit(&other);
 }
 
-Test(writer, generation_tells_one_loan_of_a_chunk_from_the_next)
+Test(writer, tickets_of_loans_wrap)
 {
-	uint32_t ref = loan(SMALL), generation = zcp_writer_generation(&writer, ref);
+	struct zcp_writer_loan before, l;
 
-	cr_assert_eq(generation, 1);
-	zcp_writer_discard(&writer, ref);
-	cr_assert_eq(loan(SMALL), ref);
-	cr_assert_eq(zcp_writer_generation(&writer, ref), generation + 1);
-	cr_assert_eq(zcp_writer_generation(&writer, UINT32_MAX), 0);
+	writer.ticket = UINT32_MAX - 1;
+	before = loan();
+	cr_assert_eq(before.ticket, UINT32_MAX);
+	zcp_writer_discard(&writer, &before);
+	l = loan();
+	cr_assert_eq(l.ref, before.ref);
+	cr_assert_eq(l.ticket, 0);
+	cr_assert(zcp_writer_owns(&writer, &l));
+	cr_assert_not(zcp_writer_owns(&writer, &before));
 }
 
-Test(writer, publish_of_a_ref_that_names_no_chunk_is_refused)
-{
-	cr_assert_eq(zcp_writer_publish(&writer, zcp_ref(2, N_SMALL), 1, 0), -EINVAL);
-	cr_assert_eq(zcp_writer_publish(&writer, UINT32_MAX, 1, 0), -EINVAL);
-	zcp_writer_discard(&writer, UINT32_MAX);
-	cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].next_seq), 1);
-}
+/* --- publishing --- */
 
-Test(writer, publish_to_nobody_frees_the_chunk_and_counts)
+Test(writer, publish_to_nobody_counts_and_its_chunk_is_back)
 {
-	for (uint64_t n = 1; n <= 20; n++) {
-		uint32_t ref = publish();
-
-		assert_holders(ref, 0, 0, 0, 0);
+	for (uint64_t n = 1; n <= 200; n++) {
+		(void)publish();
+		cr_assert(writer.met & ZCP_MET_NOBODY);
 		cr_assert_eq(zcp_testbed_n_busy(&bed), 0);
-		cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].next_seq), n + 1);
-		cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].op), 2 * n);
+		cr_assert_eq(zcp_test_load(&own_slot()->next_seq), n + 1);
+		cr_assert_eq(zcp_test_load(&own_slot()->op), 4 * n);
 	}
+	cr_assert_leq(zcp_testbed_n_touched(&bed), ZCP_ROTATION_SMALL + 1);
 }
 
-Test(writer, publish_fills_header_descriptor_and_slot)
+Test(writer, publish_fills_descriptor_and_slot)
 {
-	struct zcp_chunk chunk;
-	uint32_t ref;
+	const struct zcp_lane_slot_shm *slot;
+	struct zcp_writer_loan l;
 
-	(void)join(0, 0, 3, false);
+	writer.options.publisher_id = UINT64_C(0x123456789a);
+	(void)join(0, 3, false);
 	(void)publish();
-	ref = loan(SMALL);
-	cr_assert_eq(zcp_writer_publish(&writer, ref, 17, 0), 0);
-	chunk = chunk_of(ref);
-	cr_assert_eq(zcp_test_load(&chunk.header->seq), 2);
-	cr_assert_eq(zcp_test_load(&chunk.header->payload_size), 17);
-	cr_assert_eq(zcp_test_load(&chunk.header->publisher_id), 1);
-	cr_assert_neq(zcp_test_load(&chunk.header->publish_time_ns), 0);
-	cr_assert_eq(zcp_test_load(&chunk.header->user_header_size), 0);
-	cr_assert_eq(zcp_test_load(&chunk.descriptor->seq), 2);
-	cr_assert_eq(zcp_test_load(&chunk.descriptor->state), zcp_state(1, 1, 0));
-	cr_assert_eq(slot_word(0, 3, 2), zcp_slot(2, ZCP_SLOT_LIVE, ref));
+	l = loan();
+	cr_assert_eq(zcp_writer_publish(&writer, &l, 17, 0), 0);
+	cr_assert_eq(zcp_test_load(&l.chunk->seq), 2);
+	cr_assert_eq(zcp_test_load(&l.chunk->size), 17);
+	cr_assert_eq(zcp_test_load(&l.chunk->publisher_id), UINT64_C(0x123456789a));
+	cr_assert_neq(zcp_test_load(&l.chunk->publish_time_ns), 0);
+	cr_assert_eq(zcp_test_load(&l.chunk->user_header_size), 0);
+	cr_assert_eq(zcp_test_load(&l.chunk->state), zcp_chunk_state(1, 0));
+	slot = slot_of(0, 3, 2);
+	cr_assert_eq(zcp_test_load(&slot->word), zcp_slot_word(2, l.ref));
+	cr_assert_eq(zcp_test_load(&slot->size), 17);
+	cr_assert_eq(zcp_test_load(&slot->publisher_id), UINT64_C(0x123456789a));
+	cr_assert_eq(zcp_test_load(&slot->publish_time_ns),
+		     zcp_test_load(&l.chunk->publish_time_ns));
+	cr_assert_eq(zcp_test_load(&slot->user_header_size), 0);
+	cr_assert_eq(writer.met, 0);
 }
 
 Test(writer, publish_without_timestamps_says_so)
 {
-	uint32_t ref;
-
 	writer.options.timestamps = false;
-	(void)join(0, 0, 3, false);
-	ref = publish();
-	cr_assert_eq(zcp_test_load(&chunk_of(ref).header->publish_time_ns), 0);
+	(void)join(0, 3, false);
+	cr_assert_eq(zcp_test_load(&chunk_of(publish())->publish_time_ns), 0);
+	cr_assert_eq(zcp_test_load(&slot_of(0, 3, 1)->publish_time_ns), 0);
 }
 
-Test(writer, holders_are_the_subscribers_bits_in_every_word)
+Test(writer, announced_chunk_is_the_next_one)
 {
-	(void)join(0, 0, 3, false);
-	(void)join(1, 255, 3, false);
-	/* Slot and bit have nothing to do with each other. */
-	(void)join(64, 63, 3, false);
-	(void)join(129, 130, 3, false);
-	assert_holders(publish(), UINT64_C(1) << 63 | 1, 0, 4, UINT64_C(1) << 63);
-	cr_assert_eq(zcp_slot_seq(slot_word(129, 3, 1)), 1);
+	struct zcp_reader_options subscriber = join(0, 3, false);
+	struct zcp_reader reader;
+	uint32_t announced = ZCP_REF_NONE, n = 0;
+
+	zcp_testbed_reader(&bed.view, &subscriber, &reader);
+	for (uint64_t seq = 1; seq <= 100; seq++) {
+		struct zcp_reader_message m;
+		uint32_t ref = publish();
+
+		cr_assert(announced == ZCP_REF_NONE || announced == ref);
+		announced = zcp_test_load(&slot_of(0, 3, seq)->next_ref);
+		n += announced != ZCP_REF_NONE;
+		m = take(&reader);
+		release(&reader, &m);
+	}
+	/* One that is never announced is no announcement. */
+	cr_assert_geq(n, 50);
+	zcp_reader_deinit(&reader);
+}
+
+Test(writer, every_subscriber_gets_it_in_every_word_of_the_membership)
+{
+	static const uint32_t slots[] = { 0, 1, 63, 64, 127, 128, 129 };
+
+	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++)
+		(void)join(slots[i], 3, false);
+	(void)publish();
+	for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+		cr_assert(has(slots[i], 3, 1));
+		cr_assert_eq(use_of(slots[i], 1), ZCP_USE_QUEUED);
+	}
+	cr_assert_not(has(2, 3, 1));
 }
 
 Test(writer, who_has_left_gets_nothing_and_who_joins_gets_the_next)
 {
-	struct zcp_reader_options first = join(0, 0, 3, false);
+	struct zcp_reader_options first = join(0, 3, false);
 	uint32_t ref = publish();
 
-	assert_holders(ref, 1, 0, 0, 0);
-	(void)join(1, 1, 3, false);
-	assert_holders(publish(), 3, 0, 0, 0);
+	cr_assert(has(0, 3, 1));
+	cr_assert_eq(zcp_testbed_n_busy(&bed), 1);
+	(void)join(1, 3, false);
+	cr_assert_not(has(1, 3, 1));
+	cr_assert_eq(use_of(1, 1), ZCP_USE_NONE);
+	(void)publish();
+	cr_assert(has(0, 3, 2) && has(1, 3, 2));
 	zcp_testbed_leave(&bed, &first);
-	assert_holders(ref, 0, 0, 0, 0);
-	assert_holders(publish(), 2, 0, 0, 0);
-	cr_assert_not(slot_word(0, 3, 1) & ZCP_SLOT_LIVE);
-	cr_assert_lt(zcp_slot_ahead(slot_word(0, 3, 3), 3), 0);
-}
-
-Test(writer, subscriber_with_an_impossible_bit_gets_nothing)
-{
-	uint32_t ref;
-
-	(void)join(0, 5, 3, false);
-	(void)join(1, 6, 3, false);
-	zcp_test_store(&bed.view.topic.subscribers[1].holder, ZCP_HOLDERS_MAX);
-	ref = publish();
-	assert_holders(ref, 1 << 5, 0, 0, 0);
-	zcp_test_store(&bed.view.topic.subscribers[1].holder, UINT32_MAX);
-	zcp_test_store(&bed.view.topic.shm->version, 1000);
-	ref = publish();
-	assert_holders(ref, 1 << 5, 0, 0, 0);
-	cr_assert_lt(zcp_slot_ahead(slot_word(1, 3, 2), 2), 0);
+	(void)publish();
+	cr_assert_not(has(0, 3, 3));
+	cr_assert(has(1, 3, 3));
+	zcp_testbed_check_gone(&bed, &first);
+	/* What only the first one had is back. */
+	cr_assert_eq(zcp_testbed_n_busy(&bed), 2);
+	for (int i = 0; i < 3 * N_SMALL; i++)
+		if (publish() == ref)
+			return;
+	cr_assert_fail("the chunk of the first message is never used again");
 }
 
 Test(writer, subscriber_with_an_impossible_signal_gets_messages_but_no_wake)
 {
-	(void)join(0, 0, 3, false);
+	(void)join(0, 3, false);
 	zcp_test_store(&bed.view.topic.subscribers[0].signal, bed.view.signals.n_signals);
-	zcp_test_store(&bed.view.topic.shm->sleepers[0], UINT64_MAX);
-	assert_holders(publish(), 1, 0, 0, 0);
+	zcp_test_store(&bed.view.acks.shm->sleepers[0], UINT64_MAX);
+	(void)publish();
 	zcp_test_store(&bed.view.topic.subscribers[0].signal, UINT32_MAX);
 	zcp_test_store(&bed.view.topic.shm->version, 1000);
-	assert_holders(publish(), 1, 0, 0, 0);
+	(void)publish();
+	cr_assert(has(0, 3, 1) && has(0, 3, 2));
 }
 
 Test(writer, subscriber_with_an_impossible_depth_gets_what_fits_the_topic)
 {
-	uint32_t refs[10];
-
-	(void)join(0, 0, 3, false);
+	(void)join(0, 3, false);
 	zcp_test_store(&bed.view.topic.subscribers[0].depth_log2, UINT32_MAX);
 	zcp_test_store(&bed.view.topic.shm->version, 1000);
-	for (int i = 0; i < N_SMALL; i++)
-		refs[i] = publish();
-	for (int i = 0; i < N_SMALL; i++)
-		assert_holders(refs[i], 1, 0, 0, 0);
-	cr_assert_eq(zcp_slot_seq(slot_word(0, 3, 1)), 1);
+	for (int i = 0; i < 12; i++)
+		(void)publish();
+	for (uint64_t seq = 5; seq <= 12; seq++)
+		cr_assert(has(0, 3, seq));
+	cr_assert_eq(zcp_testbed_n_busy(&bed), 8);
 }
 
-Test(writer, active_bits_beyond_the_topic_s_limit_are_ignored)
+Test(writer, members_beyond_the_topic_s_limit_are_ignored)
 {
-	(void)join(0, 0, 3, false);
-	zcp_test_store(&bed.view.topic.shm->active[2], UINT64_MAX);
-	zcp_test_store(&bed.view.topic.shm->active[3], UINT64_MAX);
+	(void)join(0, 3, false);
+	for (int w = 2; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++) {
+		zcp_test_store(&bed.view.topic.shm->active[w], UINT64_MAX);
+		zcp_test_store(&bed.view.topic.shm->present[w], UINT64_MAX);
+	}
 	zcp_test_store(&bed.view.topic.shm->version, 1000);
 	(void)publish();
-	cr_assert_leq(writer.n_lanes, 3);
-}
-
-Test(writer, pushed_out_message_is_released_and_its_chunk_used_next)
-{
-	uint32_t first, second;
-
-	(void)join(0, 70, 0, false);
-	first = publish();
-	assert_holders(first, 0, 1 << 6, 0, 0);
-	second = publish();
-	cr_assert_neq(first, second);
-	assert_holders(first, 0, 0, 0, 0);
-	assert_holders(second, 0, 1 << 6, 0, 0);
-	cr_assert_eq(slot_word(0, 0, 2), zcp_slot(2, ZCP_SLOT_LIVE | ZCP_SLOT_DROPPED, second));
-	cr_assert_eq(loan(SMALL), first);
-}
-
-Test(writer, pushed_out_message_stays_with_its_other_holders)
-{
-	uint32_t first;
-
-	(void)join(0, 0, 0, false);
-	(void)join(1, 1, 3, false);
-	first = publish();
+	cr_assert_eq(writer.n_active, 3);
+	cr_assert_eq(writer.n_lanes, 3);
+	/* One that is active and not present is none that is no longer active. */
+	zcp_test_store(&bed.view.topic.shm->present[2], 0);
+	zcp_test_store(&bed.view.topic.shm->version, 1001);
 	(void)publish();
-	assert_holders(first, 2, 0, 0, 0);
-}
-
-Test(writer, pushed_out_ref_that_names_no_chunk_is_left_alone)
-{
-	struct zcp_lane lane = zcp_topic_lane(&bed.view.topic, 0, 0, 0);
-	uint32_t ref;
-
-	(void)join(0, 0, 0, false);
-	(void)publish();
-	zcp_test_store(&lane.slots[0].word, zcp_slot(1, ZCP_SLOT_LIVE, zcp_ref(63, 77)));
-	ref = publish();
-	assert_holders(ref, 1, 0, 0, 0);
-	cr_assert_eq(writer.claim.classes[63].n_hints, 0);
+	cr_assert_eq(writer.n_active, 3);
+	cr_assert_eq(writer.n_lanes, 3);
 }
 
 Test(writer, numbers_go_on_over_2_to_the_32_and_with_the_next_publisher)
 {
 	static const uint64_t start = (UINT64_C(1) << 32) - 2;
+	struct zcp_writer_options options = writer.options;
 
 	writer.next_seq = start;
-	zcp_test_store(&bed.view.topic.publishers[0].next_seq, start);
+	zcp_test_store(&own_slot()->next_seq, start);
 	for (uint64_t n = start; n < start + 4; n++) {
-		uint32_t ref = publish();
-
-		cr_assert_eq(zcp_test_load(&chunk_of(ref).header->seq), n);
-		cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].next_seq), n + 1);
+		cr_assert_eq(zcp_test_load(&chunk_of(publish())->seq), n);
+		cr_assert_eq(zcp_test_load(&own_slot()->next_seq), n + 1);
 	}
-	zcp_writer_deinit(&writer);
 	/* The one before may have died inside a publish. */
-	zcp_test_store(&bed.view.topic.publishers[0].op, 7);
-	zcp_testbed_writer(&bed, &bed.view, 0, N_LOANS, &writer);
-	cr_assert_eq(zcp_test_load(&chunk_of(publish()).header->seq), start + 4);
-	cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].op), 10);
+	zcp_test_store(&own_slot()->op, 7);
+	begin_anew(&options);
+	cr_assert_eq(zcp_test_load(&chunk_of(publish())->seq), start + 4);
+	cr_assert_eq(zcp_test_load(&own_slot()->op), 12);
 }
 
 Test(writer, op_and_version_wrap)
 {
+	struct zcp_writer_options options = writer.options;
 	struct zcp_reader_options subscriber;
-	struct zcp_reader_message m;
 	struct zcp_reader reader;
 
-	zcp_writer_deinit(&writer);
-	zcp_test_store(&bed.view.topic.publishers[0].op, UINT64_MAX - 3);
-	zcp_test_store(&bed.view.topic.shm->version, UINT64_MAX);
-	zcp_testbed_writer(&bed, &bed.view, 0, N_LOANS, &writer);
+	zcp_test_store(&own_slot()->op, UINT64_MAX - 5);
+	zcp_test_store(&bed.view.topic.shm->version, UINT64_MAX - 1);
+	begin_anew(&options);
 	(void)publish();
-	cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].op), UINT64_MAX - 1);
-	subscriber = join(0, 0, 2, false);
-	cr_assert_eq(zcp_test_load(&bed.view.topic.shm->version), 0);
+	cr_assert_eq(zcp_test_load(&own_slot()->op), UINT64_MAX - 1);
+	subscriber = join(1, 2, false);
+	zcp_testbed_leave(&bed, &subscriber);
+	subscriber = join(0, 2, false);
+	cr_assert_eq(zcp_test_load(&bed.view.topic.shm->version), 1);
 	zcp_testbed_reader(&bed.view, &subscriber, &reader);
 	for (uint64_t n = 2; n < 4; n++) {
+		struct zcp_reader_message m;
+
 		(void)publish();
-		cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].op), 2 * (n - 2));
-		cr_assert_eq(zcp_reader_take(&reader, &m), 0);
+		cr_assert_eq(zcp_test_load(&own_slot()->op), 4 * (n - 1) - 2);
+		m = take(&reader);
 		cr_assert_eq(m.seq, n);
-		cr_assert_eq(zcp_reader_release(&reader, m.place, m.ticket), 0);
+		release(&reader, &m);
 	}
 	zcp_reader_deinit(&reader);
 }
@@ -429,65 +488,278 @@ Test(writer, op_and_version_wrap)
 Test(writer, only_an_armed_sleeper_is_woken)
 {
 	struct zcp_signal_shm *signals = bed.view.signals.signals;
-	struct zcp_reader_options subscriber = join(1, 1, 3, false);
+	struct zcp_reader_options subscriber = join(1, 3, false);
 	struct zcp_reader reader;
 
-	(void)join(0, 0, 3, false);
+	(void)join(0, 3, false);
 	zcp_testbed_reader(&bed.view, &subscriber, &reader);
 	(void)zcp_signal_announce(&signals[0]);
 	(void)zcp_signal_announce(&signals[1]);
 	(void)publish();
 	cr_assert_eq(zcp_test_load(&signals[1].events), 0);
+	cr_assert_not(writer.met & ZCP_MET_ASLEEP);
 	ZCP_CHECK(zcp_reader_arm(&reader) == 0);
 	(void)publish();
+	cr_assert(writer.met & ZCP_MET_ASLEEP);
 	(void)publish();
+	cr_assert_not(writer.met & ZCP_MET_ASLEEP);
 	cr_assert_eq(zcp_test_load(&signals[1].events), 1);
 	cr_assert_eq(zcp_test_load(&signals[0].events), 0);
 	zcp_signal_awake(&signals[1]);
 	(void)publish();
 	cr_assert_eq(zcp_test_load(&signals[1].events), 1);
+	/* Each sleep is ended once. */
 	(void)zcp_signal_announce(&signals[1]);
+	(void)publish();
+	cr_assert_eq(zcp_test_load(&signals[1].events), 2);
 	zcp_reader_deinit(&reader);
 }
 
+/* --- what comes back --- */
+
+Test(writer, pushed_out_message_is_back_and_the_pool_is_not_crept_through)
+{
+	(void)join(0, 0, false);
+	for (uint64_t n = 1; n <= 1000; n++) {
+		(void)publish();
+		cr_assert_eq(!!(writer.met & ZCP_MET_FULL), n > 1);
+		cr_assert_eq(use_of(0, n), ZCP_USE_QUEUED);
+		cr_assert_eq(zcp_testbed_n_busy(&bed), 1);
+	}
+	cr_assert_leq(zcp_testbed_n_touched(&bed), ZCP_ROTATION_SMALL + 1 + 1);
+}
+
+Test(writer, pushed_out_message_stays_with_those_who_have_it)
+{
+	(void)join(0, 0, false);
+	(void)join(1, 3, false);
+	(void)publish();
+	(void)publish();
+	cr_assert_not(writer.met & ZCP_MET_FULL);
+	cr_assert_eq(use_of(0, 1), ZCP_USE_NONE);
+	cr_assert_eq(use_of(1, 1), ZCP_USE_QUEUED);
+	cr_assert_eq(zcp_testbed_n_busy(&bed), 2);
+}
+
+Test(writer, chunk_that_was_not_used_is_not_touched_while_one_is_back)
+{
+	struct zcp_reader_options subscriber = join(0, 3, false);
+	struct zcp_reader reader;
+
+	zcp_testbed_reader(&bed.view, &subscriber, &reader);
+	/* Bursts that fill the queue, and are taken. */
+	for (int burst = 0; burst < 100; burst++) {
+		struct zcp_reader_message m;
+
+		for (int i = 0; i < 8; i++)
+			(void)publish();
+		for (int i = 0; i < 8; i++) {
+			m = take(&reader);
+			release(&reader, &m);
+		}
+		/* What is in use, on loan, and rotates. */
+		cr_assert_leq(zcp_testbed_n_touched(&bed), 8 + 1 + ZCP_ROTATION_SMALL);
+	}
+	zcp_reader_deinit(&reader);
+}
+
+Test(writer, message_that_is_held_is_never_written_however_long)
+{
+	struct zcp_reader_options subscriber = join(0, 2, false);
+	struct zcp_reader_message held[MAX_HELD];
+	struct zcp_reader reader;
+	uint64_t n_messages = 0;
+
+	zcp_testbed_reader(&bed.view, &subscriber, &reader);
+	/* Every third one is held, until no more can be; then all go on for long. */
+	for (int n_held = 0; n_held < MAX_HELD; n_messages++) {
+		struct zcp_writer_loan l = loan();
+		struct zcp_reader_message m;
+
+		zcp_test_fill(l.payload, SMALL, 0, writer.next_seq);
+		cr_assert_eq(zcp_writer_publish(&writer, &l, SMALL, 0), 0);
+		m = take(&reader);
+		if (n_messages % 3 == 0)
+			held[n_held++] = m;
+		else
+			release(&reader, &m);
+	}
+	for (int i = 0; i < 1000; i++) {
+		struct zcp_writer_loan l = loan();
+
+		zcp_test_fill(l.payload, SMALL, 7, 7);
+		cr_assert_eq(zcp_writer_publish(&writer, &l, SMALL, 0), 0);
+	}
+	cr_assert_leq(zcp_testbed_n_touched(&bed), MAX_HELD + 4 + 1 + ZCP_ROTATION_SMALL);
+	for (int i = 0; i < MAX_HELD; i++) {
+		cr_assert(zcp_test_is_filled(held[i].payload, SMALL, 0, held[i].seq));
+		cr_assert(use_of(0, held[i].seq) & ZCP_USE_HELD);
+	}
+	/* Given back in any order, all of them come back. */
+	for (int i = 0; i < MAX_HELD; i++)
+		release(&reader, &held[i * 7 % MAX_HELD]);
+	cr_assert_eq(zcp_testbed_n_busy(&bed), 4);
+	for (int i = 0; i < 2000; i++)
+		(void)publish();
+	cr_assert_leq(zcp_testbed_n_owned(&bed), 4 + 1 + 2 * ZCP_ROTATION_SMALL);
+	zcp_reader_deinit(&reader);
+}
+
+Test(writer, what_a_burst_used_goes_back_to_the_pool)
+{
+	struct zcp_reader_options subscriber = join(0, 3, false);
+	struct zcp_reader_message held[MAX_HELD];
+	struct zcp_reader reader;
+
+	zcp_testbed_reader(&bed.view, &subscriber, &reader);
+	for (int i = 0; i < MAX_HELD; i++) {
+		(void)publish();
+		held[i] = take(&reader);
+	}
+	cr_assert_geq(zcp_testbed_n_owned(&bed), MAX_HELD);
+	for (int i = 0; i < MAX_HELD; i++)
+		release(&reader, &held[i]);
+	zcp_test_store(&bed.view.pool.classes[0].shm->wants_freed, 1);
+	cr_assert_not(zcp_writer_has_freed(&writer));
+	for (int i = 0; i < 1000; i++) {
+		struct zcp_reader_message m;
+
+		(void)publish();
+		m = take(&reader);
+		release(&reader, &m);
+	}
+	cr_assert_leq(zcp_testbed_n_owned(&bed), 1 + 2 * ZCP_ROTATION_SMALL);
+	/* The runtime is told once, and asked again where it could not be. */
+	cr_assert(zcp_writer_has_freed(&writer));
+	cr_assert_not(zcp_writer_has_freed(&writer));
+	cr_assert_eq(zcp_test_load(&bed.view.pool.classes[0].shm->wants_freed), 0);
+	zcp_writer_want_freed(&writer);
+	cr_assert_eq(zcp_test_load(&bed.view.pool.classes[0].shm->wants_freed), 1);
+	zcp_reader_deinit(&reader);
+}
+
+Test(writer, one_that_is_no_longer_active_keeps_what_it_had_and_gets_no_more)
+{
+	struct zcp_reader_options subscriber = join(0, 2, false);
+	uint32_t refs[3];
+
+	for (int i = 0; i < 3; i++)
+		refs[i] = publish();
+	zcp_test_store(&bed.view.topic.shm->active[0], 0);
+	zcp_test_store(&bed.view.topic.shm->version, 1000);
+	for (int i = 0; i < 500; i++) {
+		uint32_t ref = publish();
+
+		cr_assert(ref != refs[0] && ref != refs[1] && ref != refs[2]);
+	}
+	cr_assert_not(has(0, 2, 4));
+	cr_assert_eq(zcp_test_load(&writer.lanes[0].stake.lane.shm->end), 4);
+	for (uint32_t i = 0; i < 3; i++)
+		cr_assert_eq(zcp_test_load(&chunk_of(refs[i])->seq), i + 1);
+	zcp_testbed_leave(&bed, &subscriber);
+	for (int i = 0; i < 500; i++)
+		(void)publish();
+	cr_assert_leq(zcp_testbed_n_owned(&bed), 1 + 2 * ZCP_ROTATION_SMALL);
+}
+
+/* --- the slot's next publisher --- */
+
+Test(writer, next_publisher_has_the_chunks_of_the_one_before)
+{
+	struct zcp_writer_options options = writer.options;
+
+	(void)join(0, 2, false);
+	for (int i = 0; i < 20; i++)
+		(void)publish();
+	cr_assert_geq(zcp_testbed_n_owned(&bed), ZCP_ROTATION_SMALL);
+	begin_anew(&options);
+	for (int i = 0; i < 100; i++)
+		(void)publish();
+	cr_assert_leq(zcp_testbed_n_touched(&bed), 4 + 1 + ZCP_ROTATION_SMALL);
+	for (uint64_t seq = 117; seq <= 120; seq++)
+		cr_assert_eq(use_of(0, seq), ZCP_USE_QUEUED);
+}
+
+Test(writer, next_publisher_with_a_shorter_history_gives_the_rest_back)
+{
+	struct zcp_writer_options options = writer.options;
+
+	options.history = 30;
+	begin_anew(&options);
+	for (int i = 0; i < 200; i++)
+		(void)publish();
+	cr_assert_geq(zcp_testbed_n_owned(&bed), 30);
+	cr_assert_leq(zcp_testbed_n_touched(&bed), 30 + 1 + ZCP_ROTATION_SMALL);
+	options.history = 2;
+	begin_anew(&options);
+	for (int i = 0; i < 1000; i++)
+		(void)publish();
+	cr_assert_leq(zcp_testbed_n_owned(&bed), 2 + 1 + 2 * ZCP_ROTATION_SMALL);
+}
+
+Test(writer, next_publisher_of_another_class_frees_those_of_the_one_before)
+{
+	struct zcp_writer_options options = writer.options;
+	struct zcp_writer_loan l;
+	uint32_t n = 0;
+
+	options.class_index = 2;
+	begin_anew(&options);
+	for (int i = 0; i < 10; i++)
+		(void)publish();
+	/* One of them is spare. */
+	l = loan();
+	zcp_writer_discard(&writer, &l);
+	options.class_index = 0;
+	begin_anew(&options);
+	for (int i = 0; i < 200; i++)
+		cr_assert_eq(zcp_ref_class(publish()), 0);
+	for (uint32_t i = 0; i < N_LARGE; i++)
+		n += zcp_test_load(&bed.view.pool.classes[2].chunks[i].state) != ZCP_CHUNK_FREE;
+	cr_assert_leq(n, 1);
+}
+
+/* --- blocking --- */
+
 Test(writer, full_blocking_lane_refuses_and_keeps_the_loan)
 {
-	struct zcp_reader_options subscriber = join(1, 1, 1, true);
+	struct zcp_reader_options subscriber = join(1, 1, true);
 	struct zcp_reader_message m;
+	struct zcp_writer_loan l;
 	struct zcp_reader reader;
-	uint64_t lossy, op;
-	uint32_t ref;
+	uint64_t lossy;
 
-	(void)join(0, 0, 0, false);
+	(void)join(0, 0, false);
 	zcp_testbed_reader(&bed.view, &subscriber, &reader);
 	(void)publish();
 	(void)publish();
-	lossy = slot_word(0, 0, 3);
-	ref = loan(SMALL);
-	zcp_test_fill(chunk_of(ref).payload, SMALL, 1, 3);
+	lossy = zcp_test_load(&slot_of(0, 0, 3)->word);
+	l = loan();
+	zcp_test_fill(l.payload, SMALL, 1, 3);
 	for (int64_t timeout = 0; timeout < 3; timeout++) {
-		cr_assert_eq(zcp_writer_publish(&writer, ref, SMALL, timeout), ZCP_WRITER_E_FULL);
-		op = zcp_test_load(&bed.view.topic.publishers[0].op);
-		cr_assert_eq(op % 2, 0);
-		cr_assert(zcp_writer_owns(&writer, ref));
-		cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].next_seq), 3);
-		cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].waiting), 0);
+		cr_assert_eq(zcp_writer_publish(&writer, &l, SMALL, timeout), ZCP_WRITER_E_FULL);
+		cr_assert_eq(zcp_test_load(&own_slot()->op) % 2, 0);
+		cr_assert(zcp_writer_owns(&writer, &l));
+		cr_assert_eq(zcp_test_load(&own_slot()->next_seq), 3);
+		cr_assert_eq(zcp_test_load(&own_slot()->waiting), 0);
 		/* Nobody has got it, not even those who would have lost one for it. */
-		cr_assert_eq(slot_word(0, 0, 3), lossy);
-		assert_holders(ref, 0, 0, 0, 0);
+		cr_assert_eq(zcp_test_load(&slot_of(0, 0, 3)->word), lossy);
+		cr_assert_not(has(1, 1, 3));
+		cr_assert_eq(zcp_test_load(&l.chunk->seq), 0);
 	}
 	/* Taken is room, released or not. */
-	cr_assert_eq(zcp_reader_take(&reader, &m), 0);
-	cr_assert_eq(zcp_writer_publish(&writer, ref, SMALL, 0), 0);
-	cr_assert(zcp_test_is_filled(chunk_of(ref).payload, SMALL, 1, 3));
-	assert_holders(ref, 3, 0, 0, 0);
+	m = take(&reader);
+	cr_assert_eq(zcp_writer_publish(&writer, &l, SMALL, 0), 0);
+	cr_assert(zcp_test_is_filled(l.payload, SMALL, 1, 3));
+	cr_assert(has(0, 0, 3) && has(1, 1, 3));
+	release(&reader, &m);
 	zcp_reader_deinit(&reader);
 }
 
 /* A publish that has to wait, on a thread of its own. */
 struct blocked {
 	pthread_t thread;
-	uint32_t ref;
+	struct zcp_writer_loan loan;
 	int result;
 };
 
@@ -495,48 +767,50 @@ static void *publish_blocked(void *arg)
 {
 	struct blocked *blocked = arg;
 
-	blocked->result = zcp_writer_publish(&writer, blocked->ref, SMALL, -1);
+	blocked->result = zcp_writer_publish(&writer, &blocked->loan, SMALL, -1);
 	return NULL;
 }
 
 /* Starts it, and returns when it has announced its wait. */
 static void start_blocked(struct blocked *blocked)
 {
-	blocked->ref = loan(SMALL);
+	blocked->loan = loan();
 	cr_assert_eq(pthread_create(&blocked->thread, NULL, publish_blocked, blocked), 0);
-	while (!zcp_test_load(&bed.view.topic.publishers[0].waiting))
+	while (!zcp_test_load(&own_slot()->waiting))
 		sched_yield();
 }
 
 Test(writer, blocked_publish_goes_on_when_a_message_is_taken_and_the_word_wraps)
 {
-	struct zcp_reader_options subscriber = join(0, 0, 0, true);
-	struct zcp_reader_message m;
+	struct zcp_reader_options subscriber = join(0, 0, true);
+	_Atomic uint32_t *room = &bed.view.acks.shm->rooms[0].room;
 	struct zcp_reader reader;
 	struct blocked blocked;
 
 	zcp_testbed_reader(&bed.view, &subscriber, &reader);
-	zcp_test_store(&bed.view.topic.publishers[0].room, UINT32_MAX);
+	zcp_test_store(room, UINT32_MAX);
 	for (uint64_t n = 1; n < 20; n++) {
+		struct zcp_reader_message m;
+
 		if (n == 1)
 			(void)publish();
 		start_blocked(&blocked);
-		cr_assert_eq(zcp_reader_take(&reader, &m), 0);
+		m = take(&reader);
 		cr_assert_eq(m.seq, n);
 		cr_assert_eq(m.n_lost, 0);
-		(void)zcp_reader_release(&reader, m.place, m.ticket);
+		release(&reader, &m);
 		cr_assert_eq(pthread_join(blocked.thread, NULL), 0);
 		cr_assert_eq(blocked.result, 0);
 	}
 	/* Once at least. */
-	cr_assert_lt(zcp_test_load(&bed.view.topic.publishers[0].room), 20);
-	cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].waiting), 0);
+	cr_assert_lt(zcp_test_load(room), 20);
+	cr_assert_eq(zcp_test_load(&own_slot()->waiting), 0);
 	zcp_reader_deinit(&reader);
 }
 
 Test(writer, blocked_publish_goes_on_when_the_subscriber_leaves)
 {
-	struct zcp_reader_options subscriber = join(0, 0, 0, true);
+	struct zcp_reader_options subscriber = join(0, 0, true);
 	struct blocked blocked;
 
 	(void)publish();
@@ -564,12 +838,12 @@ static void *publish_interrupted(void *arg)
 Test(writer, blocked_publish_ends_at_a_signal_and_keeps_the_loan)
 {
 	const struct sigaction action = { .sa_handler = on_signal };
-	struct blocked blocked = { .ref = 0 };
+	struct blocked blocked = { .result = 0 };
 
-	(void)join(0, 0, 0, true);
+	(void)join(0, 0, true);
 	(void)publish();
 	cr_assert_eq(sigaction(SIGUSR1, &action, NULL), 0);
-	blocked.ref = loan(SMALL);
+	blocked.loan = loan();
 	cr_assert_eq(pthread_create(&blocked.thread, NULL, publish_interrupted, &blocked), 0);
 	/* One that comes before the sleep interrupts nothing; the next one will. */
 	while (!zcp_test_load(&interrupted_ended)) {
@@ -578,33 +852,7 @@ Test(writer, blocked_publish_ends_at_a_signal_and_keeps_the_loan)
 	}
 	cr_assert_eq(pthread_join(blocked.thread, NULL), 0);
 	cr_assert_eq(blocked.result, -EINTR);
-	cr_assert(zcp_writer_owns(&writer, blocked.ref));
+	cr_assert(zcp_writer_owns(&writer, &blocked.loan));
 	cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].waiting), 0);
 	cr_assert_eq(zcp_test_load(&bed.view.topic.publishers[0].op) % 2, 0);
-}
-
-Test(writer, class_attached_later_can_be_loaned_once_it_was_added)
-{
-	struct zcp_testbed_view view;
-	struct zcp_writer late;
-	const char *why;
-	uint32_t ref;
-
-	zcp_testbed_attach(&bed, &view, true);
-	zcp_pool_deinit(&view.pool);
-	cr_assert_eq(zcp_pool_attach(&view.pool, bed.chunks_fds[2], bed.data_fds[2],
-				     ZCP_TESTBED_DOMAIN, true, &why),
-		     0);
-	zcp_testbed_writer(&bed, &view, 1, 4, &late);
-	cr_assert_eq(zcp_writer_loan(&late, LARGE, &ref), ZCP_WRITER_E_TOO_LARGE);
-	cr_assert_eq(zcp_pool_attach(&view.pool, bed.chunks_fds[0], bed.data_fds[0],
-				     ZCP_TESTBED_DOMAIN, true, &why),
-		     0);
-	cr_assert_eq(zcp_writer_add_class(&late, 0), 0);
-	cr_assert_eq(zcp_writer_add_class(&late, 1), 0);
-	cr_assert_eq(zcp_writer_loan(&late, LARGE, &ref), 0);
-	cr_assert_eq(zcp_ref_class(ref), 0);
-	cr_assert_eq(zcp_writer_publish(&late, ref, LARGE, 0), 0);
-	zcp_writer_deinit(&late);
-	zcp_testbed_detach(&view);
 }

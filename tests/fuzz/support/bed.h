@@ -10,19 +10,23 @@
 #ifndef ZCP_FUZZ_BED_H
 #define ZCP_FUZZ_BED_H
 
+#include "pubsub/shm/acks.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/shm/topic.h"
 #include "runtime/registry.h"
 
 #define ZCP_FUZZ_TOPICS 2
-#define ZCP_FUZZ_CLASSES 2
+#define ZCP_FUZZ_CLASSES 3
 #define ZCP_FUZZ_SIGNALS 4
+/* Places of `held` that are of interest: the most that a subscriber declares here. */
+#define ZCP_FUZZ_PLACES 24
 
 /* What one process has mapped. */
 struct zcp_fuzz_view {
 	struct zcp_pool pool;
 	struct zcp_topic topics[ZCP_FUZZ_TOPICS];
+	struct zcp_acks acks[ZCP_FUZZ_TOPICS];
 	struct zcp_signals signals;
 };
 
@@ -31,7 +35,10 @@ struct zcp_fuzz_bed {
 	struct zcpd_registry registry;
 	struct zcpd_topic *topics[ZCP_FUZZ_TOPICS];
 	struct zcpd_pool *pool;
-	/* a publisher's, a subscriber's, and that of one that has the first class only */
+	/*
+	 * a publisher's; a subscriber's, which can write to acks and signals alone; and that of one
+	 * that has the first class only
+	 */
 	struct zcp_fuzz_view writable;
 	struct zcp_fuzz_view readonly;
 	struct zcp_fuzz_view partial;

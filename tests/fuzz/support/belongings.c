@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pubsub/shm/members.h"
 #include "pubsub/layout/signal_shm.h"
+#include "pubsub/shm/members.h"
 #include "pubsub/shm/topic.h"
 #include "pubsub/util.h"
 #include "tests/support/check.h"
@@ -35,6 +35,7 @@ static void write_at(int fd, uint64_t at, const void *bytes, size_t size)
 static void close_belonging(struct zcp_fuzz_belonging *endpoint)
 {
 	zcp_close_fd(&endpoint->topic_fd);
+	zcp_close_fd(&endpoint->acks_fd);
 	for (uint32_t c = 0; c < endpoint->n_classes; c++) {
 		zcp_close_fd(&endpoint->class_fds[c][0]);
 		zcp_close_fd(&endpoint->class_fds[c][1]);
@@ -62,6 +63,7 @@ void zcp_fuzz_belongings_descriptors(const struct zcp_fuzz_belongings *belonging
 		const struct zcp_fuzz_belonging *endpoint = &belongings->endpoints[i];
 
 		zcp_fuzz_descriptors_mark(descriptors, endpoint->topic_fd);
+		zcp_fuzz_descriptors_mark(descriptors, endpoint->acks_fd);
 		for (uint32_t c = 0; c < endpoint->n_classes; c++) {
 			zcp_fuzz_descriptors_mark(descriptors, endpoint->class_fds[c][0]);
 			zcp_fuzz_descriptors_mark(descriptors, endpoint->class_fds[c][1]);
@@ -130,9 +132,10 @@ static void hear_opened(struct zcp_fuzz_belongings *belongings, const struct zcp
 		.is_publisher = opened->owner != 0,
 		.slot = opened->slot,
 		.topic_fd = zcp_steal_fd(&fds->fds[0]),
+		.acks_fd = zcp_steal_fd(&fds->fds[1]),
 		.is_known = true,
 	};
-	add_classes(endpoint, fds, opened->backlog ? 2 : 1);
+	add_classes(endpoint, fds, opened->backlog ? 3 : 2);
 }
 
 void zcp_fuzz_belongings_hear(struct zcp_fuzz_belongings *belongings,
@@ -218,13 +221,26 @@ static bool map_topic(const struct zcp_fuzz_belongings *belongings,
 {
 	const char *why;
 
-	if (zcp_topic_attach(topic, endpoint->topic_fd, belongings->domain_id, &why) < 0)
+	if (zcp_topic_attach(topic, endpoint->topic_fd, belongings->domain_id,
+			     endpoint->is_publisher, &why) < 0)
 		return false;
 	if (endpoint->slot < (endpoint->is_publisher ? topic->geometry.max_publishers :
 						       topic->geometry.max_subscribers))
 		return true;
 	zcp_topic_deinit(topic);
 	return false;
+}
+
+/* The same for the acks of a topic that is mapped. */
+static bool map_acks(const struct zcp_fuzz_belongings *belongings,
+		     const struct zcp_fuzz_belonging *endpoint, const struct zcp_topic *topic,
+		     struct zcp_acks *acks)
+{
+	const char *why;
+
+	return zcp_acks_attach(acks, endpoint->acks_fd, topic->geometry.max_publishers,
+			       topic->geometry.max_subscribers, belongings->domain_id,
+			       topic->shm->region.region_id, &why) == 0;
 }
 
 bool zcp_fuzz_belonging_is_open(const struct zcp_fuzz_belongings *belongings,
@@ -252,11 +268,15 @@ void zcp_fuzz_belongings_abandon(struct zcp_fuzz_belongings *belongings,
 				 struct zcp_fuzz_belonging *endpoint)
 {
 	struct zcp_topic topic;
+	struct zcp_acks acks;
 
 	if (map_topic(belongings, endpoint, &topic)) {
-		atomic_store(endpoint->is_publisher ? &topic.publishers[endpoint->slot].abandoned :
-						      &topic.subscribers[endpoint->slot].abandoned,
-			     1);
+		if (endpoint->is_publisher) {
+			atomic_store(&topic.publishers[endpoint->slot].abandoned, 1);
+		} else if (map_acks(belongings, endpoint, &topic, &acks)) {
+			atomic_store(&zcp_acks_counts(&acks, endpoint->slot)->abandoned, 1);
+			zcp_acks_deinit(&acks);
+		}
 		zcp_topic_deinit(&topic);
 	}
 	zcp_fuzz_belongings_drop(belongings, endpoint);
@@ -300,11 +320,11 @@ static void lie_in_slot(const struct zcp_fuzz_belongings *belongings,
 	write_word(endpoint->topic_fd, at, at + size, input);
 }
 
-void zcp_fuzz_belongings_lie(const struct zcp_fuzz_belongings *belongings,
-			     const struct zcp_fuzz_belonging *endpoint,
+static void lie_as_publisher(const struct zcp_fuzz_belongings *belongings,
+			     const struct zcp_fuzz_belonging *endpoint, uint32_t place,
 			     struct zcp_fuzz_input *input)
 {
-	switch (zcp_fuzz_below(input, 6)) {
+	switch (place) {
 	case 0:
 		write_word(endpoint->topic_fd, 0, size_of(endpoint->topic_fd), input);
 		break;
@@ -323,8 +343,67 @@ void zcp_fuzz_belongings_lie(const struct zcp_fuzz_belongings *belongings,
 				   input);
 		break;
 	default:
-		write_word(belongings->signals_fd, 0, size_of(belongings->signals_fd), input);
+		write_word(endpoint->acks_fd, 0, size_of(endpoint->acks_fd), input);
 	}
+}
+
+/* The counts and lines of a subscriber's block, or what it holds. */
+static void lie_in_block(const struct zcp_fuzz_belongings *belongings,
+			 const struct zcp_fuzz_belonging *endpoint, uint32_t slot, bool in_held,
+			 struct zcp_fuzz_input *input)
+{
+	struct zcp_topic topic;
+	struct zcp_acks acks;
+	uint64_t at, held;
+
+	if (!map_topic(belongings, endpoint, &topic))
+		return;
+	if (map_acks(belongings, endpoint, &topic, &acks)) {
+		slot %= topic.geometry.max_subscribers;
+		at = (uint64_t)(zcp_acks_block(&acks, slot) - (char *)acks.shm);
+		held = (uint64_t)((char *)zcp_acks_held(&acks, slot) - (char *)acks.shm);
+		zcp_acks_deinit(&acks);
+		write_word(endpoint->acks_fd, in_held ? held : at, in_held ? held + 64 : held,
+			   input);
+	}
+	zcp_topic_deinit(&topic);
+}
+
+static void lie_as_subscriber(const struct zcp_fuzz_belongings *belongings,
+			      const struct zcp_fuzz_belonging *endpoint, uint32_t place,
+			      struct zcp_fuzz_input *input)
+{
+	switch (place) {
+	case 0:
+		write_word(endpoint->acks_fd, 0, size_of(endpoint->acks_fd), input);
+		break;
+	case 1:
+		write_word(endpoint->acks_fd, 0, offsetof(struct zcp_acks_shm, sleepers), input);
+		break;
+	case 2:
+	case 4:
+		lie_in_block(belongings, endpoint, endpoint->slot, place == 4, input);
+		break;
+	case 3:
+		lie_in_block(belongings, endpoint, zcp_fuzz_below(input, 4), false, input);
+		break;
+	default:
+		write_word(endpoint->acks_fd, offsetof(struct zcp_acks_shm, sleepers), 512, input);
+	}
+}
+
+void zcp_fuzz_belongings_lie(const struct zcp_fuzz_belongings *belongings,
+			     const struct zcp_fuzz_belonging *endpoint,
+			     struct zcp_fuzz_input *input)
+{
+	uint32_t place = zcp_fuzz_below(input, 7);
+
+	if (place == 6)
+		write_word(belongings->signals_fd, 0, size_of(belongings->signals_fd), input);
+	else if (endpoint->is_publisher)
+		lie_as_publisher(belongings, endpoint, place, input);
+	else
+		lie_as_subscriber(belongings, endpoint, place, input);
 }
 
 /* --- handing back --- */
@@ -389,29 +468,36 @@ static void spoil(struct zcp_fds *fds, const struct zcp_fuzz_belonging *endpoint
 		add_pairs(fds, endpoint);
 		break;
 	case ZCP_FUZZ_ODD_TOPIC:
+	case ZCP_FUZZ_ODD_ACKS:
 	case ZCP_FUZZ_ODD_CLASS:
 		if (odd->n_fds > 0)
-			replace(fds, way == ZCP_FUZZ_ODD_TOPIC ? 0 : 1, zcp_steal_fd(&odd->fds[0]));
+			replace(fds, (uint32_t)(way - ZCP_FUZZ_ODD_TOPIC),
+				zcp_steal_fd(&odd->fds[0]));
 		break;
 	case ZCP_FUZZ_SWAPPED:
-		if (fds->n_fds < 3)
+		if (fds->n_fds < 4)
 			break;
-		swapped = fds->fds[1];
-		fds->fds[1] = fds->fds[2];
-		fds->fds[2] = swapped;
+		swapped = fds->fds[2];
+		fds->fds[2] = fds->fds[3];
+		fds->fds[3] = swapped;
 		break;
 	case ZCP_FUZZ_COPIED_TOPIC:
 		copy_one(fds, 0, true, 1);
 		break;
-	case ZCP_FUZZ_COPIED_CLASS:
+	case ZCP_FUZZ_COPIED_ACKS:
 		copy_one(fds, 1, true, 1);
+		break;
+	case ZCP_FUZZ_COPIED_CLASS:
 		copy_one(fds, 2, true, 1);
+		copy_one(fds, 3, true, 1);
 		break;
 	case ZCP_FUZZ_UNSEALED:
-		copy_one(fds, 0, false, 1);
+	case ZCP_FUZZ_UNSEALED_ACKS:
+		copy_one(fds, way == ZCP_FUZZ_UNSEALED_ACKS, false, 1);
 		break;
 	case ZCP_FUZZ_SHORT:
-		copy_one(fds, 0, true, 2);
+	case ZCP_FUZZ_SHORT_ACKS:
+		copy_one(fds, way == ZCP_FUZZ_SHORT_ACKS, true, 2);
 		break;
 	default:
 		break;
@@ -423,8 +509,10 @@ uint64_t zcp_fuzz_belonging_fds(const struct zcp_fuzz_belonging *endpoint,
 				struct zcp_fds *odd, struct zcp_fds *fds)
 {
 	fds->n_fds = 0;
-	if (way != ZCP_FUZZ_NOTHING)
+	if (way != ZCP_FUZZ_NOTHING) {
 		add(fds, (way == ZCP_FUZZ_TOPIC_OF_ANOTHER ? another : endpoint)->topic_fd);
+		add(fds, (way == ZCP_FUZZ_ACKS_OF_ANOTHER ? another : endpoint)->acks_fd);
+	}
 	if (way != ZCP_FUZZ_NOTHING && way != ZCP_FUZZ_TOPIC_ALONE)
 		add_pairs(fds, way == ZCP_FUZZ_CLASSES_OF_ANOTHER ? another : endpoint);
 	spoil(fds, endpoint, way, odd);

@@ -22,6 +22,7 @@ struct zcp_fuzz_belonging {
 	bool is_publisher;
 	uint32_t slot;
 	int topic_fd;
+	int acks_fd;
 	int class_fds[ZCP_CLASSES_MAX][2];
 	uint32_t n_classes;
 	/* the runtime that there is now has it as well; so had the one before it */
@@ -77,8 +78,10 @@ void zcp_fuzz_belongings_abandon(struct zcp_fuzz_belongings *belongings,
 				 struct zcp_fuzz_belonging *endpoint);
 
 /*
- * PLACE WORD VALUE: in the topic's region, in its header, in its own slot, in another slot, in the
- * first class's descriptors, in the signals.
+ * PLACE WORD VALUE: a publisher in the topic's region, in its header, in its own slot, in another
+ * slot, in the first class's descriptors, in the acks, in the signals; a subscriber, which can
+ * write nothing else, in the acks, in their header, in its own block, in another block, in what it
+ * holds, in a word that it shares with others, in the signals.
  */
 void zcp_fuzz_belongings_lie(const struct zcp_fuzz_belongings *belongings,
 			     const struct zcp_fuzz_belonging *endpoint,
@@ -93,16 +96,21 @@ enum zcp_fuzz_way {
 	ZCP_FUZZ_NOTHING,
 	ZCP_FUZZ_TOPIC_OF_ANOTHER,
 	ZCP_FUZZ_CLASSES_OF_ANOTHER,
+	ZCP_FUZZ_ACKS_OF_ANOTHER,
 	ZCP_FUZZ_ID_OF_ANOTHER,
 	ZCP_FUZZ_TOPIC_ALONE,
 	ZCP_FUZZ_TWICE,
 	ZCP_FUZZ_ODD_TOPIC,
+	ZCP_FUZZ_ODD_ACKS,
 	ZCP_FUZZ_ODD_CLASS,
 	ZCP_FUZZ_SWAPPED,
 	ZCP_FUZZ_COPIED_TOPIC,
+	ZCP_FUZZ_COPIED_ACKS,
 	ZCP_FUZZ_COPIED_CLASS,
 	ZCP_FUZZ_UNSEALED,
+	ZCP_FUZZ_UNSEALED_ACKS,
 	ZCP_FUZZ_SHORT,
+	ZCP_FUZZ_SHORT_ACKS,
 	ZCP_FUZZ_N_WAYS,
 };
 uint64_t zcp_fuzz_belonging_fds(const struct zcp_fuzz_belonging *endpoint,

@@ -154,8 +154,16 @@ void zcp_fuzz_forget_accesses(void (*act)(void *user))
 			moments[i] = moments[--n_moments];
 }
 
+static void (*watch)(const void *at, uint64_t size);
+
+void zcp_fuzz_watch_stores(void (*look)(const void *at, uint64_t size))
+{
+	watch = look;
+}
+
 UNSEEN static void pass(void)
 {
+	void (*watched)(const void *at, uint64_t size) = watch;
 	uint64_t now = n_accesses++;
 
 	for (uint32_t i = 0; i < n_moments;) {
@@ -167,7 +175,9 @@ UNSEEN static void pass(void)
 		}
 		/* First, for `act` need not come back, and has accesses of its own. */
 		moments[i] = moments[--n_moments];
+		watch = NULL;
 		moment.act(moment.user);
+		watch = watched;
 		i = 0;
 	}
 }
@@ -176,6 +186,18 @@ UNSEEN static void on_access(const void *at, uint64_t size)
 {
 	if (n_moments > 0 && find(at, size))
 		pass();
+}
+
+UNSEEN static void on_store(const void *at, uint64_t size)
+{
+	void (*look)(const void *at, uint64_t size) = watch;
+
+	if (look && find(at, size)) {
+		watch = NULL;
+		look(at, size);
+		watch = look;
+	}
+	on_access(at, size);
 }
 
 /* The linker's and the compiler's names. NOLINTBEGIN(bugprone-reserved-identifier) */
@@ -187,25 +209,25 @@ UNSEEN void __wrap_zcp_crashpoint_pass(struct zcp_crashpoint *point)
 		pass();
 }
 
-#define ON_ACCESS(name, type)                                                                      \
+#define ON_ACCESS(name, type, seen)                                                                \
 	void name(const type *at);                                                                 \
 	UNSEEN void name(const type *at)                                                           \
 	{                                                                                          \
-		on_access(at, sizeof(*at));                                                        \
+		seen(at, sizeof(*at));                                                             \
 	}
 
 struct sixteen {
 	uint64_t words[2];
 };
 
-ON_ACCESS(__sanitizer_cov_load1, uint8_t)
-ON_ACCESS(__sanitizer_cov_load2, uint16_t)
-ON_ACCESS(__sanitizer_cov_load4, uint32_t)
-ON_ACCESS(__sanitizer_cov_load8, uint64_t)
-ON_ACCESS(__sanitizer_cov_load16, struct sixteen)
-ON_ACCESS(__sanitizer_cov_store1, uint8_t)
-ON_ACCESS(__sanitizer_cov_store2, uint16_t)
-ON_ACCESS(__sanitizer_cov_store4, uint32_t)
-ON_ACCESS(__sanitizer_cov_store8, uint64_t)
-ON_ACCESS(__sanitizer_cov_store16, struct sixteen)
+ON_ACCESS(__sanitizer_cov_load1, uint8_t, on_access)
+ON_ACCESS(__sanitizer_cov_load2, uint16_t, on_access)
+ON_ACCESS(__sanitizer_cov_load4, uint32_t, on_access)
+ON_ACCESS(__sanitizer_cov_load8, uint64_t, on_access)
+ON_ACCESS(__sanitizer_cov_load16, struct sixteen, on_access)
+ON_ACCESS(__sanitizer_cov_store1, uint8_t, on_store)
+ON_ACCESS(__sanitizer_cov_store2, uint16_t, on_store)
+ON_ACCESS(__sanitizer_cov_store4, uint32_t, on_store)
+ON_ACCESS(__sanitizer_cov_store8, uint64_t, on_store)
+ON_ACCESS(__sanitizer_cov_store16, struct sixteen, on_store)
 /* NOLINTEND(bugprone-reserved-identifier) */

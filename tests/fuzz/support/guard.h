@@ -36,6 +36,13 @@ void zcp_fuzz_poison(const void *from, const void *to);
 #define ZCP_FUZZ_MOMENTS 4
 void zcp_fuzz_at_access(uint32_t after, void (*act)(void *user), void *user);
 
+/*
+ * Shows `look` each store of the project's to mapped memory before it is made (but not what changes
+ * it in one step, as a compare-and-swap does), from now on; NULL: nobody is shown it. What happens
+ * at an access is not shown.
+ */
+void zcp_fuzz_watch_stores(void (*look)(const void *at, uint64_t size));
+
 /* Waits for none any more that would call `act`, or, where that is NULL, for none at all. */
 void zcp_fuzz_forget_accesses(void (*act)(void *user));
 

@@ -22,6 +22,12 @@ static void check_text(const char *text)
 		ZCP_CHECK((unsigned char)*c >= 0x20 && *c != 0x7f);
 }
 
+/* What subscribers are given they cannot write to, but for the acks. */
+static void check_readonly(int fd, bool is_publisher)
+{
+	ZCP_CHECK(is_publisher || (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY);
+}
+
 static void check_classes(uint64_t domain_id, bool is_publisher, const int *fds, uint32_t n_fds)
 {
 	struct zcp_pool pool = { .n_classes = 0 };
@@ -31,8 +37,8 @@ static void check_classes(uint64_t domain_id, bool is_publisher, const int *fds,
 	for (uint32_t i = 0; i < n_fds; i += 2) {
 		ZCP_CHECK(zcp_pool_attach(&pool, fds[i], fds[i + 1], domain_id, is_publisher,
 					  &why) == 0);
-		/* What subscribers are given they cannot write to. */
-		ZCP_CHECK(is_publisher || (fcntl(fds[i + 1], F_GETFL) & O_ACCMODE) == O_RDONLY);
+		check_readonly(fds[i], is_publisher);
+		check_readonly(fds[i + 1], is_publisher);
 	}
 	zcp_pool_deinit(&pool);
 }
@@ -43,27 +49,35 @@ static void check_opened(uint64_t domain_id, const struct zcp_opened *opened,
 {
 	struct zcp_backlog backlog = { .n_entries = 0 };
 	struct zcp_topic topic = { .shm = NULL };
+	struct zcp_acks acks = { .shm = NULL };
 	bool is_publisher = opened->owner != 0;
-	uint32_t n = opened->backlog ? 2 : 1;
+	uint32_t n = opened->backlog ? 3 : 2;
 	const char *why = "";
 
 	ZCP_CHECK(fds->n_fds >= n);
-	ZCP_CHECK(zcp_topic_attach(&topic, fds->fds[0], domain_id, &why) == 0);
+	check_readonly(fds->fds[0], is_publisher);
+	ZCP_CHECK(zcp_topic_attach(&topic, fds->fds[0], domain_id, is_publisher, &why) == 0);
+	ZCP_CHECK(zcp_acks_attach(&acks, fds->fds[1], topic.geometry.max_publishers,
+				  topic.geometry.max_subscribers, domain_id,
+				  topic.shm->region.region_id, &why) == 0);
 	if (opened->backlog)
-		ZCP_CHECK(zcp_backlog_import(&backlog, fds->fds[1], domain_id, &why) == 0);
+		ZCP_CHECK(zcp_backlog_import(&backlog, fds->fds[2], domain_id, &why) == 0);
 	check_classes(domain_id, is_publisher, fds->fds + n, fds->n_fds - n);
 	if (is_publisher) {
 		ZCP_CHECK(opened->slot < topic.geometry.max_publishers);
-		ZCP_CHECK(opened->owner <= UINT16_MAX && opened->loans > 0);
+		ZCP_CHECK(opened->owner < ZCP_OWNER_RUNTIME && opened->loans > 0);
+		ZCP_CHECK(opened->class < (fds->n_fds - n) / 2);
 		ZCP_CHECK(opened->history <= ZCP_TOPIC_HISTORY_MAX);
-		ZCP_CHECK(backlog.n_entries <= opened->history);
+		ZCP_CHECK(!opened->backlog);
 	} else {
 		ZCP_CHECK(opened->slot < topic.geometry.max_subscribers);
-		ZCP_CHECK(opened->holder < ZCP_HOLDERS_MAX && opened->held > 0);
+		ZCP_CHECK(opened->held > 0 && opened->held <= ZCP_HELD_MAX);
 		ZCP_CHECK(opened->depth_log2 <= topic.geometry.max_depth_log2);
-		ZCP_CHECK(opened->n_starts == topic.geometry.max_publishers);
+		ZCP_CHECK(backlog.n_entries <=
+			  (uint64_t)topic.geometry.max_publishers * opened->history);
 	}
 	zcp_backlog_deinit(&backlog);
+	zcp_acks_deinit(&acks);
 	zcp_topic_deinit(&topic);
 }
 

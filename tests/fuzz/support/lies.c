@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where they go, and when.
+ * Choosing words, and writing them.
  */
 #include "tests/fuzz/support/lies.h"
 
@@ -10,20 +10,30 @@
 #include "tests/fuzz/support/guard.h"
 #include "tests/support/check.h"
 
+/* Whose it is: a subscriber slot of a topic, all of them, or somebody else. */
+#define ALL UINT32_MAX
+
 /* A word of somebody's, and what it will be. */
 struct lie {
 	_Atomic uint64_t *word;
 	uint64_t value;
+	/* where it is held, the counts of the block */
+	struct zcp_ack_counts_shm *counts;
+	bool is_subscribers;
+	uint32_t topic;
+	uint32_t subscriber;
 };
 
 static struct lie told_later[ZCP_FUZZ_MOMENTS];
 static uint32_t next_later;
 static uint64_t n_told;
+static uint64_t n_others;
+static bool is_lied_in[ZCP_FUZZ_TOPICS][ZCP_TOPIC_SUBSCRIBERS_MAX];
 
 static struct {
 	struct zcp_lane lane;
 	uint64_t seq;
-	uint64_t flags;
+	bool pushes;
 	bool is_new;
 } runaway;
 
@@ -33,12 +43,26 @@ static struct {
 } entries[8];
 static uint32_t n_entries;
 
+static void note_others(void)
+{
+	n_told++;
+	n_others++;
+}
+
 static void tell(void *user)
 {
 	const struct lie *lie = user;
 
 	zcp_test_store(lie->word, lie->value);
+	if (lie->counts)
+		zcp_test_store(&lie->counts->n_held, UINT32_MAX);
+	if (!lie->is_subscribers) {
+		note_others();
+		return;
+	}
 	n_told++;
+	if (lie->subscriber != ALL)
+		is_lied_in[lie->topic][lie->subscriber] = true;
 }
 
 static _Atomic uint64_t *word_of(void *object, size_t size, struct zcp_fuzz_input *input)
@@ -61,49 +85,77 @@ static uint32_t choose_ref(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input
 	return zcp_ref(class_index, zcp_fuzz_below(input, n + 2));
 }
 
-static struct zcp_chunk choose_chunk(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+static struct zcp_chunk_shm *choose_chunk(const struct zcp_fuzz_bed *bed,
+					  struct zcp_fuzz_input *input)
 {
-	uint32_t class_index = zcp_fuzz_below(input, ZCP_FUZZ_CLASSES);
-	uint32_t n = bed->keeper.pool.classes[class_index].n_chunks;
-	struct zcp_chunk chunk;
+	const struct zcp_class *class =
+		&bed->keeper.pool.classes[zcp_fuzz_below(input, ZCP_FUZZ_CLASSES)];
 
-	ZCP_CHECK(zcp_pool_chunk(&bed->keeper.pool, zcp_ref(class_index, zcp_fuzz_below(input, n)),
-				 &chunk));
-	return chunk;
+	return &class->chunks[zcp_fuzz_below(input, class->n_chunks)];
 }
 
-static struct lie lie_slot(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+/* A lane, and the number of its next message. */
+static struct zcp_lane choose_lane(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input,
+				   uint64_t *next_seq)
 {
-	const struct zcp_topic *topic = choose_topic(bed, input);
+	uint32_t i = zcp_fuzz_below(input, ZCP_FUZZ_TOPICS);
+	const struct zcp_topic *topic = &bed->keeper.topics[i];
 	uint32_t p = zcp_fuzz_below(input, topic->geometry.max_publishers);
 	uint32_t s = zcp_fuzz_below(input, topic->geometry.max_subscribers);
-	struct zcp_lane lane = zcp_topic_lane(topic, p, s,
-					      zcp_test_load(&topic->subscribers[s].depth_log2));
-	uint64_t seq = zcp_test_load(&topic->publishers[p].next_seq) + zcp_fuzz_number(input);
-	uint64_t flags = (uint64_t)zcp_fuzz_below(input, 4) << 30;
 
-	return (struct lie){ &zcp_lane_slot(&lane, seq)->word,
-			     zcp_slot(seq, flags, choose_ref(bed, input)) };
+	*next_seq = zcp_test_load(&topic->publishers[p].next_seq);
+	return zcp_topic_lane(topic, &bed->keeper.acks[i], p, s,
+			      zcp_test_load(&topic->subscribers[s].depth_log2));
+}
+
+static struct lie lie_slot(const struct zcp_fuzz_bed *bed, bool any_word,
+			   struct zcp_fuzz_input *input)
+{
+	uint64_t next_seq, seq;
+	struct zcp_lane lane = choose_lane(bed, input, &next_seq);
+	struct zcp_lane_slot_shm *slot;
+	_Atomic uint64_t *word;
+
+	seq = next_seq + zcp_fuzz_number(input);
+	slot = zcp_lane_slot(&lane, seq);
+	if (!any_word)
+		return (struct lie){ &slot->word, zcp_slot_word(seq, choose_ref(bed, input)),
+				     .is_subscribers = false };
+	word = word_of(slot, sizeof(*slot), input);
+	return (struct lie){ word, zcp_fuzz_number(input), .is_subscribers = false };
+}
+
+static struct lie lie_lane(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+{
+	uint64_t next_seq;
+	struct zcp_lane lane = choose_lane(bed, input, &next_seq);
+	_Atomic uint64_t *word = word_of(lane.shm, sizeof(*lane.shm), input);
+
+	return (struct lie){ word, zcp_fuzz_number(input), .is_subscribers = false };
 }
 
 static struct lie lie_state(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
 {
-	_Atomic uint64_t *state = &choose_chunk(bed, input).descriptor->state;
-	uint32_t owner = zcp_fuzz_below(input, 65536);
+	struct zcp_chunk_shm *chunk = choose_chunk(bed, input);
+	uint32_t owner = zcp_fuzz_below(input, ZCP_OWNERS);
+	uint64_t next = zcp_test_load(&chunk->next);
+	uint32_t state = zcp_chunk_state(owner, zcp_fuzz_below(input, ZCP_CHUNK_FLAGS + 1));
 
-	return (struct lie){ state, zcp_state(zcp_state_generation(zcp_test_load(state)), owner,
-					      zcp_fuzz_below(input, 65536)) };
+	/* The two are one word: the second half stays. */
+	return (struct lie){ (_Atomic uint64_t *)(void *)&chunk->state, next << 32 | state,
+			     .is_subscribers = false };
 }
 
 static void lie_states(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
 {
 	uint32_t c = zcp_fuzz_below(input, ZCP_FUZZ_CLASSES);
-	uint32_t owner = zcp_fuzz_below(input, 65536), flags = zcp_fuzz_below(input, 65536);
+	uint32_t owner = zcp_fuzz_below(input, ZCP_OWNERS);
+	uint32_t flags = zcp_fuzz_below(input, ZCP_CHUNK_FLAGS + 1);
 	const struct zcp_class *class = &bed->keeper.pool.classes[c];
 
 	for (uint32_t i = 0; i < class->n_chunks; i++)
-		zcp_test_store(&class->chunks[i].state, zcp_state(1, owner, flags));
-	n_told++;
+		zcp_test_store(&class->chunks[i].state, zcp_chunk_state(owner, flags));
+	note_others();
 }
 
 static void lie_entry(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
@@ -129,7 +181,7 @@ void zcp_fuzz_lie_in_backlog(struct zcp_backlog *backlog)
 			backlog->n_entries = n;
 		}
 		backlog->entries[n - 1] = entries[i].entry;
-		n_told++;
+		note_others();
 	}
 	n_entries = 0;
 }
@@ -141,23 +193,19 @@ static void run_away(void *user)
 	runaway.seq += 1000;
 	for (uint64_t i = 0; i <= runaway.lane.mask; i++)
 		zcp_test_store(&zcp_lane_slot(&runaway.lane, runaway.seq + i)->word,
-			       zcp_slot(runaway.seq + i, runaway.flags, 0));
-	n_told++;
+			       zcp_slot_word(runaway.seq + i, 0));
+	if (runaway.pushes)
+		zcp_test_store(&runaway.lane.ack->tail, runaway.seq);
+	note_others();
 	zcp_fuzz_at_access(0, run_away, NULL);
 }
 
 static void lie_runaway(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
 {
-	const struct zcp_topic *topic = choose_topic(bed, input);
-	uint32_t p = zcp_fuzz_below(input, topic->geometry.max_publishers);
-	uint32_t s = zcp_fuzz_below(input, topic->geometry.max_subscribers);
-
-	runaway.lane = zcp_topic_lane(topic, p, s,
-				      zcp_test_load(&topic->subscribers[s].depth_log2));
-	runaway.seq = zcp_test_load(&topic->publishers[p].next_seq);
-	runaway.flags = (uint64_t)zcp_fuzz_below(input, 4) << 30;
+	runaway.lane = choose_lane(bed, input, &runaway.seq);
+	runaway.pushes = zcp_fuzz_below(input, 2);
 	runaway.is_new = true;
-	n_told++;
+	note_others();
 	zcp_fuzz_forget_accesses(run_away);
 	zcp_fuzz_at_access(0, run_away, NULL);
 }
@@ -169,21 +217,128 @@ void zcp_fuzz_stop_running(void)
 	runaway.is_new = false;
 }
 
-/* All but the value. */
+/* --- a subscriber's --- */
+
+/* Its topic and slot; what of its block is written comes then. */
+static struct lie choose_subscriber(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+{
+	struct lie lie = { .is_subscribers = true };
+
+	lie.topic = zcp_fuzz_below(input, ZCP_FUZZ_TOPICS);
+	lie.subscriber = zcp_fuzz_below(input,
+					bed->keeper.topics[lie.topic].geometry.max_subscribers);
+	return lie;
+}
+
+static struct lie lie_block(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+{
+	struct lie lie = choose_subscriber(bed, input);
+	const struct zcp_acks *acks = &bed->keeper.acks[lie.topic];
+	char *block = zcp_acks_block(acks, lie.subscriber);
+	char *end = (char *)(zcp_acks_held(acks, lie.subscriber) + ZCP_FUZZ_PLACES);
+
+	lie.word = word_of(block, (size_t)(end - block), input);
+	lie.value = zcp_fuzz_number(input);
+	return lie;
+}
+
+static struct lie lie_ack(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+{
+	struct lie lie = { .is_subscribers = true };
+	const struct zcp_topic *topic;
+	struct zcp_ack_shm *ack;
+	uint32_t p;
+
+	lie.topic = zcp_fuzz_below(input, ZCP_FUZZ_TOPICS);
+	topic = &bed->keeper.topics[lie.topic];
+	p = zcp_fuzz_below(input, topic->geometry.max_publishers);
+	lie.subscriber = zcp_fuzz_below(input, topic->geometry.max_subscribers);
+	ack = zcp_acks_ack(&bed->keeper.acks[lie.topic], p, lie.subscriber);
+	lie.word = &ack->tail + zcp_fuzz_below(input, 3);
+	lie.value = zcp_test_load(&topic->publishers[p].next_seq) + zcp_fuzz_number(input);
+	return lie;
+}
+
+static uint64_t choose_held(const struct zcp_fuzz_bed *bed, const struct lie *lie,
+			    struct zcp_fuzz_input *input)
+{
+	const struct zcp_topic *topic = &bed->keeper.topics[lie->topic];
+	uint32_t p = zcp_fuzz_below(input, topic->geometry.max_publishers + 1);
+	uint64_t seq = zcp_fuzz_number(input);
+
+	if (p < topic->geometry.max_publishers)
+		seq += zcp_test_load(&topic->publishers[p].next_seq);
+	return zcp_held(p, seq);
+}
+
+static struct lie lie_held(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+{
+	struct lie lie = choose_subscriber(bed, input);
+	const struct zcp_acks *acks = &bed->keeper.acks[lie.topic];
+
+	lie.word = zcp_acks_held(acks, lie.subscriber) + zcp_fuzz_below(input, ZCP_FUZZ_PLACES);
+	lie.value = choose_held(bed, &lie, input);
+	lie.counts = zcp_acks_counts(acks, lie.subscriber);
+	return lie;
+}
+
+static void lie_all_held(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+{
+	struct lie lie = choose_subscriber(bed, input);
+	const struct zcp_acks *acks = &bed->keeper.acks[lie.topic];
+	uint32_t n;
+	uint64_t step;
+
+	lie.value = choose_held(bed, &lie, input);
+	lie.counts = zcp_acks_counts(acks, lie.subscriber);
+	n = zcp_fuzz_below(input, ZCP_FUZZ_PLACES + 1);
+	step = zcp_fuzz_number(input);
+	for (uint32_t i = 0; i < n; i++) {
+		lie.word = zcp_acks_held(acks, lie.subscriber) + i;
+		tell(&lie);
+		lie.value = (lie.value & ~ZCP_HELD_SEQ_MASK) |
+			    ((lie.value + step) & ZCP_HELD_SEQ_MASK);
+	}
+}
+
+static struct lie lie_shared(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+{
+	struct lie lie = { .is_subscribers = true, .subscriber = ALL };
+	const struct zcp_acks *acks;
+
+	lie.topic = zcp_fuzz_below(input, ZCP_FUZZ_TOPICS);
+	acks = &bed->keeper.acks[lie.topic];
+	lie.word = word_of(acks->shm->sleepers,
+			   64 + acks->max_publishers * sizeof(struct zcp_room_shm), input);
+	lie.value = zcp_fuzz_number(input);
+	return lie;
+}
+
+static struct lie lie_signal(const struct zcp_fuzz_bed *bed, struct zcp_fuzz_input *input)
+{
+	uint32_t i = zcp_fuzz_below(input, bed->keeper.signals.n_signals);
+	struct lie lie = { .is_subscribers = true, .subscriber = ALL };
+
+	lie.word = word_of(&bed->keeper.signals.signals[i], sizeof(struct zcp_signal_shm), input);
+	lie.value = zcp_fuzz_number(input);
+	return lie;
+}
+
+/* --- all of them --- */
+
+/* Somebody else's, all but the value. */
 static _Atomic uint64_t *choose_word(const struct zcp_fuzz_bed *bed, char kind,
 				     struct zcp_fuzz_input *input)
 {
 	const struct zcp_topic *topic;
-	struct zcp_chunk chunk;
 	uint32_t i;
 
 	switch (kind) {
 	case 'D':
-		chunk = choose_chunk(bed, input);
-		return word_of(chunk.descriptor, sizeof(*chunk.descriptor), input);
-	case 'H':
-		chunk = choose_chunk(bed, input);
-		return word_of(chunk.header, sizeof(*chunk.header), input);
+		return word_of(choose_chunk(bed, input), sizeof(struct zcp_chunk_shm), input);
+	case 'N':
+		i = zcp_fuzz_below(input, ZCP_FUZZ_CLASSES);
+		return word_of(&bed->keeper.pool.classes[i].shm->n_touched, 16, input);
 	case 'P':
 		topic = choose_topic(bed, input);
 		i = zcp_fuzz_below(input, topic->geometry.max_publishers);
@@ -192,24 +347,35 @@ static _Atomic uint64_t *choose_word(const struct zcp_fuzz_bed *bed, char kind,
 		topic = choose_topic(bed, input);
 		i = zcp_fuzz_below(input, topic->geometry.max_subscribers);
 		return word_of(&topic->subscribers[i], sizeof(topic->subscribers[i]), input);
-	case 'M':
+	default:
 		topic = choose_topic(bed, input);
 		return word_of(&topic->shm->version, 128, input);
-	default:
-		i = zcp_fuzz_below(input, bed->keeper.signals.n_signals);
-		return word_of(&bed->keeper.signals.signals[i], sizeof(struct zcp_signal_shm),
-			       input);
 	}
 }
 
 static struct lie read_lie(const struct zcp_fuzz_bed *bed, char kind, struct zcp_fuzz_input *input)
 {
-	struct lie lie;
+	struct lie lie = { .is_subscribers = false };
 
-	if (kind == 'S')
-		return lie_slot(bed, input);
-	if (kind == 'F')
+	switch (kind) {
+	case 'S':
+	case 'W':
+		return lie_slot(bed, kind == 'W', input);
+	case 'L':
+		return lie_lane(bed, input);
+	case 'F':
 		return lie_state(bed, input);
+	case 'K':
+		return lie_block(bed, input);
+	case 'T':
+		return lie_ack(bed, input);
+	case 'H':
+		return lie_held(bed, input);
+	case 'E':
+		return lie_shared(bed, input);
+	case 'G':
+		return lie_signal(bed, input);
+	}
 	lie.word = choose_word(bed, kind, input);
 	lie.value = zcp_fuzz_number(input);
 	return lie;
@@ -220,16 +386,18 @@ void zcp_fuzz_lie(const struct zcp_fuzz_bed *bed, char kind, struct zcp_fuzz_inp
 {
 	struct lie lie;
 
-	if (kind == 'A') {
+	switch (kind) {
+	case 'A':
 		lie_states(bed, input);
 		return;
-	}
-	if (kind == 'R') {
+	case 'R':
 		lie_runaway(bed, input);
 		return;
-	}
-	if (kind == 'B') {
+	case 'B':
 		lie_entry(bed, input);
+		return;
+	case 'Y':
+		lie_all_held(bed, input);
 		return;
 	}
 	lie = read_lie(bed, kind, input);
@@ -247,11 +415,27 @@ uint64_t zcp_fuzz_n_lies(void)
 	return n_told;
 }
 
+uint64_t zcp_fuzz_n_others_lies(void)
+{
+	return n_others;
+}
+
+bool zcp_fuzz_is_lied_to(uint32_t topic, uint32_t subscriber)
+{
+	return n_others > 0 || is_lied_in[topic][subscriber];
+}
+
+void zcp_fuzz_forget_lies(uint32_t topic, uint32_t subscriber)
+{
+	is_lied_in[topic][subscriber] = false;
+}
+
 void zcp_fuzz_lies_reset(void)
 {
-	n_told = 0;
+	n_told = n_others = 0;
 	n_entries = 0;
 	runaway.is_new = false;
+	memset(is_lied_in, 0, sizeof(is_lied_in));
 }
 
 void zcp_fuzz_begin_at(const struct zcp_fuzz_bed *bed, uint64_t next_seq)

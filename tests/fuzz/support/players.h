@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Publishers and subscribers as libzcp makes them of what the runtime answers, all in this
- * process. Whatever shared memory says, they see nothing but what is theirs; and as long as
- * nobody has lied, they see what was sent, once and in order.
+ * process. Whatever shared memory says, they see and write nothing but what is theirs. Whatever
+ * subscribers say, publishers can do all that was reserved for them; and whoever is lied to by no
+ * publisher, and in whose block of the acks nobody else has written, sees what was sent, once and
+ * in order.
  */
 #ifndef ZCP_FUZZ_PLAYERS_H
 #define ZCP_FUZZ_PLAYERS_H
@@ -15,13 +17,13 @@
 #define ZCP_FUZZ_PUBLISHERS 4
 #define ZCP_FUZZ_SUBSCRIBERS 4
 #define ZCP_FUZZ_LOANS 4
-#define ZCP_FUZZ_HELD 4
+#define ZCP_FUZZ_HELD 20
 
 struct zcp_fuzz_publisher {
 	struct zcpd_endpoint *endpoint;
 	struct zcp_writer writer;
-	uint32_t refs[ZCP_FUZZ_LOANS];
-	uint32_t n_refs;
+	struct zcp_writer_loan loans[ZCP_FUZZ_LOANS];
+	uint32_t n_loans;
 };
 
 struct zcp_fuzz_subscriber {
@@ -49,23 +51,24 @@ struct zcp_fuzz_players {
 void zcp_fuzz_players_init(struct zcp_fuzz_players *players);
 /* Before each command. */
 void zcp_fuzz_players_begin(void);
-/* As long as nobody has lied: whoever is there has what it is sent or holds, and nothing else. */
+/* Whoever is there and is not lied to has what it is sent or holds, and nothing else. */
 void zcp_fuzz_players_check(const struct zcp_fuzz_players *players);
 /* After an input: everybody goes, and all is put back. */
 void zcp_fuzz_players_reset(struct zcp_fuzz_players *players);
 
 /*
- * o PUBLISHER TOPIC LOANS HISTORY                    opens it
+ * o PUBLISHER TOPIC LOANS HISTORY PAYLOAD            opens it; PAYLOAD: 0 to 2, which class
  * l PUBLISHER SIZE       p PUBLISHER LOAN TIMEOUT    loans, publishes
  * s PUBLISHER SIZE                                   sends: loans, fills and publishes
  * d PUBLISHER LOAN       c PUBLISHER                 discards; ends
  * j SUBSCRIBER TOPIC DEPTH HELD ON_FULL ORDER HISTORY PARTIAL   opens it
  * t SUBSCRIBER           n SUBSCRIBER                takes the next, the newest
  * r SUBSCRIBER MESSAGE   q SUBSCRIBER                releases; ends
+ * h SUBSCRIBER                                       its connection ends, its process goes on
  * e SUBSCRIBER           z SUBSCRIBER                is it ready; goes to sleep, or wakes up
  */
 #define ZCP_FUZZ_PUBLISHING "olpsdc"
-#define ZCP_FUZZ_SUBSCRIBING "jtnrqez"
+#define ZCP_FUZZ_SUBSCRIBING "jtnrqhez"
 void zcp_fuzz_publish(struct zcp_fuzz_players *players, char command, struct zcp_fuzz_input *input);
 void zcp_fuzz_subscribe(struct zcp_fuzz_players *players, char command,
 			struct zcp_fuzz_input *input);
@@ -83,15 +86,31 @@ void zcp_fuzz_publisher_end(struct zcp_fuzz_players *players, struct zcp_fuzz_pu
 void zcp_fuzz_subscriber_end(struct zcp_fuzz_players *players,
 			     struct zcp_fuzz_subscriber *subscriber);
 
-/* Does it; false where its process has ended meanwhile. */
-bool zcp_fuzz_survives(void (*act)(void *user), void *user);
+/*
+ * Does it; false where its process has ended meanwhile. Each store to shared memory is shown to
+ * `look`.
+ */
+bool zcp_fuzz_survives(void (*act)(void *user), void *user,
+		       void (*look)(const void *at, uint64_t size));
+
+/* Whether a store lies within a piece of memory. */
+static inline bool zcp_fuzz_is_within(const void *at, uint64_t size, const void *from,
+				      uint64_t room)
+{
+	uintptr_t offset = (uintptr_t)at - (uintptr_t)from;
+
+	return offset <= room && size <= room - offset;
+}
+
+bool zcp_fuzz_is_subscriber_lied_to(const struct zcp_fuzz_players *players,
+				    const struct zcp_fuzz_subscriber *subscriber);
 
 uint32_t zcp_fuzz_topic_of(const struct zcp_fuzz_players *players,
 			   const struct zcpd_endpoint *endpoint);
 
-/* What came with the answer, as libzcp takes it; of each of `n_slots` no more than was asked. */
-void zcp_fuzz_import(const struct zcp_fuzz_players *players, struct zcpd_endpoint *endpoint,
-		     uint32_t n_slots, struct zcp_backlog *backlog);
+/* The promised history that comes with the answer, as libzcp takes it. */
+void zcp_fuzz_import(const struct zcp_fuzz_players *players, const struct zcpd_endpoint *subscriber,
+		     struct zcp_backlog *backlog);
 
 /* The bytes of one message, and of its user header. */
 static inline uint8_t zcp_fuzz_pattern(uint64_t publisher_id, uint64_t seq, uint64_t i)

@@ -5,10 +5,13 @@
 #include <string.h>
 
 #include "pubsub/util.h"
+#include "tests/fuzz/support/lies.h"
 #include "tests/fuzz/support/players.h"
 #include "tests/support/check.h"
 
+/* Of what is sent; of what publishers declare, so that they use each of the size classes. */
 #define PAYLOAD_MAX 300
+static const uint64_t payloads[] = { 300, 64, 5000 };
 
 static void wake_fd(uint32_t signal, void *user)
 {
@@ -23,34 +26,34 @@ static void open_publisher(struct zcp_fuzz_players *players, uint32_t k,
 	const struct zcpd_client client = { .node = "publisher", .pid = 1, .signal = k };
 	const struct zcpd_topic *topic = players->bed.topics[zcp_fuzz_below(input, 2)];
 	struct zcp_open_publisher request = { .loans = zcp_fuzz_below(input, ZCP_FUZZ_LOANS) };
-	ZCP_CLEANUP(zcp_backlog_deinit) struct zcp_backlog kept = { .n_entries = 0 };
 	char text[ZCP_TEXT_SIZE];
+	uint32_t i;
 
 	request.history = zcp_fuzz_below(input, 6);
+	request.max_payload = payloads[zcp_fuzz_below(input, 3)];
 	(void)strcpy(request.topic, topic->name);
 	if (publisher->endpoint ||
 	    zcpd_registry_open_publisher(&players->bed.registry, &client, &request,
 					 &publisher->endpoint, text, sizeof(text)) < 0)
 		return;
-	zcp_fuzz_import(players, publisher->endpoint, 1, &kept);
-	ZCP_CHECK(zcp_writer_init(
-			  &publisher->writer,
-			  &players->bed.writable.topics[zcp_fuzz_topic_of(players, publisher->endpoint)],
-			  &players->bed.writable.pool, &players->bed.writable.signals,
-			  &(struct zcp_writer_options){
-				  .slot = publisher->endpoint->slot,
-				  .owner = publisher->endpoint->owner,
-				  .max_loans = publisher->endpoint->loans,
-				  .max_payload = publisher->endpoint->max_payload,
-				  .publisher_id = publisher->endpoint->id,
-				  .history = publisher->endpoint->history,
-				  .kept = &kept,
-				  .user_header_size = publisher->endpoint->user_header_size,
-				  .symmetric = true,
-				  .timestamps = topic->config.timestamps,
-				  .wake_fd = wake_fd,
-			  }) == 0);
-	publisher->n_refs = 0;
+	i = zcp_fuzz_topic_of(players, publisher->endpoint);
+	ZCP_CHECK(zcp_writer_init(&publisher->writer, &players->bed.writable.topics[i],
+				  &players->bed.writable.acks[i], &players->bed.writable.pool,
+				  &players->bed.writable.signals,
+				  &(struct zcp_writer_options){
+					  .slot = publisher->endpoint->slot,
+					  .owner = publisher->endpoint->owner,
+					  .class_index = publisher->endpoint->class_index,
+					  .max_loans = publisher->endpoint->loans,
+					  .max_payload = publisher->endpoint->max_payload,
+					  .publisher_id = publisher->endpoint->id,
+					  .history = publisher->endpoint->history,
+					  .user_header_size = publisher->endpoint->user_header_size,
+					  .symmetric = true,
+					  .timestamps = topic->config.timestamps,
+					  .wake_fd = wake_fd,
+				  }) == 0);
+	publisher->n_loans = 0;
 }
 
 void zcp_fuzz_publisher_end(struct zcp_fuzz_players *players, struct zcp_fuzz_publisher *publisher)
@@ -61,20 +64,12 @@ void zcp_fuzz_publisher_end(struct zcp_fuzz_players *players, struct zcp_fuzz_pu
 	zcpd_registry_close(&players->bed.registry, publisher->endpoint, 0);
 }
 
-static struct zcp_chunk chunk_of(const struct zcp_fuzz_publisher *publisher, uint32_t ref)
-{
-	struct zcp_chunk chunk = { .descriptor = NULL };
-
-	ZCP_CHECK(zcp_pool_chunk(publisher->writer.pool, ref, &chunk));
-	return chunk;
-}
-
-static void fill(const struct zcp_fuzz_publisher *publisher, uint32_t ref, uint64_t size)
+static void fill(const struct zcp_fuzz_publisher *publisher, const struct zcp_writer_loan *loan,
+		 uint64_t size)
 {
 	const struct zcp_writer *writer = &publisher->writer;
-	struct zcp_chunk chunk = chunk_of(publisher, ref);
-	uint8_t *payload = chunk.payload;
-	void *user_header = zcp_chunk_user_header(&chunk, writer->options.user_header_size);
+	uint8_t *payload = loan->payload;
+	void *user_header = zcp_user_header(loan->payload, writer->options.user_header_size);
 
 	for (uint64_t i = 0; i < size; i++)
 		payload[i] = zcp_fuzz_pattern(writer->options.publisher_id, writer->next_seq, i);
@@ -84,42 +79,92 @@ static void fill(const struct zcp_fuzz_publisher *publisher, uint32_t ref, uint6
 
 static bool loan(struct zcp_fuzz_publisher *publisher, uint64_t size)
 {
-	uint32_t ref = 0;
+	struct zcp_writer_loan *loan = &publisher->loans[publisher->n_loans];
 	int r;
 
-	if (publisher->n_refs == ZCP_FUZZ_LOANS)
+	if (publisher->n_loans == ZCP_FUZZ_LOANS)
 		return false;
-	r = zcp_writer_loan(&publisher->writer, size, &ref);
+	r = zcp_writer_loan(&publisher->writer, size, loan);
 	ZCP_CHECK(r >= 0 && r <= ZCP_WRITER_E_LOANS);
+	/* What it can need is reserved for it, whatever subscribers say. */
+	ZCP_CHECK(r != ZCP_WRITER_E_EXHAUSTED || zcp_fuzz_n_others_lies() > 0);
 	if (r != 0)
 		return false;
-	ZCP_CHECK(chunk_of(publisher, ref).payload_size >= size);
-	publisher->refs[publisher->n_refs++] = ref;
+	ZCP_CHECK(loan->capacity >= size);
+	publisher->n_loans++;
 	return true;
 }
 
 static void publish(struct zcp_fuzz_publisher *publisher, uint32_t i, uint64_t size,
 		    int64_t timeout_ns)
 {
-	uint32_t ref;
 	int r;
 
-	if (i >= publisher->n_refs)
+	if (i >= publisher->n_loans)
 		return;
-	ref = publisher->refs[i];
-	fill(publisher, ref, size);
-	r = zcp_writer_publish(&publisher->writer, ref, size, timeout_ns);
+	fill(publisher, &publisher->loans[i], size);
+	r = zcp_writer_publish(&publisher->writer, &publisher->loans[i], size, timeout_ns);
 	ZCP_CHECK(r == 0 || r == ZCP_WRITER_E_FULL);
 	if (r == 0)
-		publisher->refs[i] = publisher->refs[--publisher->n_refs];
+		publisher->loans[i] = publisher->loans[--publisher->n_loans];
 }
 
 static void discard(struct zcp_fuzz_publisher *publisher, uint32_t i)
 {
-	if (i >= publisher->n_refs)
+	if (i >= publisher->n_loans)
 		return;
-	zcp_writer_discard(&publisher->writer, publisher->refs[i]);
-	publisher->refs[i] = publisher->refs[--publisher->n_refs];
+	zcp_writer_discard(&publisher->writer, &publisher->loans[i]);
+	publisher->loans[i] = publisher->loans[--publisher->n_loans];
+}
+
+/* --- what it writes --- */
+
+/* The one that does something. */
+static const struct zcp_fuzz_publisher *acting;
+
+static bool is_own_chunk(const struct zcp_chunk_shm *chunk)
+{
+	/* What publishers of the pool write there can lead it astray. */
+	return zcp_fuzz_n_others_lies() > 0 ||
+	       zcp_chunk_owner(zcp_test_load(&chunk->state)) == acting->writer.options.owner;
+}
+
+/* What it owns, and what it says of the class. */
+static bool is_in_pool(const struct zcp_class *class, const void *at, uint64_t size)
+{
+	uint64_t i;
+
+	if (zcp_fuzz_is_within(at, size, &class->shm->n_touched, 64))
+		return true;
+	if (zcp_fuzz_is_within(at, size, class->chunks,
+			       class->n_chunks * sizeof(class->chunks[0]))) {
+		i = (uint64_t)((const char *)at - (const char *)class->chunks) /
+		    sizeof(class->chunks[0]);
+		return is_own_chunk(&class->chunks[i]);
+	}
+	if (!zcp_fuzz_is_within(at, size, class->payloads - class->header_room,
+				class->n_chunks * class->stride))
+		return false;
+	i = (uint64_t)((const char *)at - (class->payloads - class->header_room)) / class->stride;
+	return is_own_chunk(&class->chunks[i]);
+}
+
+/* Its slot, its lanes, its chunks; and of the acks nothing: it moves `tail` in one step. */
+static void check_store(const void *at, uint64_t size)
+{
+	const struct zcp_writer *writer = &acting->writer;
+	const struct zcp_topic *topic = writer->topic;
+	bool is_own = zcp_fuzz_is_within(at, size, writer->slot,
+					 offsetof(struct zcp_publisher_slot_shm, publisher_id));
+
+	for (uint32_t s = 0; s < topic->geometry.max_subscribers; s++)
+		is_own |= zcp_fuzz_is_within(
+			at, size,
+			zcp_topic_lane(topic, writer->acks, writer->options.slot, s, 0).shm,
+			topic->lane_stride);
+	for (uint32_t c = 0; c < writer->pool->n_classes; c++)
+		is_own |= is_in_pool(&writer->pool->classes[c], at, size);
+	ZCP_CHECK(is_own);
 }
 
 /* What one of them is about to do. */
@@ -141,12 +186,11 @@ static void act(void *user)
 		break;
 	case 's':
 		if (loan(publisher, deed->n))
-			publish(publisher, publisher->n_refs - 1, deed->n, 0);
+			publish(publisher, publisher->n_loans - 1, deed->n, 0);
 		break;
 	case 'p':
-		if (deed->n < publisher->n_refs)
-			publish(publisher, deed->n,
-				chunk_of(publisher, publisher->refs[deed->n]).payload_size,
+		if (deed->n < publisher->n_loans)
+			publish(publisher, deed->n, publisher->loans[deed->n].capacity,
 				deed->timeout_ns);
 		break;
 	case 'd':
@@ -176,6 +220,7 @@ void zcp_fuzz_publish(struct zcp_fuzz_players *players, char command, struct zcp
 	}
 	if (command == 'p')
 		deed.timeout_ns = zcp_fuzz_below(input, 2);
-	if (deed.publisher->endpoint && !zcp_fuzz_survives(act, &deed))
+	acting = deed.publisher;
+	if (deed.publisher->endpoint && !zcp_fuzz_survives(act, &deed, check_store))
 		zcp_fuzz_publisher_end(players, deed.publisher);
 }

@@ -21,15 +21,8 @@ static void keep_pool(struct zcpd_registry *registry, const struct zcpd_pool *po
 
 static void keep_endpoint(struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
 {
-	struct zcpd_endpoint copy;
-
-	if (!endpoint)
-		return;
-	copy = *endpoint;
-	/* So it began, and so it begins again. */
-	if (endpoint->rejoins)
-		copy.state = ZCPD_ENDPOINT_JOINING;
-	zcpd_record_endpoint(registry, &copy);
+	if (endpoint)
+		zcpd_record_endpoint(registry, endpoint);
 }
 
 static void keep_all(struct zcpd_server *server)
@@ -72,10 +65,6 @@ static void clear_endpoint(const struct zcpd_server *server, struct zcp_record_e
 	/* Whom nobody can be told about. */
 	if (!has_session(server, endpoint->session))
 		endpoint->session = endpoint->request = 0;
-	/* It finds these again. */
-	if (endpoint->state != ZCPD_ENDPOINT_OPEN)
-		for (uint32_t p = 0; p < endpoint->n_starts; p++)
-			endpoint->starts[p].seq = 0;
 	if (endpoint->session == 0 && !endpoint->is_publisher)
 		endpoint->state = ZCPD_ENDPOINT_LEAVING;
 }

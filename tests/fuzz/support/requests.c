@@ -120,6 +120,10 @@ void zcp_fuzz_request(struct zcp_message *message, char command,
 	case 'f':
 		message->type = ZCP_MESSAGE_SIGNAL_FD;
 		break;
+	case 'F':
+		message->type = ZCP_MESSAGE_FREED;
+		message->u.freed.endpoint = choose_endpoint(client, input);
+		break;
 	case 'w':
 		message->type = ZCP_MESSAGE_SIGNAL_GET;
 		message->u.signal_get.signal = (uint32_t)zcp_fuzz_number(input);

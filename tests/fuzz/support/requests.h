@@ -15,10 +15,11 @@
  *   x CLIENT ENDPOINT    y CLIENT REQUEST   closes one of its endpoints; what a request opened
  *   g CLIENT ENDPOINT             wants the pool's classes
  *   f CLIENT    w CLIENT SIGNAL   gives its eventfd; wants somebody's
+ *   F CLIENT ENDPOINT             a chunk of its pool became FREE
  *   l CLIENT TOPIC   i CLIENT TOPIC   e CLIENT TOPIC FROM   a CLIENT    asks
  *   m CLIENT TYPE                 says a message of that type, without fields
  */
-#define ZCP_FUZZ_REQUESTS "hpsxygfwlieam"
+#define ZCP_FUZZ_REQUESTS "hpsxygfFwlieam"
 void zcp_fuzz_request(struct zcp_message *message, char command,
 		      const struct zcp_fuzz_client *client, struct zcp_fuzz_input *input);
 

@@ -26,14 +26,16 @@ uint64_t zcp_fuzz_say_with(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_cli
 		zcp_fds_deinit(fds);
 		return 0;
 	}
-	message->id = ++runtime->n_requests;
+	/* No answer comes to what is only told. */
+	message->id = message->type == ZCP_MESSAGE_FREED ? 0 : ++runtime->n_requests;
 	ZCP_CHECK(zcp_codec_pack(message, packet, sizeof(packet), &size) == 0);
 	if (message->type == ZCP_MESSAGE_CLOSE)
 		zcp_fuzz_wait_no_more(runtime, client);
 	if (!zcp_fuzz_client_send(client, packet, size, fds))
 		return 0;
 	zcp_fuzz_belongings_say(&client->has, message);
-	runtime->requests[message->id].pid = client->pid;
+	if (message->id != 0)
+		runtime->requests[message->id].pid = client->pid;
 	return message->id;
 }
 

@@ -17,22 +17,19 @@ static void make_reader(struct zcp_fuzz_players *players, struct zcp_fuzz_subscr
 	const struct zcpd_endpoint *endpoint = subscriber->endpoint;
 	const struct zcp_fuzz_view *view = subscriber->is_partial ? &players->bed.partial :
 								    &players->bed.readonly;
-	const struct zcp_topic *topic = &view->topics[zcp_fuzz_topic_of(players, endpoint)];
+	uint32_t i = zcp_fuzz_topic_of(players, endpoint);
 	struct zcp_backlog backlog = { .n_entries = 0 };
 
-	zcp_fuzz_import(players, subscriber->endpoint, topic->geometry.max_publishers, &backlog);
-	ZCP_CHECK(zcp_reader_init(&subscriber->reader, topic, &view->pool,
+	zcp_fuzz_import(players, endpoint, &backlog);
+	ZCP_CHECK(zcp_reader_init(&subscriber->reader, &view->topics[i], &view->acks[i],
+				  &view->pool,
 				  &(struct zcp_reader_options){
 					  .slot = endpoint->slot,
-					  .holder = endpoint->holder,
 					  .depth_log2 = endpoint->depth_log2,
 					  .max_held = endpoint->held,
 					  .blocks = endpoint->on_full == ZCP_ON_FULL_BLOCK,
 					  .symmetric = true,
-					  .unsure = endpoint->unsure,
 					  .by_time = endpoint->order == ZCP_ORDER_TIME,
-					  .starts = endpoint->grace.starts,
-					  .n_starts = topic->geometry.max_publishers,
 					  .backlog = &backlog,
 				  }) == 0);
 	subscriber->has_reader = true;
@@ -72,8 +69,11 @@ static void open_subscriber(struct zcp_fuzz_players *players, uint32_t k,
 	subscriber->is_partial = zcp_fuzz_below(input, 2);
 	subscriber->is_joined = false;
 	if (zcpd_registry_open_subscriber(&players->bed.registry, &client, &request, 1,
-					  &subscriber->endpoint, text, sizeof(text)) == 0)
-		zcp_fuzz_let_join(players);
+					  &subscriber->endpoint, text, sizeof(text)) < 0)
+		return;
+	zcp_fuzz_forget_lies(zcp_fuzz_topic_of(players, subscriber->endpoint),
+			     subscriber->endpoint->slot);
+	zcp_fuzz_let_join(players);
 }
 
 void zcp_fuzz_subscriber_end(struct zcp_fuzz_players *players,
@@ -92,22 +92,25 @@ void zcp_fuzz_subscriber_end(struct zcp_fuzz_players *players,
 static void check_message(const struct zcp_fuzz_subscriber *subscriber,
 			  const struct zcp_reader_message *message)
 {
-	const void *user_header = zcp_chunk_user_header(&message->chunk, message->user_header_size);
+	const struct zcp_class *class = zcp_pool_class(subscriber->reader.pool, message->ref);
+	const void *user_header = zcp_user_header(message->payload, message->user_header_size);
 
-	ZCP_CHECK(message->size <= message->chunk.payload_size);
-	ZCP_CHECK(message->user_header_size <= message->chunk.header_room);
+	ZCP_CHECK(class);
+	ZCP_CHECK(message->payload == zcp_class_payload(class, zcp_ref_index(message->ref)));
+	ZCP_CHECK(message->size <= class->payload_size);
+	ZCP_CHECK(message->user_header_size <= class->header_room);
 	ZCP_CHECK(message->place < subscriber->reader.options.max_held);
 	ZCP_CHECK(message->publisher < subscriber->reader.topic->geometry.max_publishers);
-	ZCP_CHECK(zcp_fuzz_is_mapped(message->chunk.payload, message->size));
-	zcp_fuzz_read(message->chunk.payload, message->size);
+	ZCP_CHECK(message->held == zcp_held(message->publisher, message->seq));
+	ZCP_CHECK(zcp_fuzz_is_mapped(message->payload, message->size));
+	zcp_fuzz_read(message->payload, message->size);
 	zcp_fuzz_read(user_header, message->user_header_size);
 }
 
 static void check_content(const struct zcp_reader_message *message)
 {
-	const uint8_t *payload = message->chunk.payload;
-	const uint8_t *user_header = zcp_chunk_user_header(&message->chunk,
-							   message->user_header_size);
+	const uint8_t *payload = message->payload;
+	const uint8_t *user_header = zcp_user_header(message->payload, message->user_header_size);
 
 	for (uint32_t i = 0; i < message->user_header_size; i++)
 		ZCP_CHECK(user_header[i] == ZCP_FUZZ_USER_HEADER);
@@ -128,6 +131,15 @@ static void check_order(struct zcp_fuzz_subscriber *subscriber,
 	*last = message->seq;
 }
 
+/* The one that does something, and whether somebody has lied to it. */
+static const struct zcp_fuzz_players *all;
+static const struct zcp_fuzz_subscriber *acting;
+
+static bool is_lied_to(void)
+{
+	return zcp_fuzz_is_subscriber_lied_to(all, acting);
+}
+
 static void take(struct zcp_fuzz_subscriber *subscriber, bool newest)
 {
 	struct zcp_reader *reader = &subscriber->reader;
@@ -142,7 +154,7 @@ static void take(struct zcp_fuzz_subscriber *subscriber, bool newest)
 	case 0:
 		subscriber->n_held++;
 		check_message(subscriber, message);
-		if (zcp_fuzz_n_lies() == 0) {
+		if (!is_lied_to()) {
 			check_content(message);
 			check_order(subscriber, message);
 		}
@@ -150,31 +162,33 @@ static void take(struct zcp_fuzz_subscriber *subscriber, bool newest)
 	case ZCP_READER_E_EMPTY:
 		break;
 	case ZCP_READER_E_HELD:
-		ZCP_CHECK(subscriber->n_held == reader->options.max_held);
+		ZCP_CHECK(is_lied_to() || subscriber->n_held == reader->options.max_held);
 		break;
 	case ZCP_READER_E_UNMAPPED:
 		ZCP_CHECK(!zcp_pool_has_class(reader->pool, message->ref));
-		ZCP_CHECK(zcp_fuzz_n_lies() > 0 || subscriber->is_partial);
+		ZCP_CHECK(is_lied_to() || subscriber->is_partial);
 		zcp_reader_lose(reader, message);
 		break;
 	default:
 		ZCP_CHECK(false);
 	}
-	ZCP_CHECK(zcp_reader_n_held(reader) == subscriber->n_held);
+	ZCP_CHECK(is_lied_to() || zcp_reader_n_held(reader) == subscriber->n_held);
 }
 
 static void release(struct zcp_fuzz_subscriber *subscriber, uint32_t i)
 {
 	struct zcp_reader_message *message = &subscriber->held[i];
+	int r;
 
 	if (i >= subscriber->n_held)
 		return;
-	if (zcp_fuzz_n_lies() == 0)
+	if (!is_lied_to())
 		check_content(message);
-	ZCP_CHECK(zcp_reader_release(&subscriber->reader, message->place, message->ticket) == 0);
+	r = zcp_reader_release(&subscriber->reader, message->place, message->held);
+	ZCP_CHECK(r == 0 || (r == -EINVAL && is_lied_to()));
 	/* Once more is none of its. */
-	ZCP_CHECK(zcp_reader_release(&subscriber->reader, message->place, message->ticket) ==
-		  -EINVAL);
+	r = zcp_reader_release(&subscriber->reader, message->place, message->held);
+	ZCP_CHECK(r == -EINVAL || is_lied_to());
 	*message = subscriber->held[--subscriber->n_held];
 }
 
@@ -222,6 +236,18 @@ static void act(void *user)
 	}
 }
 
+/* Its own block of the acks, and its signal; the bit by which it sleeps is set in one step. */
+static void check_store(const void *at, uint64_t size)
+{
+	const struct zcp_reader *reader = &acting->reader;
+	const struct zcp_signals *signals = &all->bed.writable.signals;
+
+	ZCP_CHECK(zcp_fuzz_is_within(at, size, zcp_acks_block(reader->acks, reader->options.slot),
+				     reader->acks->block_stride) ||
+		  zcp_fuzz_is_within(at, size, &signals->signals[acting - all->subscribers],
+				     sizeof(struct zcp_signal_shm)));
+}
+
 void zcp_fuzz_subscribe(struct zcp_fuzz_players *players, char command,
 			struct zcp_fuzz_input *input)
 {
@@ -239,10 +265,16 @@ void zcp_fuzz_subscribe(struct zcp_fuzz_players *players, char command,
 	case 'q':
 		zcp_fuzz_subscriber_end(players, deed.subscriber);
 		return;
+	case 'h':
+		if (deed.subscriber->endpoint)
+			zcpd_registry_deactivate(&players->bed.registry, deed.subscriber->endpoint);
+		return;
 	case 'r':
 		deed.n = zcp_fuzz_below(input, ZCP_FUZZ_HELD);
 		break;
 	}
-	if (deed.subscriber->has_reader && !zcp_fuzz_survives(act, &deed))
+	all = players;
+	acting = deed.subscriber;
+	if (deed.subscriber->has_reader && !zcp_fuzz_survives(act, &deed, check_store))
 		zcp_fuzz_subscriber_end(players, deed.subscriber);
 }

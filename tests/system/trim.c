@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a burst has left is given back to the machine after trim_after, and nothing is lost by it:
+ * where its publisher goes on, where it closes, and where it is gone before its messages are taken.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "pubsub/client/publisher.h"
+#include "pubsub/client/subscriber.h"
+#include "tests/support/cases.h"
+#include "tests/support/process.h"
+#include "tests/support/runtime.h"
+
+#define DEPTH 256
+#define MIB ((size_t)1 << 20)
+/* What stays: a publisher's chunk in use and three that rotate, and the region's first page. */
+#define STAYS (4 * MIB + 4096)
+
+static const char config[] = "[defaults]\ntrim_after = \"20ms\"\n";
+
+/* Bytes of the pool's only size class that are really there. */
+static uint64_t n_bytes(const struct zcp_endpoint *endpoint)
+{
+	struct stat st;
+
+	ZCP_CHECK(fstat(endpoint->class_fds[0][1], &st) == 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static void publish(struct zcp_publisher *publisher, uint64_t number)
+{
+	struct zcp_loan loan;
+
+	ZCP_CHECK(zcp_publisher_loan(publisher, MIB, &loan) == 0);
+	for (size_t i = 0; i < MIB / sizeof(number); i += 512)
+		((uint64_t *)loan.data)[i] = number;
+	ZCP_CHECK(zcp_publisher_publish(publisher, &loan) == 0);
+}
+
+static void expect(struct zcp_subscriber *subscriber, uint64_t number)
+{
+	struct zcp_sample sample;
+
+	ZCP_CHECK(zcp_subscriber_take(subscriber, &sample) == 0);
+	ZCP_CHECK(sample.size == MIB && sample.lost == 0);
+	for (size_t i = 0; i < MIB / sizeof(number); i += 512)
+		ZCP_CHECK(((const uint64_t *)sample.data)[i] == number);
+	ZCP_CHECK(zcp_sample_release(&sample) == 0);
+}
+
+static void burst(struct zcp_publisher *publisher)
+{
+	for (uint64_t i = 1; i <= DEPTH; i++)
+		publish(publisher, i);
+	ZCP_CHECK(n_bytes(&publisher->endpoint) > DEPTH * MIB);
+}
+
+static void drain(struct zcp_subscriber *subscriber)
+{
+	for (uint64_t i = 1; i <= DEPTH; i++)
+		expect(subscriber, i);
+}
+
+static void publisher_goes_on(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher;
+	struct zcp_node *node;
+	uint64_t n = DEPTH;
+
+	zcp_test_runtime_start(&runtime, config);
+	node = zcp_test_node();
+	publisher = zcp_test_publisher(node, "t", MIB, 1);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, 1, 0);
+	burst(publisher);
+	drain(subscriber);
+	/* It gives back what it does not need any more, message by message. */
+	while (n_bytes(&publisher->endpoint) > STAYS) {
+		publish(publisher, ++n);
+		expect(subscriber, n);
+	}
+	/* And once more: what was given back is there again. */
+	for (uint64_t i = 1; i <= DEPTH; i++)
+		publish(publisher, n + i);
+	for (uint64_t i = 1; i <= DEPTH; i++)
+		expect(subscriber, n + i);
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+static void publisher_closes(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, config);
+	node = zcp_test_node();
+	publisher = zcp_test_publisher(node, "t", MIB, 1);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, 1, 0);
+	burst(publisher);
+	zcp_publisher_close(publisher);
+	/* All of it is queued still. */
+	ZCP_CHECK(zcp_test_audit(node) == DEPTH);
+	drain(subscriber);
+	while (n_bytes(&subscriber->endpoint) > STAYS)
+		ZCP_CHECK(zcp_test_ask(node, "t") == 0);
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+static void burst_and_be_killed(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, "t", MIB, 1);
+
+	(void)arg;
+	zcp_test_say_step(self, 1);
+	zcp_test_hear_step(self, 2);
+	burst(publisher);
+	zcp_test_say_step(self, 3);
+	zcp_test_wait_for_the_end(self);
+}
+
+/* Killed with its runtime's worker, so that another one has to know of it. */
+static void publisher_is_killed(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_subscriber *subscriber;
+	struct zcp_test_child child;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, config);
+	zcp_test_fork(&child, burst_and_be_killed, NULL);
+	zcp_test_hear_step(&child, 1);
+	node = zcp_test_node();
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, 1, 0);
+	zcp_test_say_step(&child, 2);
+	zcp_test_hear_step(&child, 3);
+	zcp_test_kill(&child);
+	zcp_test_wait_for_members(node, "t", 0, 1);
+	(void)zcp_test_kill_worker(runtime.pid);
+	ZCP_CHECK(zcp_test_audit(node) == DEPTH);
+	drain(subscriber);
+	while (n_bytes(&subscriber->endpoint) > STAYS)
+		ZCP_CHECK(zcp_test_ask(node, "t") == 0);
+	ZCP_CHECK(zcp_test_audit(node) == 0);
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+static const struct zcp_test_case cases[] = {
+	ZCP_TEST_CASE(publisher_goes_on),
+	ZCP_TEST_CASE(publisher_closes),
+	ZCP_TEST_CASE(publisher_is_killed),
+};
+
+int main(int argc, char **argv)
+{
+	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
+}
