@@ -6,7 +6,7 @@
  * one that was published last the reader says that it holds it, and moves `tail` behind it by one
  * CAS; what lies before is taken with it. The other lanes are only passed over.
  */
-#include "pubsub/flow/reader_lane.h"
+#include "pubsub/flow/reader_take.h"
 #include "pubsub/shm/crashpoint.h"
 
 /* Again where publishers push out what was found; each time they have gone on by a lap. */
