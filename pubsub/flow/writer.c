@@ -15,6 +15,8 @@
 
 /* Looks at a full lane before sleeping: a reader that runs makes room within these. */
 #define ROOM_SPINS 2000
+/* Slots between the one that is written and the one that is fetched. */
+#define SLOTS_AHEAD 4
 /* Looks of which the most that was in use counts, and chunks that one loan gives back. */
 #define LOOKS 8
 #define FREE_MAX 64
@@ -216,8 +218,8 @@ static void read_released(struct zcp_writer *writer)
 static void look(struct zcp_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->n_active; i++)
-		zcp_stake_look(&writer->lanes[i].stake, writer->chunks.oldest_seq,
-			       writer->next_seq, &writer->lanes[i].given);
+		zcp_stake_look(&writer->lanes[i].stake, writer->chunks.oldest_seq, writer->next_seq,
+			       &writer->lanes[i].given);
 }
 
 /* There may be more that have come back than can be told at once. */
@@ -278,6 +280,20 @@ static uint64_t bound_of(const struct zcp_writer *writer)
 	return bound;
 }
 
+/* Whether all below bound_of() have come back: there are no exceptions. */
+static bool is_plain(const struct zcp_writer *writer)
+{
+	if (writer->n_lanes > writer->n_active)
+		return false;
+	for (uint32_t i = 0; i < writer->n_active; i++) {
+		const struct zcp_stake_look *given = &writer->lanes[i].given;
+
+		if (given->n_exceptions > 0 || given->promised < given->base)
+			return false;
+	}
+	return true;
+}
+
 /* The first message from `seq` on that has not come back, at most `bound`. */
 static uint64_t first_used(const struct zcp_writer *writer, uint64_t seq, uint64_t bound)
 {
@@ -297,6 +313,8 @@ static uint64_t clear_head(struct zcp_writer *writer)
 	struct zcp_chunks *chunks = &writer->chunks;
 	uint64_t bound = bound_of(writer), used;
 
+	if (is_plain(writer))
+		return bound;
 	while (chunks->oldest_seq < bound) {
 		used = first_used(writer, chunks->oldest_seq, bound);
 		if (used != chunks->oldest_seq)
@@ -323,10 +341,11 @@ static bool is_used(const struct zcp_writer *writer, uint64_t seq)
 static uint32_t n_back(const struct zcp_writer *writer)
 {
 	const struct zcp_chunks *chunks = &writer->chunks;
-	uint64_t bound = bound_of(writer), n = 0;
+	uint64_t bound = bound_of(writer), seq = chunks->oldest_seq, n = 0;
+	bool plain = is_plain(writer);
 
-	for (uint64_t seq = chunks->oldest_seq; seq < bound;) {
-		uint64_t used = first_used(writer, seq, bound);
+	while (seq < bound) {
+		uint64_t used = plain ? bound : first_used(writer, seq, bound);
 
 		n += used - seq;
 		seq = used + 1;
@@ -410,6 +429,23 @@ static uint32_t from_spare(struct zcp_writer *writer)
 	return ZCP_REF_NONE;
 }
 
+/* What the next loans will write is in the subscribers' caches: fetches it meanwhile. */
+static void prefetch_payloads(const struct zcp_writer *writer)
+{
+	const struct zcp_chunks *chunks = &writer->chunks;
+	uint64_t n = writer->reusable > chunks->oldest_seq ? writer->reusable - chunks->oldest_seq :
+							     0;
+	uint32_t ref = chunks->published.first;
+
+	for (; n > 0 && zcp_chunks_is_own(chunks, ref); n--) {
+		uint32_t index = zcp_ref_index(ref);
+
+		zcp_prefetch_write(zcp_class_payload(writer->class, index));
+		/* Relaxed: the owner's word. */
+		ref = atomic_load_explicit(&chunks->own[index].next, memory_order_relaxed);
+	}
+}
+
 /* What is known to have come back may be taken without a look, up to look_every. */
 static void set_reusable(struct zcp_writer *writer, uint64_t bound)
 {
@@ -467,6 +503,7 @@ __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 	if (ref == ZCP_REF_NONE)
 		ref = from_published(writer, bound);
 	set_reusable(writer, bound);
+	prefetch_payloads(writer);
 	return ref;
 }
 
@@ -677,16 +714,19 @@ __attribute__((noinline)) static void push_out(struct zcp_writer *writer,
 						   0;
 }
 
-/* Step 4. What the next publish will write is in the subscribers' caches: fetches it meanwhile. */
+/*
+ * Step 4. What a later publish will write is in the subscribers' caches: fetches it meanwhile, so
+ * early that it is there in time, but no slot that a subscriber still has to read.
+ */
 static inline void push(struct zcp_writer *writer, const struct zcp_description *description)
 {
 	const struct zcp_writer_way *way = writer->ways, *end = way + writer->n_active;
-	uint64_t n = writer->next_seq;
+	uint64_t n = writer->next_seq, ahead = n + SLOTS_AHEAD < writer->room ? n + SLOTS_AHEAD : n;
 
 	do {
 		zcp_slot_put(&way->slots[n & way->mask], n, description);
 		ZCP_CRASHPOINT("publish.after_push");
-		zcp_prefetch_write(&way->slots[(n + 1) & way->mask]);
+		zcp_prefetch_write(&way->slots[ahead & way->mask]);
 	} while (++way < end);
 	writer->met = 0;
 }
