@@ -12,6 +12,9 @@
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/memory.h"
 
+/* Messages that a subscriber looks ahead which is behind. */
+#define AHEAD 4
+
 static int init_lanes(struct zcp_reader *reader)
 {
 	const struct zcp_topic *topic = reader->topic;
@@ -146,6 +149,26 @@ bool zcp_reader_begin_lane(struct zcp_reader_lane *lane)
 	/* No history was promised to us: none is left of it. ACK-R4, as in zcp_reader_history(). */
 	atomic_store_explicit(&lane->lane.ack->floor, base, memory_order_release);
 	return true;
+}
+
+/*
+ * A subscriber that has not found the lane empty for a while is behind its publisher: then slots and
+ * payloads are fetched ahead. One that keeps up would only take from the publisher what that writes.
+ */
+__attribute__((noinline)) void zcp_reader_look_ahead(const struct zcp_reader *reader,
+						     struct zcp_reader_lane *lane)
+{
+	uint64_t seq = lane->next + AHEAD;
+	/* Relaxed: a wrong guess costs nothing but the fetch. */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&lane->lane, seq)->word,
+					     memory_order_relaxed);
+
+	if (!zcp_slot_is(word, seq)) {
+		lane->n_run = 0;
+		return;
+	}
+	zcp_pool_prefetch(reader->pool, (uint32_t)(word & ZCP_SLOT_REF_MASK));
+	zcp_prefetch_read(zcp_lane_slot(&lane->lane, seq + AHEAD));
 }
 
 bool zcp_reader_resync(struct zcp_reader_lane *lane)

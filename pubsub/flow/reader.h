@@ -69,6 +69,8 @@ struct zcp_reader_lane {
 	uint32_t last_held;
 	/* the chunk of the next message, as its publisher expects */
 	uint32_t next_ref;
+	/* messages taken since the lane was last found empty, or nearly so */
+	uint32_t n_run;
 };
 
 struct zcp_reader {

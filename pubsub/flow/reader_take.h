@@ -10,10 +10,15 @@
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
 
+/* Messages in a row after which a subscriber is behind. */
+#define ZCP_READER_RUN 32
+
 /* --- reader.c: what is rare --- */
 
 bool zcp_reader_begin_lane(struct zcp_reader_lane *lane);
 void zcp_reader_wake_blocked(struct zcp_reader *reader, uint32_t publisher);
+/* Fetches ahead what a subscriber that is behind will take. */
+void zcp_reader_look_ahead(const struct zcp_reader *reader, struct zcp_reader_lane *lane);
 /* Gives up the messages up to `seq`. */
 void zcp_reader_lose_in_lane(struct zcp_reader *reader, struct zcp_reader_lane *lane, uint64_t seq);
 
@@ -131,6 +136,7 @@ static inline int zcp_reader_take_lane(struct zcp_reader *reader, uint32_t publi
 		if (__builtin_expect(!zcp_slot_is(word, seq), 0)) {
 			if (zcp_reader_resync(lane))
 				continue;
+			lane->n_run = 0;
 			/* The next payload comes with the next slot then, in one trip. */
 			zcp_pool_prefetch(reader->pool, lane->next_ref);
 			return ZCP_READER_E_EMPTY;
@@ -162,6 +168,8 @@ static inline int zcp_reader_take_lane(struct zcp_reader *reader, uint32_t publi
 		lane->next = seq + 1;
 		zcp_reader_deliver(lane, &description, seq, message);
 		zcp_reader_count(reader, 1, message->n_lost);
+		if (__builtin_expect(++lane->n_run > ZCP_READER_RUN, 0))
+			zcp_reader_look_ahead(reader, lane);
 		return 0;
 	}
 	return ZCP_READER_E_EMPTY;

@@ -705,6 +705,7 @@ __attribute__((noinline)) static void push_out(struct zcp_writer *writer,
 			n_full += make_room(writer, lane);
 		zcp_lane_put(&lane->stake.lane, writer->next_seq, description);
 		ZCP_CRASHPOINT("publish.after_push");
+		zcp_prefetch_write(zcp_lane_slot(&lane->stake.lane, writer->next_seq + 1));
 		if (lane->tail + lane->stake.lane.mask + 1 < room)
 			room = lane->tail + lane->stake.lane.mask + 1;
 	}
