@@ -190,7 +190,7 @@ bool zcp_reader_peek(struct zcp_reader_lane *lane, struct zcp_description *descr
 		return false;
 	for (uint32_t tries = 0; tries <= lane->lane.mask + 1; tries++) {
 		const struct zcp_lane_slot_shm *slot = zcp_lane_slot(&lane->lane, lane->next);
-		/* LANE-A1 pairs with LANE-R1 in zcp_lane_put(). */
+		/* LANE-A1 pairs with LANE-R1 in zcp_slot_put(). */
 		uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
 
 		if (zcp_slot_is(word, lane->next)) {

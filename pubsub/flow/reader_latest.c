@@ -22,7 +22,7 @@ struct newest {
 
 static bool is_there(const struct zcp_reader_lane *lane, uint64_t seq, uint64_t *word)
 {
-	/* LANE-A1 pairs with LANE-R1 in zcp_lane_put(). */
+	/* LANE-A1 pairs with LANE-R1 in zcp_slot_put(). */
 	*word = atomic_load_explicit(&zcp_lane_slot(&lane->lane, seq)->word, memory_order_acquire);
 	return zcp_slot_is(*word, seq);
 }

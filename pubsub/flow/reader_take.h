@@ -129,7 +129,7 @@ static inline int zcp_reader_take_lane(struct zcp_reader *reader, uint32_t publi
 	for (uint32_t tries = 0; tries <= lane->lane.mask + 1; tries++) {
 		uint64_t seq = lane->next;
 		const struct zcp_lane_slot_shm *slot = zcp_lane_slot(&lane->lane, seq);
-		/* LANE-A1 pairs with LANE-R1 in zcp_lane_put(). */
+		/* LANE-A1 pairs with LANE-R1 in zcp_slot_put(). */
 		uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire), tail;
 		uint32_t place;
 

@@ -201,7 +201,7 @@ static void read_released(struct zcp_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->n_active; i++) {
 		struct zcp_writer_lane *lane = &writer->lanes[i];
-		/* ACK-A5 pairs with ACK-R3 in reader.c: what was read of these is over. */
+		/* ACK-A5 pairs with ACK-R3 in reader_take.h: what was read of these is over. */
 		uint64_t released = atomic_load_explicit(&lane->stake.lane.ack->released,
 							 memory_order_acquire);
 
