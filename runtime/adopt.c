@@ -295,9 +295,11 @@ static int adopt_topic(struct zcpd_adoption *adoption)
 		if (is_new)
 			zcpd_info("topic '%s' has been handed back", adoption->topic->name);
 	}
-	if (r == 0)
-		zcpd_adoption_adopt_members(adoption, is_new);
-	return r;
+	if (r < 0)
+		return r;
+	zcpd_adoption_adopt_members(adoption, is_new);
+	zcpd_registry_freed(registry, adoption->pool);
+	return 0;
 }
 
 static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_t id)
@@ -349,11 +351,13 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 	adoption.topic = endpoint->topic;
 	adoption.pool = endpoint->topic->pool;
 	(void)strcpy(adoption.record.name, endpoint->topic->name);
-	zcpd_adoption_adopt_members(&adoption, false);
 	if (fds->n_fds == 0 || !zcpd_adoption_is_same_file(fds->fds[0], endpoint->topic->fd))
 		r = zcpd_adoption_stale(&adoption, "it has been opened anew");
 	else
 		r = zcpd_adoption_add_classes(&adoption);
+	/* Publishers whose size class was not there yet have their places now. */
+	zcpd_adoption_adopt_members(&adoption, false);
+	zcpd_registry_freed(session->registry, adoption.pool);
 	/* What it holds stays its own until it is closed, as long as the process lives. */
 	if (r < 0)
 		zcpd_registry_deactivate(session->registry, endpoint);

@@ -75,6 +75,8 @@ static int add_class(struct zcpd_adoption *adoption, const struct zcp_class *cla
 	pool->classes[pool->view.n_classes - 1].uid = adoption->uid;
 	zcpd_record_pool(adoption->registry, pool);
 	zcpd_record_class(adoption->registry, pool, pool->view.n_classes - 1);
+	/* What the runtime before was just giving back. */
+	zcpd_pool_free_owner(pool, ZCP_OWNER_RUNTIME);
 	ZCP_CRASHPOINT("adopt.after_class");
 	return 0;
 }
@@ -136,9 +138,7 @@ int zcpd_adoption_adopt_pool(struct zcpd_adoption *adoption)
 	adoption->pool->is_adopted = !adoption->pool->automatic;
 	zcpd_record_pool(registry, adoption->pool);
 	r = zcpd_adoption_add_classes(adoption);
-	if (r == 0)
-		zcpd_pool_free_owner(adoption->pool, ZCP_OWNER_RUNTIME);
-	else
+	if (r < 0)
 		/* Half of it is of no use to the next topic. */
 		adoption->pool->got = 0;
 	return r;

@@ -270,6 +270,15 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	zcpd_publishers_announce(topic, signals, signal_fds);
 }
 
+/* Whether the publisher has pushed the message that it was publishing. */
+static bool has(const struct zcp_lane *lane, uint64_t seq)
+{
+	/* Acquire: LANE-R1, in the publisher. */
+	return zcp_slot_is(atomic_load_explicit(&zcp_lane_slot(lane, seq)->word,
+						memory_order_acquire),
+			   seq);
+}
+
 /* Pushes what a dead publisher was publishing to a lane that lacks it. */
 static void push(const struct zcp_lane *lane, uint64_t seq, const struct zcp_chunk_shm *chunk,
 		 uint32_t ref)
@@ -286,10 +295,9 @@ static void push(const struct zcp_lane *lane, uint64_t seq, const struct zcp_chu
 		.next_ref = ZCP_REF_NONE,
 	};
 	uint64_t base = zcp_lane_settle(&lane->shm->base, seq), tail;
-	uint64_t word = atomic_load_explicit(&zcp_lane_slot(lane, seq)->word, memory_order_acquire);
 
 	zcp_lane_begin(lane, base);
-	if (zcp_slot_is(word, seq) || base > seq)
+	if (has(lane, seq) || base > seq)
 		return;
 	tail = zcp_lane_bound_tail(lane, 0, seq);
 	zcp_lane_refresh_tail(lane, seq, &tail);
@@ -313,9 +321,12 @@ static void finish_publish(struct zcpd_topic *topic, const struct zcpd_endpoint 
 		if (!subscriber || subscriber->state == ZCPD_ENDPOINT_LEAVING)
 			continue;
 		lane = zcpd_topic_lane(topic, publisher->slot, subscriber);
-		/* Where it ended must be there before the number moves on. */
+		/*
+		 * Where it ended must be there before the number moves on: behind the message, where
+		 * the lane has it already.
+		 */
 		if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
-			(void)zcp_lane_settle(&lane.shm->end, seq);
+			(void)zcp_lane_settle(&lane.shm->end, has(&lane, seq) ? seq + 1 : seq);
 		else if (is_member(topic, s))
 			push(&lane, seq, chunk, ref);
 	}
@@ -545,6 +556,19 @@ static bool is_kept(const struct zcpd_topic *topic, uint32_t publisher, uint64_t
 	return seq != 0 && seq < next_seq && seq + topic->kept[publisher] >= next_seq;
 }
 
+/* Not gone: also one that has still to come back to us. */
+static bool is_there(const struct zcpd_topic *topic, uint32_t slot)
+{
+	const struct zcpd_endpoint *subscriber = topic->subscribers[slot];
+
+	if (subscriber)
+		return subscriber->state != ZCPD_ENDPOINT_LEAVING;
+	/* Relaxed: only a runtime writes it. */
+	return atomic_load_explicit(&topic->view.shm->present[slot / 64], memory_order_relaxed) >>
+		       (slot % 64) &
+	       1;
+}
+
 /* Whether a present subscriber uses it. */
 static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t seq)
 {
@@ -556,12 +580,12 @@ static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t
 		struct zcp_stake stake;
 		uint64_t end;
 
-		if (!topic->subscribers[s] ||
-		    topic->subscribers[s]->state == ZCPD_ENDPOINT_LEAVING)
+		if (!is_there(topic, s))
 			continue;
 		zcp_stake_init(&stake, &topic->view, &topic->acks, publisher, s);
 		end = atomic_load_explicit(&stake.lane.shm->end, memory_order_relaxed);
-		if (end == 0 || zcpd_topic_is_active(topic->subscribers[s]))
+		if (end == 0 ||
+		    (topic->subscribers[s] && zcpd_topic_is_active(topic->subscribers[s])))
 			end = next_seq;
 		if (zcp_stake_use(&stake, end, seq))
 			return true;
@@ -569,12 +593,20 @@ static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t
 	return false;
 }
 
-/* The publisher slot that has an owner number and no publisher; -1: none has. */
-static int left_slot(const struct zcpd_topic *topic, uint32_t owner)
+/*
+ * The publisher slot that has an owner number and no publisher, also none that has still to come back
+ * to us; -1: none has. With `all` nobody comes back any more.
+ */
+static int left_slot(const struct zcpd_topic *topic, uint32_t owner, bool all)
 {
+	/* Relaxed: only a runtime writes it. */
+	uint64_t publishers = all ? 0 :
+				    atomic_load_explicit(&topic->view.shm->publishers,
+							 memory_order_relaxed);
+
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		if (topic->owners[p] == owner)
-			return topic->publishers[p] ? -1 : (int)p;
+			return topic->publishers[p] || (publishers >> p & 1) ? -1 : (int)p;
 	return -1;
 }
 
@@ -584,7 +616,7 @@ static bool sweep_chunk(struct zcpd_topic *topic, struct zcp_chunk_shm *chunk, b
 	/* Relaxed, both: of slots that are ours no process writes them. */
 	uint32_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
 	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
-	int slot = state == ZCP_CHUNK_FREE ? -1 : left_slot(topic, zcp_chunk_owner(state));
+	int slot = state == ZCP_CHUNK_FREE ? -1 : left_slot(topic, zcp_chunk_owner(state), all);
 
 	if (slot < 0 || (!all && is_kept(topic, (uint32_t)slot, seq)))
 		return false;

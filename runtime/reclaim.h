@@ -83,9 +83,9 @@ void zcpd_subscriber_deactivate(struct zcpd_topic *topic, struct zcpd_endpoint *
 				const struct zcp_signals *signals, const int *signal_fds);
 
 /*
- * Frees what publishers that are gone have left and no present subscriber uses; with `all`, whatever
- * they have left. Never a chunk of a publisher that is there. Returns how many; topic->has_left says
- * whether more would come back later.
+ * Frees what publishers that are gone have left and no present subscriber uses, and no chunk of a
+ * publisher that is there; with `all`, as the topic ends, whatever its publishers had. Returns how
+ * many; topic->has_left says whether more would come back later.
  */
 uint32_t zcpd_topic_sweep(struct zcpd_topic *topic, bool all);
 

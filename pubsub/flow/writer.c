@@ -124,8 +124,9 @@ static void add_members(struct zcp_writer *writer, bool is_active)
 		uint64_t present = atomic_load_explicit(&shm->present[w], memory_order_acquire);
 		uint64_t active = atomic_load_explicit(&shm->active[w], memory_order_acquire);
 
-		for (uint64_t left = is_active ? active : present & ~active; left;
-		     left &= left - 1) {
+		/* One that has just ceased to be active is there already: its lane ends at the next op. */
+		for (uint64_t left = is_active ? active : present & ~active & ~writer->members[w];
+		     left; left &= left - 1) {
 			uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(left);
 
 			if (s < writer->topic->geometry.max_subscribers &&
@@ -344,7 +345,8 @@ static uint32_t n_back(const struct zcp_writer *writer)
 	uint64_t bound = bound_of(writer), seq = chunks->oldest_seq, n = 0;
 	bool plain = is_plain(writer);
 
-	while (seq < bound) {
+	/* Each step passes over one that is used: no more than there are, whatever peers say. */
+	for (uint32_t n_used = 0; seq < bound && n_used < chunks->published.n; n_used++) {
 		uint64_t used = plain ? bound : first_used(writer, seq, bound);
 
 		n += used - seq;

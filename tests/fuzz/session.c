@@ -22,7 +22,8 @@
  *                          support/comeback.h
  *   M TOPIC WORD VALUE               lies in a topic
  *   O TOPIC PUBLISHER WORD VALUE     lies in a publisher's slot, whose first word is op
- *   D TOPIC CLASS CHUNK WORD VALUE   lies in a descriptor
+ *   D TOPIC CLASS CHUNK WORD VALUE   lies in a descriptor, from 1 on; 0: in what the class says of
+ *                                    its use
  *   H TOPIC SUBSCRIBER WORD VALUE    lies in a subscriber's acks, or behind the last one's in what
  *                                    all of them write
  *   R RECORD FIELD VALUE   a record is not what was kept; R and S: support/records_lie.h
@@ -159,11 +160,13 @@ static void lie_in_descriptor(struct scene *s, struct zcp_fuzz_input *input)
 	const struct zcpd_topic *topic = choose_existing(s, input);
 	const struct zcp_class *class;
 	_Atomic uint64_t *words;
+	uint32_t i;
 
 	if (!topic || topic->pool->view.n_classes == 0)
 		return;
 	class = &topic->pool->view.classes[zcp_fuzz_below(input, topic->pool->view.n_classes)];
-	words = (void *)&class->chunks[zcp_fuzz_below(input, class->n_chunks)];
+	i = zcp_fuzz_below(input, class->n_chunks + 1);
+	words = i == 0 ? (void *)&class->shm->n_touched : (void *)&class->chunks[i - 1];
 	words += zcp_fuzz_below(input, sizeof(struct zcp_chunk_shm) / 8);
 	zcp_test_store(words, zcp_fuzz_number(input));
 	s->runtime.is_honest = s->runtime.is_smooth = false;

@@ -148,7 +148,7 @@ static void trim(uint32_t n_looks)
 
 	zcpd_trim_pool_freed(pool, 0, 0);
 	for (uint32_t i = 0; i < n_looks && zcpd_trim_pool_due(pool) != ZCPD_TRIM_IDLE; i++)
-		zcpd_trim_pool_turn(pool, zcpd_trim_pool_due(pool));
+		zcpd_trim_pool_turn(pool, i % 2, zcpd_trim_pool_due(pool));
 }
 
 static void run(char command, struct zcp_fuzz_input *input)

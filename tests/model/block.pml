@@ -2,31 +2,40 @@
 /*
  * The blocking policy: one publisher slot, subscribers whose lanes must not overflow (and, where
  * BLOCKERS says so, others whose lanes may). Step 2 of a publish in pubsub/flow/writer.h, with
- * block() and wait_room() of writer.c, make_room() of reader.c and wake_blocked() of
- * runtime/reclaim.c. Subscribers take, leave, die or stop taking while the publisher waits; it
- * is killed at any step, and its slot is used anew; its wait ends with a timeout.
+ * block(), has_room(), announce_wait() and wait_room() of writer.c, pass(), make_room() and
+ * wake_blocked() of reader.c, zcp_lane_begin() of pubsub/shm/lane.c, and wake_blocked() of
+ * runtime/reclaim.c. Subscribers take, leave, die, lose their connection or stop taking while the
+ * publisher waits; it is killed at any step, and its slot is used anew; its wait ends with a
+ * timeout. On a blocking lane the subscriber stores `tail`; nobody else moves it but to `base`.
  *
- * Checked: nothing is overwritten in a blocking lane (assert in deliver()); a blocking
- * subscriber gets every number (assert in Sub); a message reaches all members or none, also
- * when the publisher gives up or dies (asserts in Pub and recover()); nobody waits while there
- * is room, and no one who joins or leaves waits for a publisher that waits (assert in Runtime
- * when nothing moves any more).
+ * Checked: nothing is overwritten in a blocking lane (assert in push()); a blocking subscriber
+ * gets every number (assert in Sub); a message reaches all members or none, also when the publisher
+ * gives up or dies (asserts in Pub and recover()); nobody waits while there is room, and no one who
+ * joins or leaves waits for a publisher that waits (assert in Runtime when nothing moves any more).
+ *
+ * `version` is modelled by `changed`, and `op` by whether it is odd and by `waits`, as in plane.pml.
  *
  *   spin -a [-DCAP=1 -DMSGS=3 ...] block.pml
- *   cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m200000
+ *   cc -O2 -DSAFETY -DCOLLAPSE -DNOFAIR -o pan pan.c && ./pan -m200000
  *
- * Each -DBUG_ breaks one rule, and the check must then fail; BUG_EACH needs -DTIMEOUTS=1:
+ * Each -DBUG_ breaks one rule, and the check must then fail; run.sh has the configuration of each:
  *
  *   BUG_NOSECOND   sleeps without a second look at the lanes
  *   BUG_LATEFLAG   sets `waiting` after the second look
+ *   BUG_LATEWAITED sets `has_waited` after the second look
  *   BUG_LATEROOM   reads the futex word `room` after the second look
  *   BUG_NOVERSION  does not look whether the membership has changed
- *   BUG_NOFENCE    a subscriber looks at `waiting` before its take: what its fence prevents
+ *   BUG_NOFENCE    a subscriber looks at `has_waited` before its store of `tail`: what the
+ *                  publisher's heavy fence prevents
+ *   BUG_LATEFENCE  a subscriber looks at `waiting` before its store of `tail`: what its own fence
+ *                  prevents
  *   BUG_NOBUMP     a subscriber wakes without a change of `room`
- *   BUG_NOLEAVE    the runtime wakes nobody when a subscriber leaves or dies
+ *   BUG_NOLEAVE    the runtime wakes nobody when a subscriber leaves, dies or is not active any more
  *   BUG_LATECLEAR  the runtime clears `waiting` when the next publisher has begun
  *   BUG_INSIDE     waits inside of op
  *   BUG_EACH       looks for room lane by lane, as it pushes
+ *   BUG_OLDTAIL    room in the lane of one who joins counts from `tail` as it was reset
+ *   BUG_BEGIN      `tail` is moved up to `base` by a load and a store
  */
 #ifndef NS
 #define NS 2            /* subscriber slots, 1..2 */
@@ -49,11 +58,20 @@
 #ifndef SNEW
 #define SNEW 1          /* the same for subscribers */
 #endif
+#ifndef LATE
+#define LATE 0          /* bits of the subscribers that join after the publisher has begun */
+#endif
+#ifndef LATEOPENS
+#define LATEOPENS 0     /* opens that do not wait for a publisher inside op, at most */
+#endif
 #ifndef WKILLS
 #define WKILLS 0        /* times that the runtime's worker is killed; the next one goes on */
 #endif
 #ifndef STOPS
 #define STOPS 0         /* subscribers that live and take nothing any more, at most */
+#endif
+#ifndef CUTS
+#define CUTS 0          /* subscribers that lose their connection and live on, at most */
 #endif
 #ifndef TIMEOUTS
 #define TIMEOUTS 0      /* waits that end with a timeout, at most */
@@ -62,25 +80,24 @@
 #define BIT(s) (1 << (s))
 #define BLOCKS(s) (BLOCKERS & BIT(s))
 
-typedef slot_t { byte seq; bit live };
-typedef lane_t { slot_t slot[CAP] };
+typedef lane_t { byte seq[CAP]; byte base, tail };
 lane_t lane[NS];
-#define SLOT(s, n) lane[s].slot[(n) % CAP]
 
 /* The chunk of the message that is being published. */
-bit loaned; byte dseq, holders;
+bit loaned; byte dseq;
 
-byte members, version;
-byte op, next_seq = 1;
-bit waiting; byte room;
+byte members;
+bit changed, op;
+byte next_seq = 1;
+bit waiting, has_waited; byte room;
 bit asleep;                             /* in the kernel, on the futex `room` */
 
-mtype = { NONE, JOINING, OPEN, LEAVING };
-bit publisher = 1, enters, plives = 1, slives[NS], stopped[NS], rejoins[NS];
+mtype = { NONE, JOINING, OPEN, INACTIVE, LEAVING };
+bit publisher = 1, enters, plives = 1, slives[NS], stopped[NS];
 mtype subscriber[NS];
-bit waits[NS]; byte waits_op[NS], start[NS];
+bit pending[NS], waits[NS];
 bit worker_killed;
-byte kills, pnew, snew, stops, timeouts;
+byte kills, pnew, snew, stops, timeouts, lateopens, cuts;
 
 #define OR_PUB_DIES(mortal) \
 	if \
@@ -94,32 +111,113 @@ byte kills, pnew, snew, stops, timeouts;
 	fi
 #define STEP(access) atomic { access; OR_PUB_DIES(1) }
 #define FUTEX_WAKE asleep = 0
+#if NS > 1
+#define NO_GRACE_WAITS waits[0] = 0; waits[1] = 0
+#else
+#define NO_GRACE_WAITS waits[0] = 0
+#endif
+
+/* --- lanes --- */
+
+#define SETTLE_BASE(s, to) if :: lane[s].base == 0 -> lane[s].base = to :: else fi
+
+/* zcp_lane_begin(). */
+#ifdef BUG_BEGIN
+#define LANE_BEGIN(s, or_dies) \
+	b = lane[s].tail; \
+	if \
+	:: b < lane[s].base -> atomic { lane[s].tail = lane[s].base; or_dies } \
+	:: else \
+	fi; \
+	b = 0
+#else
+#define LANE_BEGIN(s, or_dies) \
+	atomic { \
+		if :: lane[s].tail < lane[s].base -> lane[s].tail = lane[s].base :: else fi; \
+		or_dies \
+	}
+#endif
+
+#define BOUND(tail, n) ((tail) > (n) -> (n) : ((tail) + CAP < (n) -> (n) - CAP : (tail)))
+
+/* --- publisher --- */
+
+inline refresh_tail(s) {
+	atomic {
+		if
+		:: BOUND(lane[s].tail, n) > tail[s] -> tail[s] = BOUND(lane[s].tail, n)
+		:: else
+		fi
+	}
+}
+
+inline refresh() {
+	m = members;
+	do
+	:: s < NS ->
+		tail[s] = 0;
+		if
+		:: m & BIT(s) ->
+			STEP(SETTLE_BASE(s, n));                /* refresh.after_base */
+#ifdef BUG_OLDTAIL
+			tail[s] = (n > CAP -> n - CAP : 0);
+#else
+			LANE_BEGIN(s, OR_PUB_DIES(1));
+			tail[s] = BOUND(lane[s].base, n);
+#endif
+			refresh_tail(s)
+		:: else
+		fi;
+		s++
+	:: else -> s = 0; break
+	od
+}
 
 inline enter() {
-	STEP(op++);                                             /* 1 */
+	STEP(op = 1);                                           /* 1: publish.after_op */
 	if
-	:: atomic { version != seen -> seen = version };
-		m = members
-	:: atomic { version == seen -> skip }
+	:: atomic { changed -> changed = 0 };
+		refresh()
+	:: atomic { !changed -> skip }
 	fi
 }
+
+inline leave_op() {
+	STEP(op = 0; NO_GRACE_WAITS)
+}
+
+#define IS_FULL(s) (m & BIT(s) && BLOCKS(s) && n >= tail[s] + CAP)
 
 /* One lane after the other. */
 inline has_room() {
 	atomic { s = 0; ok = 1 };
 	do
-	:: s < NS && ok -> ok = !(m & BIT(s) && BLOCKS(s) && SLOT(s, n).live); s++
+	:: s < NS && ok ->
+		if
+		:: IS_FULL(s) -> refresh_tail(s); ok = !IS_FULL(s)
+		:: else
+		fi;
+		s++
 	:: else -> s = 0; break
 	od
+}
+
+inline announce_wait() {
+#ifndef BUG_LATEFLAG
+	STEP(waiting = 1);
+#endif
+#ifndef BUG_LATEWAITED
+	STEP(has_waited = 1)                                    /* block.after_has_waited */
+#else
+	skip
+#endif
 }
 
 inline wait_room() {
 #ifndef BUG_LATEROOM
 	expected = room;
 #endif
-#ifndef BUG_LATEFLAG
-	STEP(waiting = 1);
-#endif
+	announce_wait();                                        /* block.after_waiting */
 #ifdef BUG_NOSECOND
 	ok = 0;
 #else
@@ -128,6 +226,9 @@ inline wait_room() {
 #ifdef BUG_LATEFLAG
 	STEP(waiting = 1);
 #endif
+#ifdef BUG_LATEWAITED
+	STEP(has_waited = 1);
+#endif
 #ifdef BUG_LATEROOM
 	expected = room;
 #endif
@@ -135,7 +236,7 @@ inline wait_room() {
 #ifdef BUG_NOVERSION
 	:: !ok ->
 #else
-	:: !ok && version == seen ->
+	:: !ok && !changed ->
 #endif
 		atomic {                                        /* futex_wait */
 			if
@@ -149,28 +250,47 @@ end_asleep:	if
 		:: timeouts < TIMEOUTS -> timeouts++; expired = 1; asleep = 0
 		fi
 	:: else -> expected = 0
-	fi;
+	fi;                                                     /* block.after_wait */
 	STEP(waiting = 0)
 }
 
-inline deliver(s, n, mortal) {
-	atomic {
-		assert(!BLOCKS(s) || !SLOT(s, n).live);
-		SLOT(s, n).seq = n; SLOT(s, n).live = 1;
-		OR_PUB_DIES(mortal)
+/* Step 4, one lane. */
+inline push(s) {
+	if
+	:: n >= tail[s] + CAP ->
+		refresh_tail(s);
+		if
+		:: n >= tail[s] + CAP ->
+			atomic {                                /* publish.after_drop */
+				assert(!BLOCKS(s));
+				if
+				:: lane[s].tail == n - CAP -> lane[s].tail = n - CAP + 1
+				:: else
+				fi;
+				tail[s] = n - CAP + 1;
+				OR_PUB_DIES(1)
+			}
+		:: else
+		fi
+	:: else
+	fi;
+	atomic {                                                /* publish.after_push */
+		assert(n < lane[s].tail + CAP);
+		lane[s].seq[n % CAP] = n;
+		OR_PUB_DIES(1)
 	}
 }
 
 inline unsent() {
 	atomic {
-		do :: s < NS -> assert(SLOT(s, n).seq != n); s++ :: else -> s = 0; break od
+		do :: s < NS -> assert(lane[s].seq[n % CAP] != n); s++ :: else -> s = 0; break od
 	}
 }
 
 proctype Pub() {
-	byte n, m, seen, s, expected; bit ok, expired;
+	byte n, m, s, b, expected; byte tail[NS]; bit ok, expired;
 begin:
-	atomic { n = next_seq; seen = 255; m = 0; expired = 0 };
+	atomic { n = next_seq; changed = 1; m = 0; expired = 0 };
 	do
 	:: n <= MSGS ->
 		enter();
@@ -180,7 +300,7 @@ begin:
 			has_room();
 			if :: ok -> break :: else fi;
 #ifndef BUG_INSIDE
-			STEP(op++);
+			leave_op();                             /* publish.after_full */
 #endif
 			if
 			:: expired -> expired = 0; unsent(); goto given_up
@@ -191,116 +311,174 @@ begin:
 			enter()
 #endif
 		od;
+		expired = 0;
 #endif
-		STEP(loaned = 1; dseq = n);                     /* 3 */
-		STEP(holders = m);                              /* 4 */
-		do                                              /* 5 */
+		STEP(loaned = 1; dseq = n);                     /* 3: publish.after_seq */
+		do                                              /* 4 */
 		:: s < NS ->
 #ifdef BUG_EACH
 			if
-			:: !(m & BIT(s) && BLOCKS(s) && SLOT(s, n).live)
+			:: !IS_FULL(s) || n < lane[s].tail + CAP
 			:: timeouts < TIMEOUTS ->
 				timeouts++; s = 0;
 				unsent();
-				atomic { loaned = 0; holders = 0 };
-				STEP(op++);
+				atomic { loaned = 0; dseq = 0 };
+				leave_op();
 				goto given_up
 			fi;
 #endif
-			if :: m & BIT(s) -> deliver(s, n, 1) :: else fi;
+			if :: m & BIT(s) -> push(s) :: else fi;
 			s++
 		:: else -> s = 0; break
 		od;
-		STEP(next_seq = n + 1);                         /* 6 */
-		STEP(loaned = 0);                               /* 7 */
-		STEP(op++);                                     /* 8 */
+		STEP(next_seq = n + 1);                         /* 5: publish.after_next_seq */
+		STEP(loaned = 0; dseq = 0);                     /* 6: publish.after_unloan */
+		leave_op();                                     /* 7: publish.after_leave */
 		n++;
 given_up:	skip
 	:: break
 	od;
 	plives = 0;
 gone:
-end:	atomic { plives -> s = 0; expected = 0; ok = 0; goto begin }
+end:	atomic { plives -> s = 0; b = 0; expected = 0; ok = 0; goto begin }
+}
+
+/* --- subscriber --- */
+
+#define IS_READY(s) \
+	((r == 0 && lane[s].base != 0) || \
+	 (r != 0 && (lane[s].seq[r % CAP] == r || lane[s].tail > r)))
+
+/* After a take on a blocking lane. */
+inline make_room(s) {
+#ifndef BUG_NOFENCE
+	look = has_waited;
+#endif
+	if
+	:: look ->
+#ifndef BUG_LATEFENCE
+		look = waiting;
+#else
+		look = w;
+#endif
+		if
+		:: look ->                                      /* room.after_look */
+#ifndef BUG_NOBUMP
+			atomic { room = (room + 1) % 8; OR_SUB_DIES };  /* room.after_bump */
+#endif
+			atomic { FUTEX_WAKE; OR_SUB_DIES }
+		:: else
+		fi
+	:: else
+	fi
 }
 
 proctype Sub(byte s) {
-	byte r, q, i; bit look;
+	byte r, b; bit look, w, got;
 gone:
-end:	atomic { slives[s] -> r = start[s]; q = 0; i = 0; look = 0; OR_SUB_DIES };
-	do                                                      /* the first look at the lane */
-	:: i < CAP ->
-		atomic {
-			if
-			:: lane[s].slot[i].live && lane[s].slot[i].seq < r ->
-				r = lane[s].slot[i].seq
-			:: else
-			fi;
-			i++
-		}
-	:: else -> i = 0; break
-	od;
+end:	atomic { slives[s] -> b = 0; look = 0; w = 0; got = 0; OR_SUB_DIES };
+	r = lane[s].base;
+	if
+	:: r != 0 -> LANE_BEGIN(s, OR_SUB_DIES)
+	:: else
+	fi;
 end_idle:
 	do
-	:: atomic { SLOT(s, r).seq >= r -> q = SLOT(s, r).seq };
-		assert(!BLOCKS(s) || (q == r && SLOT(s, r).live));
+	:: IS_READY(s) ->
 		if
-		:: q == r ->
+		:: r == 0 ->
+			LANE_BEGIN(s, OR_SUB_DIES);
+			r = lane[s].base
+		:: r != 0 && lane[s].seq[r % CAP] != r ->
+			assert(!BLOCKS(s));
+			r = lane[s].tail
+		:: r != 0 && lane[s].seq[r % CAP] == r && BLOCKS(s) ->
 #ifdef BUG_NOFENCE
-			look = waiting;
+			look = has_waited;
 #endif
-			atomic { SLOT(s, r).live = 0; r++; OR_SUB_DIES };
-#ifndef BUG_NOFENCE
-			look = waiting;
+#ifdef BUG_LATEFENCE
+			w = waiting;
 #endif
-			if
-			:: look && BLOCKS(s) ->
-#ifndef BUG_NOBUMP
-				atomic { room++; OR_SUB_DIES };
-#endif
-				atomic { FUTEX_WAKE; OR_SUB_DIES }
-			:: else
-			fi
-		:: else -> r = q - CAP + 1
-		fi;
-		atomic { q = 0; look = 0 }
+			atomic { lane[s].tail = r + 1; OR_SUB_DIES };   /* take.after_tail */
+			make_room(s);
+			atomic { r++; look = 0; w = 0 }
+		:: r != 0 && lane[s].seq[r % CAP] == r && !BLOCKS(s) ->
+			atomic {
+				if
+				:: lane[s].tail == r -> lane[s].tail = r + 1; r++
+				:: else -> r = lane[s].tail
+				fi;
+				OR_SUB_DIES
+			}
+		fi
 	:: stops < STOPS -> stops++; stopped[s] = 1;
 end_stopped:
 		atomic { kills < KILLS -> kills++; stopped[s] = 0; slives[s] = 0; goto gone }
 	od
 }
 
+/* --- runtime --- */
+
+#define IS_ACTIVE(s) (subscriber[s] == OPEN || subscriber[s] == JOINING)
+#define IS_MEMBER(s) (members & BIT(s))
+
+inline recover_push(s) {
+	atomic { SETTLE_BASE(s, q) };
+	LANE_BEGIN(s, skip);
+	if
+	:: lane[s].seq[q % CAP] == q || lane[s].base > q
+	:: else ->
+		atomic {                                        /* recover.after_drop */
+			if
+			:: q >= BOUND(lane[s].tail, q) + CAP ->
+				assert(!BLOCKS(s));
+				if
+				:: lane[s].tail == q - CAP -> lane[s].tail = q - CAP + 1
+				:: else
+				fi
+			:: else
+			fi
+		};
+		lane[s].seq[q % CAP] = q                        /* recover.after_push */
+	fi
+}
+
 inline recover() {
-	q = dseq;
+	if
+	:: loaned && dseq == next_seq && op ->
+		q = dseq;
+		do
+		:: s < NS ->
+			if :: IS_ACTIVE(s) && IS_MEMBER(s) -> recover_push(s) :: else fi;
+			s++
+		:: else -> s = 0; break
+		od;
+		atomic {
+			/* All members have it. */
+			do
+			:: s < NS ->
+				assert(subscriber[s] != OPEN || lane[s].seq[q % CAP] == q);
+				s++
+			:: else -> s = 0; break
+			od;
+			next_seq = q + 1; q = 0                 /* recover.after_next_seq */
+		}
+	:: else
+	fi;
+	atomic { loaned = 0; dseq = 0 };                        /* recover.after_chunk */
 	do
 	:: s < NS ->
 		if
-		:: loaned && op % 2 && (holders & BIT(s)) && SLOT(s, q).seq < q ->
-			if
-			:: subscriber[s] == OPEN || subscriber[s] == JOINING ->
-				deliver(s, q, 0);
-				pushed = 1
-			:: else
-			fi
-		:: loaned && op % 2 && SLOT(s, q).seq == q -> pushed = 1
+		:: subscriber[s] != NONE && subscriber[s] != LEAVING && (!IS_ACTIVE(s) || IS_MEMBER(s)) ->
+			atomic { SETTLE_BASE(s, next_seq) };    /* settle.after_base */
+			LANE_BEGIN(s, skip)
 		:: else
 		fi;
 		s++
 	:: else -> s = 0; break
 	od;
-	if :: pushed && next_seq <= q -> next_seq = q + 1 :: else fi;
-	atomic {
-		/* All members have it, or none. */
-		do
-		:: s < NS ->
-			assert(!(loaned && op % 2 && pushed && (holders & BIT(s)) &&
-				 subscriber[s] == OPEN) || SLOT(s, q).seq == q);
-			s++
-		:: else -> s = 0; break
-		od;
-		loaned = 0; holders = 0; dseq = 0; pushed = 0; q = 0
-	};
-	op = op + op % 2;
-	publisher = 0
+	atomic { op = 0; NO_GRACE_WAITS };                      /* recover.after_op */
+	publisher = 0                                           /* recover.after_member */
 }
 
 /* The next publisher gets the slot. */
@@ -308,87 +486,98 @@ inline give_slot() {
 #ifdef BUG_LATECLEAR
 	plives = 1;
 	waiting = 0;
+	has_waited = 0;
 	enters = 0
 #else
 	waiting = 0;
+	has_waited = 0;
 	atomic { plives = 1; enters = 0 }
 #endif
 }
 
 inline begin_grace(s) {
-	waits_op[s] = op;
-	waits[s] = publisher && waits_op[s] % 2;
-	start[s] = next_seq
+	atomic { waits[s] = publisher && op; pending[s] = 1 }
 }
 
-inline leave(s) {
-	subscriber[s] = LEAVING;
+/* Out of the members, because it leaves or because its connection is lost. */
+inline lose_member(s) {
 	members = members & ~BIT(s);
-	version++;
+	changed = 1;                                            /* leave.after_inactive */
 #ifndef BUG_NOLEAVE
 	if
 	:: publisher ->
-		room++;
-		FUTEX_WAKE
+		room = (room + 1) % 8;
+		FUTEX_WAKE                                      /* leave.after_wake */
 	:: else
-	fi;
+	fi
 #endif
+}
+
+inline leave(s) {
+	lose_member(s);
 	begin_grace(s)
+}
+
+inline deactivate(s) {
+	lose_member(s);
+	pending[s] = 1
 }
 
 inline join(s) {
-	subscriber[s] = JOINING;
-	members = members | BIT(s);
-	version++;
-	begin_grace(s)
-}
-
-inline sweep(s) {
-	atomic {
-		do
-		:: i < CAP -> lane[s].slot[i].seq = 0; lane[s].slot[i].live = 0; i++
-		:: else -> i = 0; break
-		od
-	};
 	if
-	:: rejoins[s] -> rejoins[s] = 0; join(s)
-	:: !rejoins[s] && snew < SNEW -> snew++; join(s)
-	:: !rejoins[s] -> subscriber[s] = NONE
-	fi
+	:: !IS_MEMBER(s) ->
+		atomic {                                        /* join.after_lanes */
+			do
+			:: i < CAP -> lane[s].seq[i] = 0; i++
+			:: else -> i = 0; break
+			od;
+			lane[s].base = 0; lane[s].tail = next_seq
+		}
+	:: else
+	fi;
+	members = members | BIT(s);
+	changed = 1;
+	begin_grace(s)                                          /* join.after_active */
 }
 
-#define SUBSCRIBER(s) \
-	subscriber[s] == OPEN && !slives[s] -> leave(s) \
-	:: atomic { waits[s] && (!publisher || op != waits_op[s]) -> waits[s] = 0 }; \
-		start[s] = next_seq \
-	:: subscriber[s] == LEAVING && !waits[s] -> sweep(s) \
-	:: atomic { subscriber[s] == JOINING && !waits[s] -> subscriber[s] = OPEN; slives[s] = 1 }
+inline settle(s) {
+	if
+	:: !waits[s] ->
+		q = next_seq;
+		atomic { SETTLE_BASE(s, q); q = 0 };            /* join.after_base */
+		LANE_BEGIN(s, skip)                             /* join.after_tail */
+	:: else -> waits[s] = 0
+	fi;
+	atomic { subscriber[s] = OPEN; slives[s] = 1 }          /* join.after_open */
+}
 
-/* What was under way when the worker before died is done again, from its beginning. */
-#define RESUME(s) \
-	if \
-	:: subscriber[s] == JOINING -> rejoins[s] = 1; leave(s) \
-	:: subscriber[s] == LEAVING -> leave(s) \
-	:: else \
-	fi
+#define SUBSCRIBER(x) \
+	atomic { (subscriber[x] == OPEN || subscriber[x] == INACTIVE) && !slives[x] -> \
+		subscriber[x] = LEAVING; pending[x] = 0 } \
+	:: atomic { subscriber[x] == OPEN && cuts < CUTS -> \
+		cuts++; subscriber[x] = INACTIVE; pending[x] = 0 } \
+	:: subscriber[x] == INACTIVE && !pending[x] -> deactivate(x) \
+	:: subscriber[x] == LEAVING && !pending[x] -> leave(x) \
+	:: atomic { subscriber[x] == LEAVING && pending[x] && !waits[x] -> \
+		pending[x] = 0; \
+		if \
+		:: snew < SNEW -> snew++; subscriber[x] = JOINING \
+		:: true -> subscriber[x] = NONE \
+		fi \
+	} \
+	:: subscriber[x] == JOINING && !pending[x] -> join(x) \
+	:: subscriber[x] == JOINING && pending[x] && !waits[x] -> settle(x) \
+	:: atomic { subscriber[x] == JOINING && waits[x] && lateopens < LATEOPENS -> lateopens++ }; \
+		settle(x)
 
 /* A member's lane has no room, and the member lives and takes nothing. */
 #define FULL(s) \
-	(members & BIT(s) && BLOCKS(s) && SLOT(s, next_seq).live && stopped[s])
+	(members & BIT(s) && BLOCKS(s) && next_seq >= lane[s].tail + CAP && stopped[s])
 
 proctype Runtime() {
-	byte s, q, i; bit pushed, again;
+	byte s, q, i, b;
 resume:
 	{
-		if
-		:: again ->
-			RESUME(0);
-#if NS > 1
-			RESUME(1);
-#endif
-			again = 0
-		:: else
-		fi;
 		do
 		:: publisher && !plives && !enters -> recover()
 		:: atomic { !publisher && pnew < PNEW -> pnew++; publisher = 1; enters = 1 }
@@ -402,10 +591,10 @@ resume:
 	} unless {
 		atomic {
 			worker_killed ->
-				worker_killed = 0; again = 1;
-				s = 0; q = 0; i = 0; pushed = 0;
+				worker_killed = 0;
+				s = 0; q = 0; i = 0; b = 0;
 				do
-				:: i < NS -> waits[i] = 0; waits_op[i] = 0; i++
+				:: i < NS -> waits[i] = 0; pending[i] = 0; i++
 				:: else -> i = 0; break
 				od;
 				goto resume
@@ -413,11 +602,17 @@ resume:
 	};
 #if NS > 1
 	assert(!publisher || FULL(0) || FULL(1));
-	assert(subscriber[1] == OPEN || subscriber[1] == NONE);
+	assert(subscriber[1] != JOINING && subscriber[1] != LEAVING);
 #else
 	assert(!publisher || FULL(0));
 #endif
-	assert(subscriber[0] == OPEN || subscriber[0] == NONE);
+	assert(subscriber[0] != JOINING && subscriber[0] != LEAVING);
+	do
+	:: s < NS ->
+		assert(subscriber[s] != OPEN || stopped[s] || lane[s].tail == next_seq);
+		s++
+	:: else -> break
+	od;
 gone:	skip
 }
 
@@ -435,8 +630,13 @@ init {
 	atomic {
 		do
 		:: i < NS ->
-			subscriber[i] = OPEN; slives[i] = 1; start[i] = 1;
-			members = members | BIT(i);
+			lane[i].base = 1; lane[i].tail = 1;
+			if
+			:: LATE & BIT(i) -> subscriber[i] = JOINING
+			:: else ->
+				subscriber[i] = OPEN; slives[i] = 1;
+				members = members | BIT(i)
+			fi;
 			run Sub(i);
 			i++
 		:: else -> break

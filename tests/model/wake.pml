@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sleep and wake: one sleeper, publishers that push and then wake it: step 8 of a publish, with
- * wake() and wake_sleepers() of pubsub/shm/writer.c, zcp_signal_wake_sleeper() of signal.c, and
+ * Sleep and wake: one sleeper, publishers that push and then wake it: step 7 of a publish, with
+ * wake() and wake_sleepers() of pubsub/flow/writer.c, zcp_signal_wake_sleeper() of signal.c, and
  * the sleeper's zcp_reader_arm(), sleep_once() and end() of pubsub/client/wait.c. It sleeps on
  * the futex word or on its eventfd, another time on the other. A publisher may be killed after
  * any step (the runtime then wakes the sleeper) or stopped there for ever (nobody wakes for it;

@@ -138,8 +138,8 @@ static void process_that_ends_without_closing_leaves_nothing(void)
 {
 	struct zcp_test_child child;
 	struct zcp_node *node = zcp_test_node();
-	struct zcp_publisher *publisher = zcp_test_publisher(node, TOPIC, 64, 2);
 
+	(void)zcp_test_publisher(node, TOPIC, 64, 2);
 	zcp_test_fork(&child, end_politely_but_without_closing, NULL);
 	zcp_test_hear_step(&child, 0);
 	zcp_test_join(&child);
@@ -152,11 +152,11 @@ static void closing_gives_back_loans_held_and_queued_at_once(void)
 {
 	struct zcp_node *node = zcp_test_node(), *other = zcp_test_node();
 	struct zcp_publisher *publisher = zcp_test_publisher(node, TOPIC, 64, 2);
-	struct zcp_publisher *watcher = zcp_test_publisher(other, TOPIC, 64, 2);
 	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, TOPIC, DEPTH, 2, 0);
 	struct zcp_sample sample;
 	struct zcp_loan loan;
 
+	(void)zcp_test_publisher(other, TOPIC, 64, 2);
 	for (uint64_t i = 1; i <= 10; i++)
 		zcp_test_send(publisher, i);
 	ZCP_OK(zcp_subscriber_take(subscriber, &sample), node);

@@ -234,7 +234,6 @@ static void any_order_and_any_thread(void)
 {
 	struct zcp_test_child subscribers[N_SUBSCRIBERS], publishers[N_PUBLISHERS];
 	uint32_t seeds[N_SUBSCRIBERS + N_PUBLISHERS];
-	struct zcp_publisher *publisher;
 	struct zcp_node *node;
 
 	for (uint32_t i = 0; i < N_SUBSCRIBERS + N_PUBLISHERS; i++)
@@ -258,7 +257,6 @@ static void any_order_and_any_thread(void)
 	}
 	/* All is given back while all are still there. */
 	node = zcp_test_node();
-	publisher = zcp_test_publisher(node, "t", PAYLOAD, 1);
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 	for (int i = 0; i < N_PUBLISHERS; i++) {
 		zcp_test_say_step(&publishers[i], 1);

@@ -155,14 +155,14 @@ static void nobody_gets_what_late_ones_have_in_a_shared_pool(void)
 
 static void what_the_dead_have_in_a_shared_pool_is_free(void)
 {
-	struct zcp_publisher *publisher, *another;
 	struct zcp_test_runtime runtime;
+	struct zcp_publisher *another;
 	struct zcp_test_child child;
 	struct zcp_node *node;
 
 	zcp_test_runtime_start(&runtime, impatient);
 	node = zcp_test_node();
-	publisher = zcp_test_publisher(node, "shared/a", 4096, 2);
+	(void)zcp_test_publisher(node, "shared/a", 4096, 2);
 	zcp_test_fork(&child, hold, NULL);
 	zcp_test_hear_step(&child, 0);
 	ZCP_CHECK(zcp_test_n_busy(node) == 2);

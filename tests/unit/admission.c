@@ -154,7 +154,7 @@ Test(admission, what_a_publisher_that_has_gone_left_counts_until_it_can_be_swept
 		strstr(text, "34 of them left; this publisher (27 loans) would need 35"));
 	/* Two are taken, one of them is held. */
 	(void)expect(&reader, 1, 0);
-	cr_assert_eq(zcp_reader_release(&reader, 0, zcp_held(publisher->slot, 1)), 0);
+	cr_assert_eq(zcp_reader_release(&reader, 0, zcp_held(0, 1)), 0);
 	(void)expect(&reader, 2, 0);
 	cr_assert_eq(publish("u", 64, 28, &more), -ENOSPC);
 	cr_assert_eq(publish("u", 64, 27, &more), 0);
@@ -188,6 +188,23 @@ Test(admission, publisher_that_owns_more_than_it_needs_counts_as_what_it_owns)
 	cr_assert_leq(n_owned(publisher->topic), 9 + 8);
 	zcp_writer_deinit(&writer);
 	zcp_pool_deinit(&pool);
+	end();
+}
+
+/* Its queue is no longer the newest messages, as the others' are. */
+Test(admission, subscriber_that_is_no_longer_active_counts_with_a_queue_of_its_own)
+{
+	struct zcpd_endpoint *publisher, *subscribers[2];
+
+	begin(ONE_CLASS);
+	cr_assert_eq(publish("t", 64, 1, &publisher), 0);
+	cr_assert_eq(subscribe("t", 4, 1, &subscribers[0]), 0);
+	cr_assert_eq(subscribe("t", 2, 1, &subscribers[1]), 0);
+	cr_assert_eq(n_reserved(publisher->topic, 0), 1 + 8 + 4 + 2 + 1);
+	zcpd_registry_deactivate(&registry, subscribers[0]);
+	cr_assert_eq(n_reserved(publisher->topic, 0), 1 + 8 + 2 + 4 + 2 + 1);
+	close_endpoint(subscribers[0]);
+	cr_assert_eq(n_reserved(publisher->topic, 0), 1 + 8 + 2 + 1 + 1);
 	end();
 }
 

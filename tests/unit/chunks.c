@@ -6,7 +6,8 @@
 #include "pubsub/flow/chunks.h"
 
 #include <criterion/criterion.h>
-#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include "tests/support/check.h"
 #include "tests/support/testbed.h"
@@ -188,31 +189,38 @@ Test(chunks, count_of_what_became_free_wraps)
 	cr_assert_eq(claim(), 6);
 }
 
-static _Atomic uint32_t stopped;
-static _Atomic uint64_t n_counted;
+static struct zcp_class *counted;
 
-static void *count_for_ever(void *arg)
+static void count(int number)
 {
-	(void)arg;
-	while (!zcp_test_load(&stopped)) {
-		(void)zcp_class_count_freed(class);
-		(void)atomic_fetch_add(&n_counted, 1);
-	}
-	return NULL;
+	(void)number;
+	(void)zcp_class_count_freed(counted);
 }
 
-/* It says that a chunk became FREE, again and again, and none has. */
+/*
+ * Another process says that a chunk became FREE, again and again, and none has. Here a timer does,
+ * several times while all chunks are looked at once.
+ */
 Test(chunks, one_that_only_counts_holds_nobody_up)
 {
-	pthread_t thread;
+	const struct zcp_testbed_options options = ZCP_TESTBED_OPTIONS(1, 1, 0, 64, 1 << 18);
+	const struct sigaction action = { .sa_handler = count, .sa_flags = SA_RESTART };
+	const struct itimerval often = { { .tv_usec = 200 }, { .tv_usec = 200 } };
+	const struct itimerval never = { { .tv_usec = 0 }, { .tv_usec = 0 } };
+	struct zcp_testbed large;
+	struct zcp_chunks mine;
 
-	claim_all();
-	zcp_test_store(&stopped, 0);
-	cr_assert_eq(pthread_create(&thread, NULL, count_for_ever, NULL), 0);
-	while (zcp_test_load(&n_counted) < 100000)
-		cr_assert_eq(zcp_chunks_claim(&chunks), ZCP_REF_NONE);
-	zcp_test_store(&stopped, 1);
-	cr_assert_eq(pthread_join(thread, NULL), 0);
+	zcp_testbed_init(&large, &options);
+	counted = &large.view.pool.classes[0];
+	for (uint32_t i = 0; i < counted->n_chunks; i++)
+		zcp_test_store(&counted->chunks[i].state, zcp_chunk_state(1, 0));
+	cr_assert_eq(zcp_chunks_init(&mine, &large.view.pool, 0, 2), 0);
+	cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+	cr_assert_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+	cr_assert_eq(zcp_chunks_claim(&mine), ZCP_REF_NONE);
+	cr_assert_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+	zcp_chunks_deinit(&mine);
+	zcp_testbed_deinit(&large);
 }
 
 Test(chunks, class_of_one_chunk_works)

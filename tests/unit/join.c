@@ -97,7 +97,7 @@ static bool is_announced(const struct zcpd_endpoint *subscriber)
 
 static struct zcp_lane lane_of(uint32_t publisher, const struct zcpd_endpoint *subscriber)
 {
-	return zcpd_topic_lane(topic, publishers[publisher]->slot, subscriber);
+	return zcpd_topic_lane(topic, publisher, subscriber);
 }
 
 /* Else what it is asked for could come before it counts what it loses. */

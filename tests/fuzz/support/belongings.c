@@ -81,7 +81,10 @@ static void settle(struct zcp_fuzz_belongings *belongings, const struct zcp_welc
 		      welcome->signal * sizeof(struct zcp_signal_shm) +
 		      offsetof(struct zcp_signal_shm, node);
 
+	uint32_t n_killed = belongings->n_killed;
+
 	zcp_fuzz_belongings_deinit(belongings);
+	belongings->n_killed = n_killed;
 	belongings->signals_fd = zcp_steal_fd(&fds->fds[0]);
 	belongings->node = welcome->node;
 	belongings->domain_id = welcome->domain_id;
@@ -133,7 +136,8 @@ static void hear_opened(struct zcp_fuzz_belongings *belongings, const struct zcp
 		.slot = opened->slot,
 		.topic_fd = zcp_steal_fd(&fds->fds[0]),
 		.acks_fd = zcp_steal_fd(&fds->fds[1]),
-		.is_known = true,
+		.is_known = belongings->n_killed == 0,
+		.was_known = belongings->n_killed == 1,
 	};
 	add_classes(endpoint, fds, opened->backlog ? 3 : 2);
 }
@@ -177,6 +181,7 @@ void zcp_fuzz_belongings_say(struct zcp_fuzz_belongings *belongings,
 void zcp_fuzz_belongings_orphan(struct zcp_fuzz_belongings *belongings)
 {
 	belongings->is_back = false;
+	belongings->n_killed++;
 	for (uint32_t i = 0; i < belongings->n_endpoints; i++) {
 		belongings->endpoints[i].was_known = belongings->endpoints[i].is_known;
 		belongings->endpoints[i].is_known = false;
@@ -195,6 +200,7 @@ struct zcp_fuzz_belonging *zcp_fuzz_belongings_find(struct zcp_fuzz_belongings *
 void zcp_fuzz_belongings_reconnect(struct zcp_fuzz_belongings *belongings)
 {
 	belongings->is_back = false;
+	belongings->n_killed = 0;
 	for (uint32_t i = 0; i < belongings->n_endpoints; i++)
 		belongings->endpoints[i].is_said = false;
 }

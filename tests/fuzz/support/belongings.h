@@ -41,6 +41,8 @@ struct zcp_fuzz_belongings {
 	int signals_fd;
 	/* the runtime has taken it for who it was */
 	bool is_back;
+	/* runtimes that were killed since it connected: what it still reads is of one before */
+	uint32_t n_killed;
 	struct zcp_fuzz_belonging endpoints[ZCP_FUZZ_BELONGINGS];
 	uint32_t n_endpoints;
 };

@@ -257,12 +257,15 @@ void zcp_fuzz_runtime_kill(struct zcp_fuzz_runtime *runtime, uint32_t after)
 
 void zcp_fuzz_runtime_kill_all(struct zcp_fuzz_runtime *runtime)
 {
+	runtime->former_domain_id = runtime->server.registry.domain_id;
 	bury_worker(runtime);
 	zcpd_shelf_deinit(&runtime->keeper.shelf);
 	zcpd_shelf_init(&runtime->keeper.shelf);
 	runtime->n_ends++;
 	runtime->n_workers++;
-	runtime->waits = runtime->is_smooth = true;
+	runtime->waits = true;
+	/* The next one can be short of descriptors from the beginning. */
+	runtime->is_smooth = runtime->n_free < 0;
 	for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
 		zcp_fuzz_wait_no_more(runtime, &runtime->clients[i]);
 		zcp_fuzz_belongings_orphan(&runtime->clients[i].has);

@@ -73,6 +73,8 @@ struct zcp_fuzz_runtime {
 	bool has_headers;
 	/* since the last end, nothing was in the way of anybody who comes back */
 	bool is_smooth;
+	/* of the runtime that was killed last */
+	uint64_t former_domain_id;
 	/* the records are not what a worker has kept */
 	bool records_lie;
 	/* and the last worker has said so */

@@ -54,6 +54,9 @@ static void come(struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *clien
 	/* Who is taken for a new one has somebody's place. */
 	if (wrong & ~(uint32_t)NOT_AGAIN)
 		runtime->is_smooth = false;
+	/* The first one that comes back says which domain it is; this one stayed away before. */
+	if (client->has.domain_id != runtime->former_domain_id)
+		runtime->is_smooth = false;
 	if (wrong & (NODE | SIGNAL | FENCE))
 		runtime->is_honest = false;
 	say_who(runtime, client, wrong);

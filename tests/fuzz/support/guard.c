@@ -15,9 +15,6 @@
 #define MAPPINGS_MAX 1024
 #define PAGE ((size_t)4096)
 
-/* These run in the middle of what is fuzzed, and are no part of it. */
-#define UNSEEN __attribute__((no_sanitize("coverage")))
-
 struct mapping {
 	char *base;
 	size_t size;
@@ -95,7 +92,7 @@ void zcp_fuzz_unmap_all(void)
 			  0);
 }
 
-UNSEEN static struct mapping *find(const void *at, uint64_t size)
+ZCP_FUZZ_UNSEEN static struct mapping *find(const void *at, uint64_t size)
 {
 	uintptr_t from = (uintptr_t)at;
 
@@ -161,7 +158,7 @@ void zcp_fuzz_watch_stores(void (*look)(const void *at, uint64_t size))
 	watch = look;
 }
 
-UNSEEN static void pass(void)
+ZCP_FUZZ_UNSEEN static void pass(void)
 {
 	void (*watched)(const void *at, uint64_t size) = watch;
 	uint64_t now = n_accesses++;
@@ -182,13 +179,13 @@ UNSEEN static void pass(void)
 	}
 }
 
-UNSEEN static void on_access(const void *at, uint64_t size)
+ZCP_FUZZ_UNSEEN static void on_access(const void *at, uint64_t size)
 {
 	if (n_moments > 0 && find(at, size))
 		pass();
 }
 
-UNSEEN static void on_store(const void *at, uint64_t size)
+ZCP_FUZZ_UNSEEN static void on_store(const void *at, uint64_t size)
 {
 	void (*look)(const void *at, uint64_t size) = watch;
 
@@ -202,7 +199,7 @@ UNSEEN static void on_store(const void *at, uint64_t size)
 
 /* The linker's and the compiler's names. NOLINTBEGIN(bugprone-reserved-identifier) */
 void __wrap_zcp_crashpoint_pass(struct zcp_crashpoint *point);
-UNSEEN void __wrap_zcp_crashpoint_pass(struct zcp_crashpoint *point)
+ZCP_FUZZ_UNSEEN void __wrap_zcp_crashpoint_pass(struct zcp_crashpoint *point)
 {
 	(void)point;
 	if (n_moments > 0)
@@ -211,7 +208,7 @@ UNSEEN void __wrap_zcp_crashpoint_pass(struct zcp_crashpoint *point)
 
 #define ON_ACCESS(name, type, seen)                                                                \
 	void name(const type *at);                                                                 \
-	UNSEEN void name(const type *at)                                                           \
+	ZCP_FUZZ_UNSEEN void name(const type *at)                                                  \
 	{                                                                                          \
 		seen(at, sizeof(*at));                                                             \
 	}

@@ -17,6 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* For what runs in the middle of what is fuzzed, and is no part of it. */
+#define ZCP_FUZZ_UNSEEN __attribute__((no_sanitize("coverage")))
+
 /* Whether a piece of memory lies completely inside one mapping of a file. */
 bool zcp_fuzz_is_mapped(const void *at, uint64_t size);
 

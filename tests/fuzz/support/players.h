@@ -12,6 +12,7 @@
 #include "pubsub/flow/reader.h"
 #include "pubsub/flow/writer.h"
 #include "tests/fuzz/support/bed.h"
+#include "tests/fuzz/support/guard.h"
 #include "tests/fuzz/support/input.h"
 
 #define ZCP_FUZZ_PUBLISHERS 4
@@ -94,8 +95,8 @@ bool zcp_fuzz_survives(void (*act)(void *user), void *user,
 		       void (*look)(const void *at, uint64_t size));
 
 /* Whether a store lies within a piece of memory. */
-static inline bool zcp_fuzz_is_within(const void *at, uint64_t size, const void *from,
-				      uint64_t room)
+ZCP_FUZZ_UNSEEN static inline bool zcp_fuzz_is_within(const void *at, uint64_t size,
+						      const void *from, uint64_t room)
 {
 	uintptr_t offset = (uintptr_t)at - (uintptr_t)from;
 

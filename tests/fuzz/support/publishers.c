@@ -77,17 +77,32 @@ static void fill(const struct zcp_fuzz_publisher *publisher, const struct zcp_wr
 		memset(user_header, ZCP_FUZZ_USER_HEADER, writer->options.user_header_size);
 }
 
+ZCP_FUZZ_UNSEEN static uint32_t n_owned(const struct zcp_writer *writer)
+{
+	const struct zcp_class *class = &writer->pool->classes[writer->options.class_index];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < class->n_chunks; i++)
+		n += zcp_chunk_owner(zcp_test_load(&class->chunks[i].state)) ==
+		     writer->options.owner;
+	return n;
+}
+
 static bool loan(struct zcp_fuzz_publisher *publisher, uint64_t size)
 {
 	struct zcp_writer_loan *loan = &publisher->loans[publisher->n_loans];
+	uint32_t before = n_owned(&publisher->writer), after;
 	int r;
 
 	if (publisher->n_loans == ZCP_FUZZ_LOANS)
 		return false;
 	r = zcp_writer_loan(&publisher->writer, size, loan);
 	ZCP_CHECK(r >= 0 && r <= ZCP_WRITER_E_LOANS);
-	/* What it can need is reserved for it, whatever subscribers say. */
+	/* What it can need is reserved for it, whatever subscribers say, and it takes no more. */
 	ZCP_CHECK(r != ZCP_WRITER_E_EXHAUSTED || zcp_fuzz_n_others_lies() > 0);
+	after = n_owned(&publisher->writer);
+	ZCP_CHECK(after <= before || zcp_fuzz_n_others_lies() > 0 ||
+		  after <= zcpd_topic_need(publisher->endpoint->topic, publisher->endpoint, NULL));
 	if (r != 0)
 		return false;
 	ZCP_CHECK(loan->capacity >= size);
@@ -122,7 +137,7 @@ static void discard(struct zcp_fuzz_publisher *publisher, uint32_t i)
 /* The one that does something. */
 static const struct zcp_fuzz_publisher *acting;
 
-static bool is_own_chunk(const struct zcp_chunk_shm *chunk)
+ZCP_FUZZ_UNSEEN static bool is_own_chunk(const struct zcp_chunk_shm *chunk)
 {
 	/* What publishers of the pool write there can lead it astray. */
 	return zcp_fuzz_n_others_lies() > 0 ||
@@ -130,7 +145,7 @@ static bool is_own_chunk(const struct zcp_chunk_shm *chunk)
 }
 
 /* What it owns, and what it says of the class. */
-static bool is_in_pool(const struct zcp_class *class, const void *at, uint64_t size)
+ZCP_FUZZ_UNSEEN static bool is_in_pool(const struct zcp_class *class, const void *at, uint64_t size)
 {
 	uint64_t i;
 
@@ -150,7 +165,7 @@ static bool is_in_pool(const struct zcp_class *class, const void *at, uint64_t s
 }
 
 /* Its slot, its lanes, its chunks; and of the acks nothing: it moves `tail` in one step. */
-static void check_store(const void *at, uint64_t size)
+ZCP_FUZZ_UNSEEN static void check_store(const void *at, uint64_t size)
 {
 	const struct zcp_writer *writer = &acting->writer;
 	const struct zcp_topic *topic = writer->topic;
