@@ -100,8 +100,7 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 	};
 	if (opened->slot >= publisher->endpoint.topic.geometry.max_publishers ||
 	    opened->owner == 0 || opened->owner >= ZCP_OWNER_RUNTIME ||
-	    opened->class >= ZCP_CLASSES_MAX ||
-	    opened->history > ZCP_TOPIC_HISTORY_MAX)
+	    opened->class >= ZCP_CLASSES_MAX || opened->history > ZCP_TOPIC_HISTORY_MAX)
 		r = zcp_node_fail(node, -EPROTO, "the runtime gave an impossible publisher slot");
 	else
 		r = init_writer(publisher, &writer_options);
@@ -225,35 +224,34 @@ static int not_ours(struct zcp_publisher *publisher)
 }
 
 /*
- * A publish that has to wait for a subscriber. That may have been killed while no runtime was
- * there, and the runtime that has come must be told of the topic.
+ * A publish has to wait for a subscriber. That may have been killed while no runtime was there,
+ * and the runtime that has come must be told of the topic. Returns 0 with how long the next try
+ * may wait in *slice_ns, ZCP_WRITER_E_FULL where no time is left, or what zcp_endpoint_refuse()
+ * gives.
  */
-__attribute__((noinline)) static int publish_slowly(struct zcp_publisher *publisher,
-						    const struct zcp_writer_loan *lent, size_t size,
-						    int64_t timeout_ns)
+__attribute__((noinline)) static int wait_longer(struct zcp_publisher *publisher, int64_t *left_ns,
+						 int64_t *slice_ns)
 {
 	struct zcp_node *node = publisher->endpoint.node;
-	int64_t left = timeout_ns;
+	int64_t most = (int64_t)zcp_attend_interval(node);
 
-	for (;;) {
-		int64_t most = (int64_t)zcp_attend_interval(node);
-		int64_t slice = left < 0 || left > most ? most : left;
-		int r = zcp_writer_publish(&publisher->writer, lent, size, slice);
-
-		if (r != ZCP_WRITER_E_FULL || slice == left)
-			return r;
-		if (left > 0)
-			left -= slice;
+	if (*left_ns > 0)
+		*left_ns -= *slice_ns;
+	if (*left_ns == 0)
+		return ZCP_WRITER_E_FULL;
+	if (*slice_ns != 0)
 		zcp_attend_quietly(node);
-		if (!zcp_process_is(publisher->endpoint.process))
-			return zcp_endpoint_refuse(&publisher->endpoint);
-	}
+	if (!zcp_process_is(publisher->endpoint.process))
+		return zcp_endpoint_refuse(&publisher->endpoint);
+	*slice_ns = *left_ns < 0 || *left_ns > most ? most : *left_ns;
+	return 0;
 }
 
 int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan *loan,
 				int64_t timeout_ns)
 {
 	struct zcp_writer *writer = &publisher->writer;
+	int64_t left_ns = timeout_ns, slice_ns = 0;
 	struct zcp_writer_loan lent;
 	int r;
 
@@ -267,11 +265,14 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 			"loan->size is %zu and the chunk holds %zu bytes: loan a larger "
 			"one",
 			loan->size, (size_t)loan->reserved[LOAN_CAPACITY]);
-	r = zcp_writer_publish(writer, &lent, loan->size, 0);
-	if (__builtin_expect(r == ZCP_WRITER_E_FULL && timeout_ns != 0, 0))
-		r = publish_slowly(publisher, &lent, loan->size, timeout_ns);
-	if (r == ZCP_WRITER_E_FULL)
-		return -EAGAIN;
+	/* The first try does not wait. */
+	while (__builtin_expect((r = zcp_writer_publish(writer, &lent, loan->size, slice_ns)) ==
+					ZCP_WRITER_E_FULL,
+				0)) {
+		r = wait_longer(publisher, &left_ns, &slice_ns);
+		if (r != 0)
+			return r == ZCP_WRITER_E_FULL ? -EAGAIN : r;
+	}
 	if (__builtin_expect(r < 0, 0))
 		return r == -ESTALE || r == -EINTR || r == -EOWNERDEAD ?
 			       r :

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pubsub/client/control.h"
+#include "pubsub/flow/reader_take.h"
 #include "pubsub/util.h"
 
 /* Meaning of zcp_sample.reserved. */
@@ -144,16 +145,31 @@ static int map_class(struct zcp_subscriber *subscriber, const struct zcp_reader_
 
 typedef int (*take_fn)(struct zcp_reader *reader, struct zcp_reader_message *message);
 
-static inline int take(struct zcp_subscriber *subscriber, take_fn take_message,
-		       struct zcp_sample *sample)
+static inline void describe(struct zcp_subscriber *subscriber,
+			    const struct zcp_reader_message *message, struct zcp_sample *sample)
+{
+	/* Member by member: to clear what is not used takes as long as all the rest. */
+	sample->data = message->payload;
+	sample->size = message->size;
+	sample->user_header = zcp_user_header(message->payload, message->user_header_size);
+	sample->user_header_size = message->user_header_size;
+	sample->sequence = message->seq;
+	sample->publish_time_ns = message->publish_time_ns;
+	sample->publisher_id = message->publisher_id;
+	sample->lost = message->n_lost;
+	sample->reserved[SAMPLE_SUBSCRIBER] = (uint64_t)(uintptr_t)subscriber;
+	sample->reserved[SAMPLE_PLACE] = message->place;
+	sample->reserved[SAMPLE_HELD] = message->held;
+}
+
+static int take(struct zcp_subscriber *subscriber, take_fn take_message, struct zcp_sample *sample)
 {
 	struct zcp_reader_message message;
 	int r;
 
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return zcp_endpoint_refuse(&subscriber->endpoint);
-	while (__builtin_expect(
-		(r = take_message(&subscriber->reader, &message)) == ZCP_READER_E_UNMAPPED, 0)) {
+	while ((r = take_message(&subscriber->reader, &message)) == ZCP_READER_E_UNMAPPED) {
 		r = map_class(subscriber, &message);
 		if (r < 0)
 			return r;
@@ -166,24 +182,27 @@ static inline int take(struct zcp_subscriber *subscriber, take_fn take_message,
 			subscriber->reader.options.max_held, subscriber->endpoint.name);
 	if (r != 0)
 		return -EAGAIN;
-	/* Member by member: to clear what is not used takes as long as all the rest. */
-	sample->data = message.payload;
-	sample->size = message.size;
-	sample->user_header = zcp_user_header(message.payload, message.user_header_size);
-	sample->user_header_size = message.user_header_size;
-	sample->sequence = message.seq;
-	sample->publish_time_ns = message.publish_time_ns;
-	sample->publisher_id = message.publisher_id;
-	sample->lost = message.n_lost;
-	sample->reserved[SAMPLE_SUBSCRIBER] = (uint64_t)(uintptr_t)subscriber;
-	sample->reserved[SAMPLE_PLACE] = message.place;
-	sample->reserved[SAMPLE_HELD] = message.held;
+	describe(subscriber, &message, sample);
 	return 0;
 }
 
 int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sample)
 {
-	return take(subscriber, zcp_reader_take, sample);
+	/* Of this function alone, so that it stays in registers. */
+	struct zcp_reader_message message;
+	int r;
+
+	if (__builtin_expect(!zcp_process_is(subscriber->endpoint.process) ||
+				     !zcp_reader_takes_in_turn(&subscriber->reader),
+			     0))
+		return take(subscriber, zcp_reader_take, sample);
+	r = zcp_reader_take_in_turn(&subscriber->reader, &message);
+	if (r == ZCP_READER_E_EMPTY)
+		return -EAGAIN;
+	if (__builtin_expect(r != 0, 0))
+		return take(subscriber, zcp_reader_take, sample);
+	describe(subscriber, &message, sample);
+	return 0;
 }
 
 int zcp_subscriber_latest(struct zcp_subscriber *subscriber, struct zcp_sample *sample)

@@ -69,8 +69,7 @@ static int inherit(struct zcp_chunks *chunks)
 			zcp_chunks_add_spare(chunks, list[i].ref);
 		else
 			zcp_chunks_add_published(chunks, list[i].ref,
-						 zcp_pool_descriptor(chunks->pool, list[i].ref),
-						 list[i].seq);
+						 zcp_chunks_find(chunks, list[i].ref), list[i].seq);
 	}
 	free(list);
 	return 0;
@@ -79,10 +78,15 @@ static int inherit(struct zcp_chunks *chunks)
 int zcp_chunks_init(struct zcp_chunks *chunks, const struct zcp_pool *pool, uint32_t class_index,
 		    uint32_t owner)
 {
+	const struct zcp_class *class = &pool->classes[class_index];
+
 	*chunks = (struct zcp_chunks){
 		.pool = pool,
 		.owner = owner,
 		.class_index = class_index,
+		.own = class->chunks,
+		.n_own = class->n_chunks,
+		.first_own = zcp_ref(class_index, 0),
 		.published = empty,
 		.aside = empty,
 		.spare = empty,
@@ -99,7 +103,7 @@ void zcp_chunks_deinit(struct zcp_chunks *chunks)
 uint32_t zcp_chunk_list_pop(struct zcp_chunks *chunks, struct zcp_chunk_list *list)
 {
 	uint32_t ref = list->first;
-	const struct zcp_chunk_shm *chunk = zcp_pool_descriptor(chunks->pool, ref);
+	const struct zcp_chunk_shm *chunk = zcp_chunks_find(chunks, ref);
 
 	/* Where another publisher has written there the rest is lost to us. */
 	if (list->n == 0 || !chunk) {
@@ -116,8 +120,8 @@ uint32_t zcp_chunk_list_pop(struct zcp_chunks *chunks, struct zcp_chunk_list *li
 /* Behind the others. */
 static void append(struct zcp_chunks *chunks, struct zcp_chunk_list *list, uint32_t ref)
 {
-	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(chunks->pool, ref);
-	struct zcp_chunk_shm *last = zcp_pool_descriptor(chunks->pool, list->last);
+	struct zcp_chunk_shm *chunk = zcp_chunks_find(chunks, ref);
+	struct zcp_chunk_shm *last = zcp_chunks_find(chunks, list->last);
 
 	if (!chunk)
 		return;
@@ -143,7 +147,7 @@ void zcp_chunks_set_aside(struct zcp_chunks *chunks)
 /* Before the others. */
 static void push(struct zcp_chunks *chunks, struct zcp_chunk_list *list, uint32_t ref)
 {
-	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(chunks->pool, ref);
+	struct zcp_chunk_shm *chunk = zcp_chunks_find(chunks, ref);
 
 	atomic_store_explicit(&chunk->next, list->n > 0 ? list->first : ZCP_REF_NONE,
 			      memory_order_relaxed);
@@ -154,7 +158,7 @@ static void push(struct zcp_chunks *chunks, struct zcp_chunk_list *list, uint32_
 
 void zcp_chunks_add_spare(struct zcp_chunks *chunks, uint32_t ref)
 {
-	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(chunks->pool, ref);
+	struct zcp_chunk_shm *chunk = zcp_chunks_find(chunks, ref);
 
 	if (!chunk)
 		return;

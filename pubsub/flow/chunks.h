@@ -31,8 +31,14 @@ struct zcp_chunk_list {
 struct zcp_chunks {
 	const struct zcp_pool *pool;
 	uint32_t owner;
-	/* the size class that new chunks are claimed in */
+	/* the size class that new chunks are claimed in, and its descriptors */
 	uint32_t class_index;
+	struct zcp_chunk_shm *own;
+	uint32_t n_own;
+	/* the ref of the first of them */
+	uint32_t first_own;
+	/* the last published one; valid while there is one */
+	struct zcp_chunk_shm *newest;
 	struct zcp_chunk_list published;
 	struct zcp_chunk_list aside;
 	struct zcp_chunk_list spare;
@@ -64,6 +70,23 @@ static inline uint32_t zcp_chunks_n(const struct zcp_chunks *chunks)
 	return chunks->published.n + chunks->aside.n + chunks->spare.n;
 }
 
+/*
+ * Whether the ref names a chunk of the size class that is claimed in, as nearly all do; a former
+ * publisher of the slot may have used another one.
+ */
+static inline bool zcp_chunks_is_own(const struct zcp_chunks *chunks, uint32_t ref)
+{
+	return ref - chunks->first_own < chunks->n_own;
+}
+
+/* The descriptor that `ref` names; NULL where there is none. */
+static inline struct zcp_chunk_shm *zcp_chunks_find(const struct zcp_chunks *chunks, uint32_t ref)
+{
+	if (__builtin_expect(zcp_chunks_is_own(chunks, ref), 1))
+		return &chunks->own[zcp_ref_index(ref)];
+	return zcp_pool_descriptor(chunks->pool, ref);
+}
+
 /* Takes the first one off a list; ZCP_REF_NONE where there is none. Wait-free. */
 uint32_t zcp_chunk_list_pop(struct zcp_chunks *chunks, struct zcp_chunk_list *list);
 
@@ -71,7 +94,7 @@ uint32_t zcp_chunk_list_pop(struct zcp_chunks *chunks, struct zcp_chunk_list *li
 static inline uint32_t zcp_chunks_pop_oldest(struct zcp_chunks *chunks)
 {
 	struct zcp_chunk_list *list = &chunks->published;
-	const struct zcp_chunk_shm *chunk = zcp_pool_descriptor(chunks->pool, list->first);
+	const struct zcp_chunk_shm *chunk = zcp_chunks_find(chunks, list->first);
 	uint32_t ref = list->first;
 
 	if (list->n <= 1 || !chunk) {
@@ -82,10 +105,33 @@ static inline uint32_t zcp_chunks_pop_oldest(struct zcp_chunks *chunks)
 	/* Relaxed: the owner's words. */
 	list->first = atomic_load_explicit(&chunk->next, memory_order_relaxed);
 	list->n--;
-	chunk = zcp_pool_descriptor(chunks->pool, list->first);
+	chunk = zcp_chunks_find(chunks, list->first);
 	chunks->oldest_seq = chunk ? atomic_load_explicit(&chunk->seq, memory_order_relaxed) :
 				     UINT64_MAX;
 	return ref;
+}
+
+/*
+ * The same where that is simple: there is another one behind it, and both are of the size class
+ * that is claimed in. Returns its descriptor with *ref, or NULL. Wait-free.
+ */
+static inline struct zcp_chunk_shm *zcp_chunks_pop_own(struct zcp_chunks *chunks, uint32_t *ref)
+{
+	struct zcp_chunk_list *list = &chunks->published;
+	uint32_t first = list->first - chunks->first_own, next;
+
+	if (first >= chunks->n_own || list->n < 2)
+		return NULL;
+	/* Relaxed, both: the owner's words. */
+	next = atomic_load_explicit(&chunks->own[first].next, memory_order_relaxed) -
+	       chunks->first_own;
+	if (next >= chunks->n_own)
+		return NULL;
+	chunks->oldest_seq = atomic_load_explicit(&chunks->own[next].seq, memory_order_relaxed);
+	*ref = list->first;
+	list->first = next + chunks->first_own;
+	list->n--;
+	return &chunks->own[first];
 }
 
 /* Sets the oldest published one aside. Wait-free. */
@@ -102,16 +148,16 @@ static inline void zcp_chunks_add_published(struct zcp_chunks *chunks, uint32_t 
 					    struct zcp_chunk_shm *chunk, uint64_t seq)
 {
 	struct zcp_chunk_list *list = &chunks->published;
-	struct zcp_chunk_shm *last = zcp_pool_descriptor(chunks->pool, list->last);
 
 	/* Relaxed: the owner's words. */
 	atomic_store_explicit(&chunk->next, ZCP_REF_NONE, memory_order_relaxed);
-	if (list->n > 0 && last) {
-		atomic_store_explicit(&last->next, ref, memory_order_relaxed);
+	if (__builtin_expect(list->n > 0, 1)) {
+		atomic_store_explicit(&chunks->newest->next, ref, memory_order_relaxed);
 	} else {
 		list->first = ref;
 		chunks->oldest_seq = seq;
 	}
+	chunks->newest = chunk;
 	list->last = ref;
 	list->n++;
 }

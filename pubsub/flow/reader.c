@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pubsub/flow/reader_lane.h"
+#include "pubsub/flow/reader_take.h"
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/memory.h"
+
+/* Messages that a subscriber looks ahead which is behind. */
+#define AHEAD 4
 
 static int init_lanes(struct zcp_reader *reader)
 {
@@ -47,8 +50,8 @@ int zcp_reader_init(struct zcp_reader *reader, const struct zcp_topic *topic,
 	reader->options.max_held = max_held;
 	/* Relaxed: ours alone since we have the slot. */
 	reader->n_lost_before = atomic_load_explicit(&reader->counts->n_lost, memory_order_relaxed);
-	reader->lanes = zcp_memory_calloc(topic->geometry.max_publishers,
-					  sizeof(reader->lanes[0]), prefault);
+	reader->lanes = zcp_memory_calloc(topic->geometry.max_publishers, sizeof(reader->lanes[0]),
+					  prefault);
 	reader->next_held = zcp_memory_calloc(max_held, sizeof(reader->next_held[0]), prefault);
 	reader->vacant = zcp_memory_calloc(max_held, sizeof(reader->vacant[0]), prefault);
 	if (!reader->lanes || !reader->next_held || !reader->vacant || init_lanes(reader) < 0) {
@@ -134,7 +137,7 @@ uint32_t zcp_reader_n_held(const struct zcp_reader *reader)
 /* --- taking --- */
 
 /* A lane that was not settled when we joined: its publisher was stopped inside op. */
-__attribute__((noinline)) static bool begin_lane(struct zcp_reader_lane *lane)
+bool zcp_reader_begin_lane(struct zcp_reader_lane *lane)
 {
 	/* Relaxed: LANE-A1 orders what comes through the lane. */
 	uint64_t base = atomic_load_explicit(&lane->lane.shm->base, memory_order_relaxed);
@@ -148,9 +151,24 @@ __attribute__((noinline)) static bool begin_lane(struct zcp_reader_lane *lane)
 	return true;
 }
 
-static bool is_begun(struct zcp_reader_lane *lane)
+/*
+ * A subscriber that has not found the lane empty for a while is behind its publisher: then slots and
+ * payloads are fetched ahead. One that keeps up would only take from the publisher what that writes.
+ */
+__attribute__((noinline)) void zcp_reader_look_ahead(const struct zcp_reader *reader,
+						     struct zcp_reader_lane *lane)
 {
-	return __builtin_expect(lane->next != 0, 1) || begin_lane(lane);
+	uint64_t seq = lane->next + AHEAD;
+	/* Relaxed: a wrong guess costs nothing but the fetch. */
+	uint64_t word = atomic_load_explicit(&zcp_lane_slot(&lane->lane, seq)->word,
+					     memory_order_relaxed);
+
+	if (!zcp_slot_is(word, seq)) {
+		lane->n_run = 0;
+		return;
+	}
+	zcp_pool_prefetch(reader->pool, (uint32_t)(word & ZCP_SLOT_REF_MASK));
+	zcp_prefetch_read(zcp_lane_slot(&lane->lane, seq + AHEAD));
 }
 
 bool zcp_reader_resync(struct zcp_reader_lane *lane)
@@ -168,11 +186,11 @@ bool zcp_reader_resync(struct zcp_reader_lane *lane)
 
 bool zcp_reader_peek(struct zcp_reader_lane *lane, struct zcp_description *description)
 {
-	if (!is_begun(lane))
+	if (!zcp_reader_is_begun(lane))
 		return false;
 	for (uint32_t tries = 0; tries <= lane->lane.mask + 1; tries++) {
 		const struct zcp_lane_slot_shm *slot = zcp_lane_slot(&lane->lane, lane->next);
-		/* LANE-A1 pairs with LANE-R1 in zcp_lane_put(). */
+		/* LANE-A1 pairs with LANE-R1 in zcp_slot_put(). */
 		uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
 
 		if (zcp_slot_is(word, lane->next)) {
@@ -185,33 +203,8 @@ bool zcp_reader_peek(struct zcp_reader_lane *lane, struct zcp_description *descr
 	return false;
 }
 
-void zcp_reader_say_released(struct zcp_reader *reader, struct zcp_reader_lane *lane)
-{
-	uint64_t to = lane->next;
-
-	while (lane->first_held != ZCP_NO_PLACE) {
-		uint32_t place = lane->first_held;
-		/* HELD-A3 pairs with HELD-R3 of another thread. */
-		uint64_t word = atomic_load_explicit(&reader->held[place], memory_order_acquire);
-
-		if (word != 0) {
-			to = word & ZCP_HELD_SEQ_MASK;
-			break;
-		}
-		lane->first_held = reader->next_held[place];
-		zcp_reader_vacate(reader, place);
-	}
-	if (__builtin_expect(lane->floor < lane->history_end, 0) && lane->floor < to)
-		to = lane->floor;
-	if (to == lane->released)
-		return;
-	lane->released = to;
-	/* ACK-R3 pairs with ACK-A5 in the writer: what was read of these is over. */
-	atomic_store_explicit(&lane->lane.ack->released, to, memory_order_release);
-}
-
 /* After a take on a blocking lane, whose publisher has waited once: it may wait for the room. */
-__attribute__((noinline)) static void wake_blocked(struct zcp_reader *reader, uint32_t publisher)
+void zcp_reader_wake_blocked(struct zcp_reader *reader, uint32_t publisher)
 {
 	_Atomic uint32_t *room = &reader->acks->shm->rooms[publisher].room;
 
@@ -226,71 +219,7 @@ __attribute__((noinline)) static void wake_blocked(struct zcp_reader *reader, ui
 	zcp_futex_wake_all(room);
 }
 
-static inline void make_room(struct zcp_reader *reader, uint32_t publisher)
-{
-	/* Our store of `tail` before the load, against the publisher's heavy fence at its first wait. */
-	zcp_fence_light(reader->options.symmetric);
-	if (__builtin_expect(atomic_load_explicit(&reader->topic->publishers[publisher].has_waited,
-						  memory_order_relaxed),
-			     0))
-		wake_blocked(reader, publisher);
-}
-
-static inline bool pass(struct zcp_reader *reader, struct zcp_reader_lane *lane, uint64_t *tail,
-			uint64_t to)
-{
-	if (reader->options.blocks) {
-		/* ACK-R1; nobody else moves it. */
-		atomic_store_explicit(&lane->lane.ack->tail, to, memory_order_release);
-		make_room(reader, (uint32_t)(lane - reader->lanes));
-		return true;
-	}
-	/*
-	 * ACK-R1 pairs with ACK-A1, A2 and A3: the description was read before a publisher writes the
-	 * slot anew, and what is held is said before it asks. Relaxed on failure: the next look at the
-	 * slot acquires.
-	 */
-	return atomic_compare_exchange_strong_explicit(&lane->lane.ack->tail, tail, to,
-						       memory_order_release, memory_order_relaxed);
-}
-
-bool zcp_reader_pass(struct zcp_reader *reader, struct zcp_reader_lane *lane, uint64_t *tail,
-		     uint64_t to)
-{
-	return pass(reader, lane, tail, to);
-}
-
-void zcp_reader_count(struct zcp_reader *reader, uint64_t n_taken, uint64_t n_lost)
-{
-	struct zcp_ack_counts_shm *counts = reader->counts;
-
-	/* Relaxed stores: counts that only we write and the runtime reads. */
-	reader->n_taken += n_taken;
-	atomic_store_explicit(&counts->n_taken, reader->n_taken, memory_order_relaxed);
-	if (__builtin_expect(n_lost == 0, 1))
-		return;
-	reader->n_lost += n_lost;
-	atomic_store_explicit(&counts->n_lost, reader->n_lost_before + reader->n_lost,
-			      memory_order_relaxed);
-}
-
-/* The message is the caller's. */
-static inline void deliver(struct zcp_reader_lane *lane, const struct zcp_description *description,
-			   uint64_t seq, struct zcp_reader_message *message)
-{
-	message->size = description->size;
-	message->user_header_size = description->user_header_size;
-	message->seq = seq;
-	message->publish_time_ns = description->publish_time_ns;
-	message->publisher_id = description->publisher_id;
-	message->n_lost = lane->n_lost;
-	message->ref = description->ref;
-	lane->n_lost = 0;
-	lane->next_ref = description->next_ref;
-}
-
-/* Gives up the messages up to `seq`. */
-static void lose(struct zcp_reader *reader, struct zcp_reader_lane *lane, uint64_t seq)
+void zcp_reader_lose_in_lane(struct zcp_reader *reader, struct zcp_reader_lane *lane, uint64_t seq)
 {
 	uint64_t tail = lane->next;
 
@@ -304,63 +233,10 @@ static void lose(struct zcp_reader *reader, struct zcp_reader_lane *lane, uint64
 	(void)zcp_reader_resync(lane);
 }
 
-static int take_lane(struct zcp_reader *reader, uint32_t publisher,
-		     struct zcp_reader_message *message)
-{
-	struct zcp_reader_lane *lane = &reader->lanes[publisher];
-	struct zcp_description description;
-
-	if (!is_begun(lane))
-		return ZCP_READER_E_EMPTY;
-	zcp_reader_say_released(reader, lane);
-	for (uint32_t tries = 0; tries <= lane->lane.mask + 1; tries++) {
-		const struct zcp_lane_slot_shm *slot = zcp_lane_slot(&lane->lane, lane->next);
-		/* LANE-A1 pairs with LANE-R1 in zcp_lane_put(). */
-		uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire), tail;
-		uint32_t place;
-
-		if (__builtin_expect(!zcp_slot_is(word, lane->next), 0)) {
-			if (zcp_reader_resync(lane))
-				continue;
-			/* The next payload comes with the next slot then, in one trip. */
-			zcp_pool_prefetch(reader->pool, lane->next_ref);
-			return ZCP_READER_E_EMPTY;
-		}
-		zcp_slot_describe(slot, word, &description);
-		message->publisher = publisher;
-		if (__builtin_expect(!zcp_reader_find(reader, &description, message), 0)) {
-			if (!zcp_pool_has_class(reader->pool, description.ref)) {
-				message->ref = description.ref;
-				message->seq = lane->next;
-				return ZCP_READER_E_UNMAPPED;
-			}
-			lose(reader, lane, lane->next);
-			continue;
-		}
-		if (description.size > 64)
-			zcp_prefetch_read((const char *)message->payload + description.size - 1);
-		place = zcp_reader_hold(reader, publisher, lane->next, message);
-		ZCP_CRASHPOINT("take.after_held");
-		tail = lane->next;
-		if (__builtin_expect(!pass(reader, lane, &tail, lane->next + 1), 0)) {
-			zcp_reader_unhold(reader, place);
-			if (!zcp_reader_resync(lane))
-				break;
-			continue;
-		}
-		ZCP_CRASHPOINT("take.after_tail");
-		zcp_reader_keep(reader, lane, place);
-		deliver(lane, &description, lane->next++, message);
-		zcp_reader_count(reader, 1, message->n_lost);
-		return 0;
-	}
-	return ZCP_READER_E_EMPTY;
-}
-
 void zcp_reader_lose(struct zcp_reader *reader, const struct zcp_reader_message *message)
 {
 	if (!zcp_reader_lose_history(reader, message))
-		lose(reader, &reader->lanes[message->publisher], message->seq);
+		zcp_reader_lose_in_lane(reader, &reader->lanes[message->publisher], message->seq);
 }
 
 /* The lane whose next message was published first. Returns its number, or n. */
@@ -398,43 +274,22 @@ static int take_by_time(struct zcp_reader *reader, uint32_t n, struct zcp_reader
 
 		if (publisher == n)
 			break;
-		r = take_lane(reader, publisher, message);
+		r = zcp_reader_take_lane(reader, publisher, message);
 		if (r != ZCP_READER_E_EMPTY)
 			return r;
 	}
 	/* What was pushed out under every look may be there in turn. */
 	for (uint32_t p = 0; p < n; p++) {
-		int r = take_lane(reader, p, message);
+		int r = zcp_reader_take_lane(reader, p, message);
 
 		if (r != ZCP_READER_E_EMPTY)
 			return r;
-	}
-	return ZCP_READER_E_EMPTY;
-}
-
-static inline int take_in_turn(struct zcp_reader *reader, uint32_t n,
-			       struct zcp_reader_message *message)
-{
-	uint32_t publisher = reader->next;
-
-	for (uint32_t i = 0; i < n; i++, publisher++) {
-		int r;
-
-		if (publisher >= n)
-			publisher = 0;
-		r = take_lane(reader, publisher, message);
-		if (r == ZCP_READER_E_EMPTY)
-			continue;
-		reader->next = publisher + 1;
-		return r;
 	}
 	return ZCP_READER_E_EMPTY;
 }
 
 int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *message)
 {
-	uint32_t n = zcp_reader_n_lanes(reader);
-
 	if (!zcp_reader_has_place(reader))
 		return ZCP_READER_E_HELD;
 	if (__builtin_expect(reader->next_backlog < reader->backlog.n_entries, 0)) {
@@ -444,8 +299,8 @@ int zcp_reader_take(struct zcp_reader *reader, struct zcp_reader_message *messag
 			return r;
 	}
 	if (__builtin_expect(reader->options.by_time, 0))
-		return take_by_time(reader, n, message);
-	return take_in_turn(reader, n, message);
+		return take_by_time(reader, zcp_reader_n_lanes(reader), message);
+	return zcp_reader_take_in_turn(reader, message);
 }
 
 /* --- waiting --- */
@@ -489,7 +344,7 @@ bool zcp_reader_is_ready(struct zcp_reader *reader)
 		struct zcp_reader_lane *lane = &reader->lanes[p];
 		const struct zcp_lane_slot_shm *slot;
 
-		if (!is_begun(lane))
+		if (!zcp_reader_is_begun(lane))
 			continue;
 		slot = zcp_lane_slot(&lane->lane, lane->next);
 		/* Relaxed, both: they decide only whether to sleep, after a full fence. */

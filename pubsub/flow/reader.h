@@ -69,6 +69,8 @@ struct zcp_reader_lane {
 	uint32_t last_held;
 	/* the chunk of the next message, as its publisher expects */
 	uint32_t next_ref;
+	/* messages taken since the lane was last found empty, or nearly so */
+	uint32_t n_run;
 };
 
 struct zcp_reader {
@@ -80,6 +82,9 @@ struct zcp_reader {
 	struct zcp_reader_options options;
 	/* one for each publisher slot */
 	struct zcp_reader_lane *lanes;
+	/* publisher slots that were ever given, and how many lanes that makes */
+	uint64_t used;
+	uint32_t n_lanes;
 	/* the lane to look at first, so that all have their turn */
 	uint32_t next;
 	uint64_t n_taken;

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "pubsub/flow/reader_lane.h"
+#include "pubsub/flow/reader_take.h"
 #include "pubsub/shm/crashpoint.h"
 
 static int compare_times(const void *a, const void *b)

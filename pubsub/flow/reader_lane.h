@@ -12,17 +12,23 @@
 /* The end of a list of places. */
 #define ZCP_NO_PLACE UINT32_MAX
 
-static inline uint32_t zcp_reader_n_lanes(const struct zcp_reader *reader)
+static inline uint32_t zcp_reader_n_lanes(struct zcp_reader *reader)
 {
 	/*
 	 * Relaxed: a lane is looked at by its slots; this only says how many can have something. The
 	 * runtime sets the bit before it answers the publisher.
 	 */
 	uint64_t used = atomic_load_explicit(&reader->topic->shm->used, memory_order_relaxed);
-	uint32_t n = used ? 64 - (uint32_t)__builtin_clzll(used) : 0;
+	uint32_t n;
 
-	return n < reader->topic->geometry.max_publishers ? n :
-							    reader->topic->geometry.max_publishers;
+	if (__builtin_expect(used == reader->used, 1))
+		return reader->n_lanes;
+	n = used ? 64 - (uint32_t)__builtin_clzll(used) : 0;
+	if (n > reader->topic->geometry.max_publishers)
+		n = reader->topic->geometry.max_publishers;
+	reader->used = used;
+	reader->n_lanes = n;
+	return n;
 }
 
 /* Finds the chunk of a message in the pool and checks its sizes. */
@@ -94,18 +100,6 @@ bool zcp_reader_resync(struct zcp_reader_lane *lane);
 
 /* Describes the next message of a lane, which stays there until it is pushed out. */
 bool zcp_reader_peek(struct zcp_reader_lane *lane, struct zcp_description *description);
-
-/*
- * Takes what is before `to` from a lane whose `tail` is *tail. False, with what it is, where the
- * publisher was faster; never on a lane that blocks.
- */
-bool zcp_reader_pass(struct zcp_reader *reader, struct zcp_reader_lane *lane, uint64_t *tail,
-		     uint64_t to);
-
-void zcp_reader_count(struct zcp_reader *reader, uint64_t n_taken, uint64_t n_lost);
-
-/* Says that what was taken from the lane is given back, as far as it is. */
-void zcp_reader_say_released(struct zcp_reader *reader, struct zcp_reader_lane *lane);
 
 /* --- promised history: reader_history.c --- */
 

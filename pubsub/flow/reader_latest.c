@@ -6,7 +6,7 @@
  * one that was published last the reader says that it holds it, and moves `tail` behind it by one
  * CAS; what lies before is taken with it. The other lanes are only passed over.
  */
-#include "pubsub/flow/reader_lane.h"
+#include "pubsub/flow/reader_take.h"
 #include "pubsub/shm/crashpoint.h"
 
 /* Again where publishers push out what was found; each time they have gone on by a lap. */
@@ -22,7 +22,7 @@ struct newest {
 
 static bool is_there(const struct zcp_reader_lane *lane, uint64_t seq, uint64_t *word)
 {
-	/* LANE-A1 pairs with LANE-R1 in zcp_lane_put(). */
+	/* LANE-A1 pairs with LANE-R1 in zcp_slot_put(). */
 	*word = atomic_load_explicit(&zcp_lane_slot(&lane->lane, seq)->word, memory_order_acquire);
 	return zcp_slot_is(*word, seq);
 }

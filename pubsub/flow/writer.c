@@ -15,8 +15,8 @@
 
 /* Looks at a full lane before sleeping: a reader that runs makes room within these. */
 #define ROOM_SPINS 2000
-/* Lanes whose next slot is fetched ahead; more would only push each other out. */
-#define PREFETCH_LANES 8
+/* Slots between the one that is written and the one that is fetched. */
+#define SLOTS_AHEAD 4
 /* Looks of which the most that was in use counts, and chunks that one loan gives back. */
 #define LOOKS 8
 #define FREE_MAX 64
@@ -53,11 +53,17 @@ int zcp_writer_init(struct zcp_writer *writer, const struct zcp_topic *topic,
 	 */
 	writer->look_every = class->payload_size <= ZCP_ROTATION_SMALL_MAX ? 16 : writer->rotation;
 	writer->op += writer->op & 1;
+	writer->class = class;
+	writer->state = zcp_chunk_state(options->owner, 0);
+	writer->shared_version = &topic->shm->version;
+	writer->sleepers = acks->shm->sleepers;
 	writer->lanes = zcp_memory_calloc(topic->geometry.max_subscribers, sizeof(writer->lanes[0]),
 					  topic->region.memory & ZCP_MEMORY_PREFAULT);
-	if (!writer->lanes)
-		return -ENOMEM;
-	r = zcp_chunks_init(&writer->chunks, pool, options->class_index, options->owner);
+	writer->ways = zcp_memory_calloc(topic->geometry.max_subscribers, sizeof(writer->ways[0]),
+					 topic->region.memory & ZCP_MEMORY_PREFAULT);
+	r = writer->lanes && writer->ways ?
+		    zcp_chunks_init(&writer->chunks, pool, options->class_index, options->owner) :
+		    -ENOMEM;
 	if (r < 0)
 		zcp_writer_deinit(writer);
 	return r;
@@ -67,6 +73,7 @@ void zcp_writer_deinit(struct zcp_writer *writer)
 {
 	zcp_chunks_deinit(&writer->chunks);
 	free(writer->lanes);
+	free(writer->ways);
 	*writer = (struct zcp_writer){ .topic = NULL };
 }
 
@@ -98,7 +105,10 @@ static void add_member(struct zcp_writer *writer, uint32_t subscriber, bool is_a
 	if (signal < writer->signals->n_signals)
 		lane->signal = &writer->signals->signals[signal];
 	writer->members[subscriber / 64] |= UINT64_C(1) << (subscriber % 64);
-	writer->n_active++;
+	writer->ways[writer->n_active++] = (struct zcp_writer_way){
+		.slots = lane->stake.lane.shm->slots,
+		.mask = lane->stake.lane.mask,
+	};
 }
 
 static void add_members(struct zcp_writer *writer, bool is_active)
@@ -133,7 +143,7 @@ static void add_members(struct zcp_writer *writer, bool is_active)
 __attribute__((noinline)) static void refresh(struct zcp_writer *writer, uint64_t version)
 {
 	writer->n_lanes = writer->n_active = writer->n_blocking = 0;
-	writer->reusable = 0;
+	writer->reusable = writer->room = 0;
 	for (uint32_t w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
 		writer->members[w] = 0;
 	add_members(writer, true);
@@ -153,7 +163,7 @@ static inline void enter(struct zcp_writer *writer)
 	atomic_store_explicit(&writer->slot->op, ++writer->op, memory_order_release);
 	zcp_fence_light(writer->options.symmetric);
 	/* MEM-A1 pairs with MEM-R1 in the runtime: `active` and `present` are at least as new. */
-	version = atomic_load_explicit(&writer->topic->shm->version, memory_order_acquire);
+	version = atomic_load_explicit(writer->shared_version, memory_order_acquire);
 	if (__builtin_expect(version != writer->version, 0))
 		refresh(writer, version);
 }
@@ -192,14 +202,13 @@ static void read_released(struct zcp_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->n_active; i++) {
 		struct zcp_writer_lane *lane = &writer->lanes[i];
-		/* ACK-A5 pairs with ACK-R3 in reader.c: what was read of these is over. */
+		/* ACK-A5 pairs with ACK-R3 in reader_take.h: what was read of these is over. */
 		uint64_t released = atomic_load_explicit(&lane->stake.lane.ack->released,
 							 memory_order_acquire);
 
 		/* Signed: a peer may say anything. */
-		believe(&lane->given, (int64_t)(released - writer->next_seq) > 0 ?
-					      writer->next_seq :
-					      released);
+		believe(&lane->given,
+			(int64_t)(released - writer->next_seq) > 0 ? writer->next_seq : released);
 	}
 }
 
@@ -210,8 +219,8 @@ static void read_released(struct zcp_writer *writer)
 static void look(struct zcp_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->n_active; i++)
-		zcp_stake_look(&writer->lanes[i].stake, writer->chunks.oldest_seq,
-			       writer->next_seq, &writer->lanes[i].given);
+		zcp_stake_look(&writer->lanes[i].stake, writer->chunks.oldest_seq, writer->next_seq,
+			       &writer->lanes[i].given);
 }
 
 /* There may be more that have come back than can be told at once. */
@@ -272,6 +281,20 @@ static uint64_t bound_of(const struct zcp_writer *writer)
 	return bound;
 }
 
+/* Whether all below bound_of() have come back: there are no exceptions. */
+static bool is_plain(const struct zcp_writer *writer)
+{
+	if (writer->n_lanes > writer->n_active)
+		return false;
+	for (uint32_t i = 0; i < writer->n_active; i++) {
+		const struct zcp_stake_look *given = &writer->lanes[i].given;
+
+		if (given->n_exceptions > 0 || given->promised < given->base)
+			return false;
+	}
+	return true;
+}
+
 /* The first message from `seq` on that has not come back, at most `bound`. */
 static uint64_t first_used(const struct zcp_writer *writer, uint64_t seq, uint64_t bound)
 {
@@ -291,6 +314,8 @@ static uint64_t clear_head(struct zcp_writer *writer)
 	struct zcp_chunks *chunks = &writer->chunks;
 	uint64_t bound = bound_of(writer), used;
 
+	if (is_plain(writer))
+		return bound;
 	while (chunks->oldest_seq < bound) {
 		used = first_used(writer, chunks->oldest_seq, bound);
 		if (used != chunks->oldest_seq)
@@ -318,21 +343,16 @@ static uint32_t n_back(const struct zcp_writer *writer)
 {
 	const struct zcp_chunks *chunks = &writer->chunks;
 	uint64_t bound = bound_of(writer), seq = chunks->oldest_seq, n = 0;
+	bool plain = is_plain(writer);
 
 	/* Each step passes over one that is used: no more than there are, whatever peers say. */
 	for (uint32_t n_used = 0; seq < bound && n_used < chunks->published.n; n_used++) {
-		uint64_t used = first_used(writer, seq, bound);
+		uint64_t used = plain ? bound : first_used(writer, seq, bound);
 
 		n += used - seq;
 		seq = used + 1;
 	}
 	return n < chunks->published.n ? (uint32_t)n : chunks->published.n;
-}
-
-/* A former publisher of the slot may have used another size class. */
-static bool is_own_class(const struct zcp_writer *writer, uint32_t ref)
-{
-	return zcp_ref_class(ref) == writer->options.class_index;
 }
 
 /* One that was set aside and has come back; looks at each once. */
@@ -342,14 +362,14 @@ static uint32_t from_aside(struct zcp_writer *writer)
 
 	for (uint32_t n = chunks->aside.n; n > 0; n--) {
 		uint32_t ref = zcp_chunk_list_pop(chunks, &chunks->aside);
-		const struct zcp_chunk_shm *chunk = zcp_pool_descriptor(chunks->pool, ref);
+		const struct zcp_chunk_shm *chunk = zcp_chunks_find(chunks, ref);
 
 		if (!chunk)
 			break;
 		/* Relaxed: ours. */
 		if (is_used(writer, atomic_load_explicit(&chunk->seq, memory_order_relaxed)))
 			zcp_chunks_put_aside(chunks, ref);
-		else if (is_own_class(writer, ref))
+		else if (zcp_chunks_is_own(chunks, ref))
 			return ref;
 		else
 			zcp_chunks_free(chunks, ref);
@@ -374,9 +394,8 @@ static void give_back(struct zcp_writer *writer, uint64_t bound, uint32_t back)
 		writer->most_in_use = in_use;
 		writer->n_looks = 0;
 	}
-	for (int i = 0; i < FREE_MAX && chunks->published.n > writer->keep &&
-			chunks->oldest_seq < bound;
-	     i++)
+	for (int i = 0;
+	     i < FREE_MAX && chunks->published.n > writer->keep && chunks->oldest_seq < bound; i++)
 		zcp_chunks_free(chunks, zcp_chunks_pop_oldest(chunks));
 }
 
@@ -391,7 +410,7 @@ static uint32_t from_published(struct zcp_writer *writer, uint64_t bound)
 	while (chunks->published.n > 0 && chunks->oldest_seq < bound) {
 		uint32_t ref = zcp_chunks_pop_oldest(chunks);
 
-		if (ref == ZCP_REF_NONE || is_own_class(writer, ref))
+		if (ref == ZCP_REF_NONE || zcp_chunks_is_own(chunks, ref))
 			return ref;
 		zcp_chunks_free(chunks, ref);
 	}
@@ -405,11 +424,28 @@ static uint32_t from_spare(struct zcp_writer *writer)
 	while (chunks->spare.n > 0) {
 		uint32_t ref = zcp_chunk_list_pop(chunks, &chunks->spare);
 
-		if (ref == ZCP_REF_NONE || is_own_class(writer, ref))
+		if (ref == ZCP_REF_NONE || zcp_chunks_is_own(chunks, ref))
 			return ref;
 		zcp_chunks_free(chunks, ref);
 	}
 	return ZCP_REF_NONE;
+}
+
+/* What the next loans will write is in the subscribers' caches: fetches it meanwhile. */
+static void prefetch_payloads(const struct zcp_writer *writer)
+{
+	const struct zcp_chunks *chunks = &writer->chunks;
+	uint64_t n = writer->reusable > chunks->oldest_seq ? writer->reusable - chunks->oldest_seq :
+							     0;
+	uint32_t ref = chunks->published.first;
+
+	for (; n > 0 && zcp_chunks_is_own(chunks, ref); n--) {
+		uint32_t index = zcp_ref_index(ref);
+
+		zcp_prefetch_write(zcp_class_payload(writer->class, index));
+		/* Relaxed: the owner's word. */
+		ref = atomic_load_explicit(&chunks->own[index].next, memory_order_relaxed);
+	}
 }
 
 /* What is known to have come back may be taken without a look, up to look_every. */
@@ -420,6 +456,17 @@ static void set_reusable(struct zcp_writer *writer, uint64_t bound)
 	writer->reusable = bound > oldest && bound - oldest >= writer->look_every ?
 				   oldest + writer->look_every - 1 :
 				   bound;
+}
+
+/*
+ * Whether to look exactly, which costs each subscriber two more of its lines. Not where little is
+ * in use and only the message is missing that was released last, which is said at the next take:
+ * one chunk more settles that for good.
+ */
+static bool needs_look(const struct zcp_writer *writer, uint32_t n)
+{
+	return n < writer->rotation &&
+	       (n + 1 < writer->rotation || writer->chunks.published.n > writer->rotation);
 }
 
 /*
@@ -437,7 +484,7 @@ __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 	bound = clear_head(writer);
 	back = n_back(writer);
 	/* Again where held ones were set aside, and there may be more of them. */
-	while (back < writer->rotation) {
+	while (needs_look(writer, back)) {
 		uint64_t oldest = chunks->oldest_seq;
 
 		look(writer);
@@ -458,6 +505,7 @@ __attribute__((noinline)) static uint32_t find(struct zcp_writer *writer)
 	if (ref == ZCP_REF_NONE)
 		ref = from_published(writer, bound);
 	set_reusable(writer, bound);
+	prefetch_payloads(writer);
 	return ref;
 }
 
@@ -472,11 +520,24 @@ static int exhausted(struct zcp_writer *writer)
 	return ZCP_WRITER_E_EXHAUSTED;
 }
 
+/* The usual way: one that is known to have come back. */
+static inline struct zcp_chunk_shm *choose(struct zcp_writer *writer, uint32_t *ref)
+{
+	struct zcp_chunks *chunks = &writer->chunks;
+	struct zcp_chunk_shm *chunk = NULL;
+
+	if (__builtin_expect(chunks->oldest_seq < writer->reusable, 1))
+		chunk = zcp_chunks_pop_own(chunks, ref);
+	if (__builtin_expect(chunk != NULL, 1))
+		return chunk;
+	*ref = find(writer);
+	return *ref == ZCP_REF_NONE ? NULL : &writer->class->chunks[zcp_ref_index(*ref)];
+}
+
 int zcp_writer_loan(struct zcp_writer *writer, uint64_t size, struct zcp_writer_loan *loan)
 {
-	const struct zcp_class *class = &writer->pool->classes[writer->options.class_index];
 	struct zcp_chunk_shm *chunk;
-	uint32_t ref;
+	uint32_t ref, ticket;
 
 	if (size > writer->options.max_payload)
 		return ZCP_WRITER_E_TOO_LARGE;
@@ -484,30 +545,25 @@ int zcp_writer_loan(struct zcp_writer *writer, uint64_t size, struct zcp_writer_
 		return ZCP_WRITER_E_LOANS;
 	enter(writer);
 	ZCP_CRASHPOINT("loan.after_op");
-	if (__builtin_expect(writer->chunks.oldest_seq < writer->reusable &&
-				     is_own_class(writer, writer->chunks.published.first),
-			     1))
-		ref = zcp_chunks_pop_oldest(&writer->chunks);
-	else
-		ref = find(writer);
-	if (__builtin_expect(ref == ZCP_REF_NONE, 0))
+	chunk = choose(writer, &ref);
+	if (__builtin_expect(!chunk, 0))
 		return exhausted(writer);
-	chunk = &class->chunks[zcp_ref_index(ref)];
+	ticket = ++writer->ticket;
 	/* Relaxed, all: the owner's words; `op` orders them for the runtime. */
-	atomic_store_explicit(&chunk->state, zcp_chunk_state(writer->options.owner, ZCP_CHUNK_LOANED),
+	atomic_store_explicit(&chunk->state, writer->state | ZCP_CHUNK_LOANED,
 			      memory_order_relaxed);
 	ZCP_CRASHPOINT("loan.after_claim");
 	/* No number yet: whoever recovers us tells the loan that is being published by it. */
 	atomic_store_explicit(&chunk->seq, 0, memory_order_relaxed);
 	ZCP_CRASHPOINT("loan.after_seq");
-	atomic_store_explicit(&chunk->next, ++writer->ticket, memory_order_relaxed);
+	atomic_store_explicit(&chunk->next, ticket, memory_order_relaxed);
 	leave(writer);
 	writer->n_loaned++;
 	loan->chunk = chunk;
-	loan->payload = zcp_class_payload(class, zcp_ref_index(ref));
-	loan->capacity = class->payload_size;
+	loan->payload = zcp_class_payload(writer->class, zcp_ref_index(ref));
+	loan->capacity = writer->class->payload_size;
 	loan->ref = ref;
-	loan->ticket = writer->ticket;
+	loan->ticket = ticket;
 	return 0;
 }
 
@@ -526,9 +582,8 @@ void zcp_writer_discard(struct zcp_writer *writer, const struct zcp_writer_loan 
 void zcp_writer_want_freed(const struct zcp_writer *writer)
 {
 	/* Relaxed: as if the runtime had said so a moment later. */
-	atomic_store_explicit(
-		&writer->pool->classes[writer->options.class_index].shm->wants_freed, 1,
-		memory_order_relaxed);
+	atomic_store_explicit(&writer->pool->classes[writer->options.class_index].shm->wants_freed,
+			      1, memory_order_relaxed);
 }
 
 /* --- blocking lanes --- */
@@ -577,8 +632,7 @@ static int wait_room(struct zcp_writer *writer, int64_t timeout_ns)
 
 	ZCP_CRASHPOINT("block.after_waiting");
 	if (r == 0 && !has_room(writer) &&
-	    atomic_load_explicit(&writer->topic->shm->version, memory_order_relaxed) ==
-		    writer->version)
+	    atomic_load_explicit(writer->shared_version, memory_order_relaxed) == writer->version)
 		r = zcp_futex_wait(word, room, timeout_ns);
 	ZCP_CRASHPOINT("block.after_wait");
 	atomic_store_explicit(&writer->slot->waiting, 0, memory_order_relaxed);
@@ -639,22 +693,45 @@ static bool make_room(struct zcp_writer *writer, struct zcp_writer_lane *lane)
 	return true;
 }
 
-/* Step 4. */
-static inline void push(struct zcp_writer *writer, const struct zcp_description *description)
+/* Step 4, where a lane may be full by our copy of its `tail`, or there is none. */
+__attribute__((noinline)) static void push_out(struct zcp_writer *writer,
+					       const struct zcp_description *description)
 {
+	uint64_t room = writer->n_active > 0 ? UINT64_MAX : 0;
 	uint32_t n_full = 0;
 
 	for (uint32_t i = 0; i < writer->n_active; i++) {
 		struct zcp_writer_lane *lane = &writer->lanes[i];
 
-		if (__builtin_expect(zcp_lane_is_full(&lane->stake.lane, writer->next_seq,
-						      lane->tail),
-				     0))
+		if (zcp_lane_is_full(&lane->stake.lane, writer->next_seq, lane->tail))
 			n_full += make_room(writer, lane);
 		zcp_lane_put(&lane->stake.lane, writer->next_seq, description);
 		ZCP_CRASHPOINT("publish.after_push");
+		zcp_prefetch_write(zcp_lane_slot(&lane->stake.lane, writer->next_seq + 1));
+		if (lane->tail + lane->stake.lane.mask + 1 < room)
+			room = lane->tail + lane->stake.lane.mask + 1;
 	}
-	writer->met = n_full < writer->n_active ? 0 : n_full ? ZCP_MET_FULL : ZCP_MET_NOBODY;
+	writer->room = room;
+	writer->met = writer->n_active == 0      ? ZCP_MET_NOBODY :
+		      n_full == writer->n_active ? ZCP_MET_FULL :
+						   0;
+}
+
+/*
+ * Step 4. What a later publish will write is in the subscribers' caches: fetches it meanwhile, so
+ * early that it is there in time, but no slot that a subscriber still has to read.
+ */
+static inline void push(struct zcp_writer *writer, const struct zcp_description *description)
+{
+	const struct zcp_writer_way *way = writer->ways, *end = way + writer->n_active;
+	uint64_t n = writer->next_seq, ahead = n + SLOTS_AHEAD < writer->room ? n + SLOTS_AHEAD : n;
+
+	do {
+		zcp_slot_put(&way->slots[n & way->mask], n, description);
+		ZCP_CRASHPOINT("publish.after_push");
+		zcp_prefetch_write(&way->slots[ahead & way->mask]);
+	} while (++way < end);
+	writer->met = 0;
 }
 
 __attribute__((noinline)) static void wake_sleepers(struct zcp_writer *writer)
@@ -679,12 +756,12 @@ __attribute__((noinline)) static void wake_sleepers(struct zcp_writer *writer)
 /* Step 7, after op is even: those that sleep. */
 static inline void wake(struct zcp_writer *writer)
 {
-	const struct zcp_acks_shm *shm = writer->acks->shm;
-	uint64_t any = 0;
+	/* Relaxed, all: the light fence against the sleeper's first, heavy one. */
+	uint64_t any = atomic_load_explicit(&writer->sleepers[0], memory_order_relaxed) &
+		       writer->members[0];
 
-	/* Relaxed: the light fence against the sleeper's first, heavy one. */
-	for (uint32_t w = 0; w < writer->n_words; w++)
-		any |= atomic_load_explicit(&shm->sleepers[w], memory_order_relaxed) &
+	for (uint32_t w = 1; w < writer->n_words; w++)
+		any |= atomic_load_explicit(&writer->sleepers[w], memory_order_relaxed) &
 		       writer->members[w];
 	if (__builtin_expect(any != 0, 0))
 		wake_sleepers(writer);
@@ -697,15 +774,6 @@ static inline uint32_t next_ref(const struct zcp_writer *writer)
 							      writer->chunks.spare.first;
 }
 
-/* What the next publish will write is in the subscribers' caches: fetch it meanwhile. */
-static inline void prefetch(const struct zcp_writer *writer)
-{
-	uint32_t n = writer->n_active < PREFETCH_LANES ? writer->n_active : PREFETCH_LANES;
-
-	for (uint32_t i = 0; i < n; i++)
-		zcp_prefetch_write(zcp_lane_slot(&writer->lanes[i].stake.lane, writer->next_seq));
-}
-
 int zcp_writer_publish(struct zcp_writer *writer, const struct zcp_writer_loan *loan, uint64_t size,
 		       int64_t timeout_ns)
 {
@@ -716,11 +784,13 @@ int zcp_writer_publish(struct zcp_writer *writer, const struct zcp_writer_loan *
 		.user_header_size = writer->options.user_header_size,
 		.ref = loan->ref,
 	};
+	bool is_tight;
 	uint64_t n;
 
 	enter(writer);
 	ZCP_CRASHPOINT("publish.after_op");
-	if (__builtin_expect(writer->n_blocking > 0, 0)) {
+	is_tight = writer->next_seq >= writer->room;
+	if (__builtin_expect(is_tight, 0) && writer->n_blocking > 0) {
 		int r = block(writer, timeout_ns);
 
 		if (r != 0)
@@ -743,13 +813,19 @@ int zcp_writer_publish(struct zcp_writer *writer, const struct zcp_writer_loan *
 	 */
 	atomic_store_explicit(&chunk->seq, n, memory_order_release);
 	ZCP_CRASHPOINT("publish.after_seq");
-	push(writer, &description);
+	if (__builtin_expect(is_tight, 0)) {
+		/* Another one, so that its members stay in registers on the usual way. */
+		const struct zcp_description copy = description;
+
+		push_out(writer, &copy);
+	} else {
+		push(writer, &description);
+	}
 	writer->next_seq = n + 1;
 	/* SEQ-R1 pairs with SEQ-A1 in the runtime: n was pushed to all that get it. */
 	atomic_store_explicit(&writer->slot->next_seq, n + 1, memory_order_release);
 	ZCP_CRASHPOINT("publish.after_next_seq");
-	atomic_store_explicit(&chunk->state, zcp_chunk_state(writer->options.owner, 0),
-			      memory_order_release);
+	atomic_store_explicit(&chunk->state, writer->state, memory_order_release);
 	ZCP_CRASHPOINT("publish.after_unloan");
 	zcp_chunks_add_published(&writer->chunks, loan->ref, chunk, n);
 	writer->n_loaned--;
@@ -758,6 +834,5 @@ int zcp_writer_publish(struct zcp_writer *writer, const struct zcp_writer_loan *
 	zcp_fence_light(writer->options.symmetric);
 	wake(writer);
 	ZCP_CRASHPOINT("publish.after_wake");
-	prefetch(writer);
 	return 0;
 }

@@ -74,6 +74,13 @@ struct zcp_writer_lane {
 	bool blocks;
 };
 
+/* What a push needs of an active one's lane: as little as possible, and side by side. */
+struct zcp_writer_way {
+	struct zcp_lane_slot_shm *slots;
+	/* capacity - 1 */
+	uint64_t mask;
+};
+
 struct zcp_writer_options {
 	/* slot in the topic, and the slot's owner number in the pool */
 	uint32_t slot;
@@ -119,6 +126,12 @@ struct zcp_writer {
 	const struct zcp_signals *signals;
 	struct zcp_publisher_slot_shm *slot;
 	struct zcp_writer_options options;
+	/* the topic's version, and its first word of sleepers */
+	const _Atomic uint64_t *shared_version;
+	const _Atomic uint64_t *sleepers;
+	/* the size class that chunks are claimed in, and `state` of a published one of ours */
+	const struct zcp_class *class;
+	uint32_t state;
 	struct zcp_chunks chunks;
 	/* our own words, as we last wrote them */
 	uint64_t op;
@@ -130,6 +143,7 @@ struct zcp_writer {
 	uint32_t n_words;
 	/* the active ones, then those that are only present */
 	struct zcp_writer_lane *lanes;
+	struct zcp_writer_way *ways;
 	uint32_t n_lanes;
 	uint32_t n_active;
 	uint32_t n_blocking;
@@ -137,6 +151,8 @@ struct zcp_writer {
 	uint32_t ticket;
 	/* the oldest published chunk may be taken without a look if its number is below */
 	uint64_t reusable;
+	/* messages below fit into every active lane, by our copies of `tail`; 0 if there is none */
+	uint64_t room;
 	uint32_t rotation;
 	/* loans between two looks; and of the last few looks the most chunks that were in use */
 	uint32_t look_every;
@@ -171,7 +187,7 @@ static inline bool zcp_writer_owns(const struct zcp_writer *writer,
 {
 	/* Relaxed, both: if it is ours, we wrote it. */
 	return atomic_load_explicit(&loan->chunk->state, memory_order_relaxed) ==
-		       zcp_chunk_state(writer->options.owner, ZCP_CHUNK_LOANED) &&
+		       (writer->state | ZCP_CHUNK_LOANED) &&
 	       atomic_load_explicit(&loan->chunk->next, memory_order_relaxed) == loan->ticket;
 }
 

@@ -115,11 +115,9 @@ static inline bool zcp_lane_is_full(const struct zcp_lane *lane, uint64_t seq, u
 bool zcp_lane_push_out(const struct zcp_lane *lane, uint64_t seq, uint64_t *tail);
 
 /* Puts message `seq` into its slot, after `tail` has passed the one before. Wait-free. */
-static inline void zcp_lane_put(const struct zcp_lane *lane, uint64_t seq,
+static inline void zcp_slot_put(struct zcp_lane_slot_shm *slot, uint64_t seq,
 				const struct zcp_description *description)
 {
-	struct zcp_lane_slot_shm *slot = zcp_lane_slot(lane, seq);
-
 	/* Relaxed, all: LANE-R1 orders them; ACK-A2 or ACK-A3 has them stay after the old one's. */
 	atomic_store_explicit(&slot->size, description->size, memory_order_relaxed);
 	atomic_store_explicit(&slot->publish_time_ns, description->publish_time_ns,
@@ -131,6 +129,12 @@ static inline void zcp_lane_put(const struct zcp_lane *lane, uint64_t seq,
 	/* LANE-R1 pairs with LANE-A1: description and payload are there first. */
 	atomic_store_explicit(&slot->word, zcp_slot_word(seq, description->ref),
 			      memory_order_release);
+}
+
+static inline void zcp_lane_put(const struct zcp_lane *lane, uint64_t seq,
+				const struct zcp_description *description)
+{
+	zcp_slot_put(zcp_lane_slot(lane, seq), seq, description);
 }
 
 /* --- publisher or runtime --- */
