@@ -254,6 +254,8 @@ static void write_to(struct zcp_test_child *self, void *arg)
 					       &endpoint->pool.classes[0].chunks_region,
 					       &endpoint->pool.classes[0].data_region };
 
+	/* A sanitizer's handler would make a report of it. */
+	(void)signal(SIGSEGV, SIG_DFL);
 	zcp_test_say_step(self, 0);
 	/* Nor by asking for it: the descriptor is for reading. */
 	if (mprotect(regions[*which]->base, 4096, PROT_READ | PROT_WRITE) == 0)
@@ -274,9 +276,7 @@ static void topic_descriptors_and_data_are_for_reading(void)
 		zcp_test_fork(&child, write_to, &which);
 		zcp_test_hear_step(&child, 0);
 		ZCP_CHECK(waitpid(child.pid, &status, 0) == child.pid);
-		/* A sanitizer says so and exits. */
-		ZCP_CHECK(WIFSIGNALED(status) ? WTERMSIG(status) == SIGSEGV :
-						WEXITSTATUS(status) == 1);
+		ZCP_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 	}
 	zcp_test_send(publisher, 1);
 	zcp_node_close(node);
