@@ -162,11 +162,13 @@ static int play(struct bench *bench)
 	if (r < 0 || bench->side != BENCH_SERVER)
 		return r;
 	for (int i = 0; i < 2; i++) {
-		bench_figures_put(figures, BENCH_RAW_P50 + i, raw[i]);
-		bench_figures_put(figures, BENCH_REF_P50 + i, ref[i]);
-		bench_figures_put(figures, BENCH_ZCP_P50 + i, zcp[i]);
-		bench_figures_put(figures, BENCH_RATIO_P50 + i, zcp[i] / raw[i]);
-		bench_figures_put(figures, BENCH_RATIO_REF_P50 + i, zcp[i] / ref[i]);
+		bench_figures_put(figures, (enum bench_figure)(BENCH_RAW_P50 + i), raw[i]);
+		bench_figures_put(figures, (enum bench_figure)(BENCH_REF_P50 + i), ref[i]);
+		bench_figures_put(figures, (enum bench_figure)(BENCH_ZCP_P50 + i), zcp[i]);
+		bench_figures_put(figures, (enum bench_figure)(BENCH_RATIO_P50 + i),
+				  zcp[i] / raw[i]);
+		bench_figures_put(figures, (enum bench_figure)(BENCH_RATIO_REF_P50 + i),
+				  zcp[i] / ref[i]);
 	}
 	bench_figures_put(figures, BENCH_RATIO_LARGE, large[0] / zcp[0]);
 	return 0;

@@ -293,8 +293,10 @@ static int play(struct bench *bench)
 	for (int way = 0; way < WAYS; way++) {
 		memcpy(bench->ticks, ends.ticks[way], sizeof(ends.ticks[way]));
 		bench_evaluate(bench, N_TRIPS, &p50[way], &p99[way]);
-		bench_figures_put(&bench->figures, BENCH_SLEEP + 2 * way, p50[way]);
-		bench_figures_put(&bench->figures, BENCH_SLEEP + 2 * way + 1, p99[way]);
+		bench_figures_put(&bench->figures, (enum bench_figure)(BENCH_SLEEP + 2 * way),
+				  p50[way]);
+		bench_figures_put(&bench->figures, (enum bench_figure)(BENCH_SLEEP + 2 * way + 1),
+				  p99[way]);
 		if (!ratios[way])
 			continue;
 		bench_figures_put(&bench->figures, ratios[way], p50[way] / p50[way - 1]);

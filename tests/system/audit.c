@@ -64,7 +64,7 @@ static struct zcp_chunk_shm *chunk(uint32_t i)
 /* A word becomes wrong, is found, and is as it was again. */
 #define EXPECT_WRONG(word, wrong, words)                                                           \
 	do {                                                                                       \
-		__auto_type as_it_was = zcp_test_load(word);                                        \
+		__typeof__(zcp_test_load(word)) as_it_was = zcp_test_load(word);                   \
                                                                                                    \
 		zcp_test_store(word, wrong);                                                       \
 		expect_findings(1, words);                                                         \

@@ -424,7 +424,7 @@ Test(reader_choice, history_in_a_class_that_is_not_mapped_stays_until_it_is)
 		bed.view.pool.classes[1] = unmapped;
 		m = take();
 		cr_assert_eq(m.seq, 3 * (uint64_t)is_lost + 1);
-		cr_assert_eq(m.n_lost, is_lost);
+		cr_assert_eq(m.n_lost, (uint64_t)is_lost);
 		release(&m);
 	}
 }
