@@ -57,7 +57,7 @@ bool zcpd_door_lets_in(const struct zcpd_server *server, int socket)
 					text, sizeof(text));
 	if (r == 0)
 		return true;
-	zcpd_complaint("pid %d is refused: %s", (int)peer.pid, text);
+	zcpd_warning("pid %d is refused: %s", (int)peer.pid, text);
 	tell(socket, r, text);
 	return false;
 }

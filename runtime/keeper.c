@@ -39,6 +39,7 @@
 struct keeper {
 	const char *const *arguments;
 	struct zcpd_shelf *shelf;
+	const char *log;
 	int signals;
 	/* the worker; its socket is ours to it */
 	pid_t pid;
@@ -119,7 +120,7 @@ static int start_worker(struct keeper *keeper)
 }
 
 /* Nobody reads our terminal from here on. */
-static void detach(int log)
+static void detach(const struct keeper *keeper, int log)
 {
 	ZCP_CLEANUP(zcp_close_fd) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -128,6 +129,8 @@ static void detach(int log)
 		(void)dup2(null, STDOUT_FILENO);
 	}
 	(void)dup2(log, STDERR_FILENO);
+	if (keeper->log)
+		zcpd_log_to_file(keeper->log);
 }
 
 static void tell_readiness(struct keeper *keeper)
@@ -155,7 +158,7 @@ static void on_ready(struct keeper *keeper, const struct zcp_fds *fds)
 		return;
 	keeper->was_ready = true;
 	if (fds->n_fds > 0)
-		detach(fds->fds[0]);
+		detach(keeper, fds->fds[0]);
 	tell_readiness(keeper);
 	if (!inherited)
 		zcpd_notify("READY=1");
@@ -474,6 +477,7 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	keeper = (struct keeper){
 		.arguments = options->arguments,
 		.shelf = options->shelf,
+		.log = options->log,
 		.signals = -1,
 		.pidfd = -1,
 		.socket = -1,
@@ -489,6 +493,9 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	if (keeper.inherits && !options->replaces)
 		(void)unsetenv("ZCP_CRASHPOINT");
 #endif
+	/* The one before us has gone to it. */
+	if (keeper.was_ready && keeper.log)
+		zcpd_log_to_file(keeper.log);
 	(void)signal(SIGCHLD, SIG_DFL);
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
@@ -508,6 +515,7 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	/* Whoever is started next must not end the same way; what is a predecessor's still is its. */
 	if (!keeper.has_handed_on && keeper.predecessor < 0)
 		zcpd_store_condemn(keeper.shelf, ZCPD_LEDGER_ENDED);
+	zcpd_log_tell(true);
 	zcp_close_fd(&keeper.ready);
 	zcp_close_fd(&keeper.predecessor);
 	zcp_close_fd(&keeper.successor);

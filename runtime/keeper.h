@@ -25,6 +25,8 @@ struct zcpd_keeper_options {
 	const char *const *arguments;
 	/* what it begins with, and keeps; deinited by it */
 	struct zcpd_shelf *shelf;
+	/* the file that it logs to once the first worker serves; NULL: standard error, as it is */
+	const char *log;
 	/* written to and closed when the first worker serves; -1: nobody waits for it */
 	int ready;
 	/* where all records come from first (see runtime/keep.h); -1: there are none */

@@ -159,12 +159,31 @@ static void on_session_ended(struct zcpd_session *session, void *user)
 	watch_idleness(server);
 }
 
+static void on_log(uv_timer_t *timer)
+{
+	(void)timer;
+	zcpd_log_tell(false);
+}
+
+/* As long as lines were only counted. */
+static void watch_log(struct zcpd_server *server)
+{
+	uint64_t due_ns;
+
+	if (uv_is_active((const uv_handle_t *)&server->log_timer))
+		return;
+	due_ns = zcpd_log_due_ns();
+	if (due_ns > 0)
+		(void)uv_timer_start(&server->log_timer, on_log, due_ns / 1000000 + 1, 0);
+}
+
 /* Once in each turn of the loop, after everything that may have begun a grace period. */
 static void on_turn(uv_check_t *check)
 {
 	struct zcpd_server *server = check->data;
 
 	watch_grace(server);
+	watch_log(server);
 	if (server->journal.successor > 0)
 		zcpd_trim_stop(&server->trim);
 	if (!server->is_ending)
@@ -534,6 +553,7 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 	(void)uv_timer_init(&server->loop, &server->grace_timer);
 	(void)uv_timer_init(&server->loop, &server->idle_timer);
 	(void)uv_timer_init(&server->loop, &server->accept_timer);
+	(void)uv_timer_init(&server->loop, &server->log_timer);
 	(void)uv_timer_init(&server->loop, &server->wait_timer);
 	(void)uv_check_init(&server->loop, &server->turn);
 	server->terminate.data = server;
@@ -598,4 +618,5 @@ void zcpd_server_deinit(struct zcpd_server *server)
 	zcp_close_fd(&server->listener);
 	zcp_close_fd(&server->spare);
 	zcp_close_fd(&server->lock);
+	zcpd_log_tell(true);
 }

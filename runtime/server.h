@@ -26,6 +26,7 @@ struct zcpd_server {
 	uv_timer_t grace_timer;
 	uv_timer_t idle_timer;
 	uv_timer_t accept_timer;
+	uv_timer_t log_timer;
 	struct zcp_paths paths;
 	const struct zcpd_config *config;
 	bool until_idle;

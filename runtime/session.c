@@ -134,7 +134,7 @@ static void disconnect(struct zcpd_session *session)
 /* What the peer sent is not what a node sends: it loses its connection and nothing else. */
 void zcpd_session_refuse(struct zcpd_session *session, const char *why)
 {
-	zcpd_complaint("node '%s' (pid %u): %s: disconnected", session->node, session->pid, why);
+	zcpd_warning("node '%s' (pid %u): %s: disconnected", session->node, session->pid, why);
 	disconnect(session);
 }
 
