@@ -41,6 +41,8 @@ struct keeper {
 	struct zcpd_shelf *shelf;
 	const char *log;
 	int signals;
+	/* when it goes, SIGHUP is for us */
+	bool has_terminal;
 	/* the worker; its socket is ours to it */
 	pid_t pid;
 	int pidfd;
@@ -340,13 +342,58 @@ static void hand_out(struct keeper *keeper, int socket)
 	}
 }
 
-static void pass_signal_on(struct keeper *keeper)
+/* A hangup takes it away before it sends SIGHUP. */
+static bool has_terminal(void)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
+void zcpd_keeper_signals(sigset_t *signals)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 };
+
+	(void)sigemptyset(signals);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)sigaddset(signals, numbers[i]);
+}
+
+/* Whether the signal is to end us. */
+static bool is_end(const struct keeper *keeper, int number)
+{
+	switch (number) {
+	case SIGUSR1:
+	case SIGUSR2:
+		zcpd_info("SIGUSR%d means nothing to the runtime: it goes on",
+			  number == SIGUSR1 ? 1 : 2);
+		return false;
+	case SIGHUP:
+		if (keeper->has_terminal && !has_terminal()) {
+			zcpd_info("SIGHUP: the terminal is gone: the runtime ends");
+			return true;
+		}
+		zcpd_info("SIGHUP: the runtime goes on with the configuration that it has: zcpd "
+			  "--replace reads it again");
+		return false;
+	case SIGQUIT:
+		zcpd_info("SIGQUIT: the runtime ends");
+		return true;
+	default:
+		return true;
+	}
+}
+
+static void take_signal(struct keeper *keeper)
 {
 	struct signalfd_siginfo info;
 
 	if (read(keeper->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	keeper->ending = (int)info.ssi_signo;
+	if (!is_end(keeper, (int)info.ssi_signo))
+		return;
+	/* What the worker ends by. */
+	keeper->ending = info.ssi_signo == SIGINT ? SIGINT : SIGTERM;
 	if (keeper->successor >= 0 && keeper->pid == 0)
 		end_succession(keeper, "it is to end");
 	if (keeper->pid > 0)
@@ -446,7 +493,7 @@ static int turn(struct keeper *keeper)
 	if (poll(pollfds, sizeof(pollfds) / sizeof(pollfds[0]), timeout_of(keeper)) < 0)
 		return errno == EINTR ? -1 : EXIT_FAILED;
 	if (pollfds[0].revents)
-		pass_signal_on(keeper);
+		take_signal(keeper);
 	if (pollfds[2].revents & POLLOUT)
 		hand_out(keeper, keeper->socket);
 	if (pollfds[2].revents & POLLIN)
@@ -471,6 +518,7 @@ static int turn(struct keeper *keeper)
 int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 {
 	static struct keeper keeper;
+	struct sigaction hangup;
 	sigset_t signals;
 	int code = -1;
 
@@ -497,10 +545,11 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	if (keeper.was_ready && keeper.log)
 		zcpd_log_to_file(keeper.log);
 	(void)signal(SIGCHLD, SIG_DFL);
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	/* The worker has them blocked as well, until it can act on them. */
+	/* nohup has it ignored. */
+	keeper.has_terminal = sigaction(SIGHUP, NULL, &hangup) == 0 &&
+			      hangup.sa_handler != SIG_IGN && has_terminal();
+	zcpd_keeper_signals(&signals);
+	/* The worker has them blocked as well; two of them until it can act on them. */
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	keeper.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (keeper.signals < 0) {

@@ -10,6 +10,7 @@
 #ifndef ZCPD_KEEPER_H
 #define ZCPD_KEEPER_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 struct zcpd_shelf;
@@ -39,5 +40,8 @@ struct zcpd_keeper_options {
  * Starts workers until one ends by itself. Consumes the descriptors. Returns the exit code.
  */
 int zcpd_keeper_run(const struct zcpd_keeper_options *options);
+
+/* The signals that a keeper waits for: blocked from its beginning, in its workers as well. */
+void zcpd_keeper_signals(sigset_t *signals);
 
 #endif
