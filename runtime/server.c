@@ -213,18 +213,6 @@ static int accept_one(struct zcpd_server *server)
 	return 0;
 }
 
-/* Out of descriptors: take the connection with the spare one, and hang up. */
-static void turn_away(struct zcpd_server *server)
-{
-	int fd;
-
-	zcp_close_fd(&server->spare);
-	fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
-	zcp_close_fd(&fd);
-	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	zcpd_warning("a connection was turned away: out of descriptors: raise RLIMIT_NOFILE");
-}
-
 static void on_accept_again(uv_timer_t *timer);
 
 static void on_connection(uv_poll_t *poll, int status, int events)
@@ -240,7 +228,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	if (r == 0 || r == -EAGAIN || r == -ECONNABORTED || r == -EINTR)
 		return;
 	if (r == -EMFILE || r == -ENFILE)
-		turn_away(server);
+		zcpd_door_turn_away(server, r);
 	else
 		zcpd_warning("accept: %s", strerror(-r));
 	/* Neither the processor nor the log is for those who try again at once. */
@@ -252,6 +240,7 @@ static void on_accept_again(uv_timer_t *timer)
 {
 	struct zcpd_server *server = timer->data;
 
+	zcpd_door_spare(server);
 	(void)uv_poll_start(&server->listen_poll, UV_READABLE, on_connection);
 }
 
@@ -529,7 +518,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 		zcp_close_fd(&server->lock);
 		return r;
 	}
-	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	zcpd_door_spare(server);
 	return 0;
 }
 

@@ -35,6 +35,8 @@ struct zcpd_server {
 	int listener;
 	/* given up for a moment when descriptors run out */
 	int spare;
+	/* and then new nodes are refused */
+	bool is_full;
 	uint64_t grace_ms;
 	/* until then nodes of a runtime before us are waited for (CLOCK_MONOTONIC); 0: they are not */
 	uint64_t waits_until_ns;

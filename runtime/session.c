@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -348,6 +349,14 @@ static void receive(struct zcpd_session *session)
 			       "node version %u: bring zcpd and libzcp to one version",
 			       ZCP_PROTOCOL_VERSION, message.version);
 		zcpd_session_send_error(session, message.id, -EPROTO, text);
+		break;
+	case -EMFILE:
+		(void)snprintf(
+			text, sizeof(text),
+			"the runtime has no room for the descriptors of a request: raise its "
+			"RLIMIT_NOFILE (ulimit -n), which is %" PRIu64,
+			zcpd_process_max_fds());
+		zcpd_session_send_error(session, message.id, r, text);
 		break;
 	case -EOPNOTSUPP:
 		zcpd_session_send_error(session, message.id, r,
