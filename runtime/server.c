@@ -10,9 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <zcp/version.h>
 
 #include "pubsub/shm/crashpoint.h"
@@ -21,82 +19,20 @@
 #include "runtime/door.h"
 #include "runtime/former.h"
 #include "runtime/log.h"
+#include "runtime/names.h"
 #include "runtime/record.h"
 #include "runtime/restore.h"
 
-#define LOCK_NAME "zcpd.lock"
-#define PID_NAME "zcpd.pid"
 /* There as long as nodes are attached: a runtime that finds it has come after one that was killed. */
 #define NODES_NAME "zcpd.nodes"
 /* Between two looks whether such a one still has to wait for these nodes. */
 #define WAIT_LOOK_MS 20
-#define BACKLOG 256
 #define GRACE_MS_MIN 1
 #define GRACE_MS_MAX 20
 /* Connections that are taken before those that there are have their turn. */
 #define ACCEPTS_PER_TURN 64
 /* Until connections are looked at again after one could not be accepted. */
 #define ACCEPT_PAUSE_MS 100
-
-static int fail(int r, char *text, size_t text_size, const char *what, const char *path)
-{
-	(void)snprintf(text, text_size, "%s %s: %s", what, path, strerror(-r));
-	return r;
-}
-
-/* The kernel drops the lock with us, however we end. */
-static int take_lock(struct zcpd_server *server, char *text, size_t text_size)
-{
-	char path[PATH_MAX];
-	int r;
-
-	r = zcp_paths_file(&server->paths, LOCK_NAME, path, sizeof(path));
-	if (r < 0)
-		return fail(r, text, text_size, "lock file in", server->paths.domain);
-	server->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (server->lock < 0)
-		return fail(zcp_errno(), text, text_size, "cannot open the lock file", path);
-	if (flock(server->lock, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ?
-			       ZCPD_SERVER_E_TAKEN :
-			       fail(zcp_errno(), text, text_size, "cannot lock", path);
-	return 0;
-}
-
-/* The keeper's: everybody takes it for the runtime. Whoever reads it finds one or the other. */
-static int write_pid(struct zcpd_server *server, char *text, size_t text_size)
-{
-	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
-	char path[PATH_MAX], new_path[PATH_MAX], line[32];
-	int n = snprintf(line, sizeof(line), "%d\n", (int)server->journal.keeper);
-
-	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) < 0 ||
-	    zcp_paths_file(&server->paths, PID_NAME "_new", new_path, sizeof(new_path)) < 0)
-		return -ENAMETOOLONG;
-	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || write(fd, line, (size_t)n) != n || rename(new_path, path) < 0)
-		return fail(zcp_errno(), text, text_size, "cannot write", path);
-	return 0;
-}
-
-/* The name appears only when it can be connected to; a stale one is replaced. */
-static int listen_on_socket(struct zcpd_server *server, char *text, size_t text_size)
-{
-	const char *path = server->paths.socket.sun_path;
-	struct sockaddr_un new_name = server->paths.socket;
-	size_t n = strlen(path);
-
-	/* "zcpd.sock" becomes "zcpd.new_": no longer than the name that was checked. */
-	(void)strcpy(new_name.sun_path + n - 4, "new_");
-	(void)unlink(new_name.sun_path);
-	server->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (server->listener < 0 ||
-	    bind(server->listener, (const struct sockaddr *)&new_name, sizeof(new_name)) < 0 ||
-	    chmod(new_name.sun_path, 0600) < 0 || listen(server->listener, BACKLOG) < 0 ||
-	    rename(new_name.sun_path, path) < 0)
-		return fail(zcp_errno(), text, text_size, "cannot listen at", path);
-	return 0;
-}
 
 static void stop(struct zcpd_server *server, const char *why)
 {
@@ -456,7 +392,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	if (r == 0)
 		r = zcpd_restore(server, &events, text, text_size);
 	if (r == 0 && server->lock < 0) {
-		r = take_lock(server, text, text_size);
+		r = zcpd_names_lock(server, text, text_size);
 		if (r == 0)
 			zcpd_server_record(server);
 	}
@@ -470,13 +406,13 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		if (server->is_marked)
 			server->waits_until_ns = zcp_now_ns() +
 						 server->config->runtime.return_timeout_ns;
-		r = write_pid(server, text, text_size);
+		r = zcpd_names_write_pid(server, text, text_size);
 		if (r == 0)
-			r = listen_on_socket(server, text, text_size);
+			r = zcpd_names_listen(server, text, text_size);
 		ZCP_CRASHPOINT("start.after_listen");
 		if (r == 0)
 			zcpd_server_record(server);
-	} else if (r == 0 && write_pid(server, text, text_size) < 0) {
+	} else if (r == 0 && zcpd_names_write_pid(server, text, text_size) < 0) {
 		zcpd_warning("%s", text);
 	}
 	server->registry.waits = r == 0 && server->waits_until_ns > zcp_now_ns();
@@ -588,15 +524,10 @@ static void close_handle(uv_handle_t *handle, void *user)
 
 void zcpd_server_deinit(struct zcpd_server *server)
 {
-	char path[PATH_MAX];
-
 	/* Nobody is to go on from here. */
 	server->journal.store = NULL;
 	zcpd_store_end(&server->store);
-	/* The name goes first: nobody connects to us who would not be served. */
-	(void)unlink(server->paths.socket.sun_path);
-	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) == 0)
-		(void)unlink(path);
+	zcpd_names_remove(server);
 	while (!LIST_EMPTY(&server->sessions))
 		zcpd_session_abandon(LIST_FIRST(&server->sessions));
 	zcpd_trim_deinit(&server->trim);
