@@ -23,8 +23,6 @@
 #include "runtime/record.h"
 #include "runtime/restore.h"
 
-/* There as long as nodes are attached: a runtime that finds it has come after one that was killed. */
-#define NODES_NAME "zcpd.nodes"
 /* Between two looks whether such a one still has to wait for these nodes. */
 #define WAIT_LOOK_MS 20
 #define GRACE_MS_MIN 1
@@ -34,7 +32,7 @@
 /* Until connections are looked at again after one could not be accepted. */
 #define ACCEPT_PAUSE_MS 100
 
-static void stop(struct zcpd_server *server, const char *why)
+void zcpd_server_stop(struct zcpd_server *server, const char *why)
 {
 	zcpd_info("domain '%s' ends: %s", strrchr(server->paths.domain, '/') + 1, why);
 	server->is_ending = true;
@@ -44,12 +42,12 @@ static void stop(struct zcpd_server *server, const char *why)
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-	stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
+	zcpd_server_stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 static void on_idle(uv_timer_t *timer)
 {
-	stop(timer->data, "no node is left");
+	zcpd_server_stop(timer->data, "no node is left");
 }
 
 static void watch_idleness(struct zcpd_server *server)
@@ -180,6 +178,18 @@ static void on_accept_again(uv_timer_t *timer)
 	(void)uv_poll_start(&server->listen_poll, UV_READABLE, on_connection);
 }
 
+int zcpd_server_listen_anew(struct zcpd_server *server, char *text, size_t text_size)
+{
+	int r;
+
+	/* Those that have come by the name before it was removed. */
+	on_connection(&server->listen_poll, 0, UV_READABLE);
+	(void)uv_poll_stop(&server->listen_poll);
+	r = zcpd_names_listen(server, text, text_size);
+	(void)uv_poll_start(&server->listen_poll, UV_READABLE, on_connection);
+	return r;
+}
+
 static void on_joined(struct zcpd_endpoint *subscriber, void *user)
 {
 	(void)user;
@@ -215,19 +225,21 @@ void zcpd_server_record(struct zcpd_server *server)
 	zcpd_journal_keep(&server->journal, 0, &record, fds, server->listener >= 0 ? 2 : 1);
 }
 
-static void on_nodes_changed(void *user)
+void zcpd_server_mark(struct zcpd_server *server)
 {
-	struct zcpd_server *server = user;
 	bool is_needed = server->registry.n_nodes > 0 || server->registry.waits;
 	char path[PATH_MAX];
 	int fd;
 
+	/* It says so of another runtime. */
+	if (server->names.are_lost)
+		return;
 	/* Another domain: that of the runtime before us, which nodes have brought. */
 	if (is_needed && server->marked_domain_id != server->registry.domain_id &&
 	    server->registry.n_nodes > 0)
 		server->is_marked = false;
 	if (server->is_marked == is_needed ||
-	    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) < 0)
+	    zcp_paths_file(&server->paths, ZCPD_NAMES_MARK, path, sizeof(path)) < 0)
 		return;
 	if (!is_needed) {
 		(void)unlink(path);
@@ -243,13 +255,18 @@ static void on_nodes_changed(void *user)
 	zcp_close_fd(&fd);
 }
 
+static void on_nodes_changed(void *user)
+{
+	zcpd_server_mark(user);
+}
+
 /* What the runtime before us has left word of: whether it had nodes, and of which domain. */
 static void read_mark(struct zcpd_server *server)
 {
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
 	char path[PATH_MAX];
 
-	if (zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) == 0)
+	if (zcp_paths_file(&server->paths, ZCPD_NAMES_MARK, path, sizeof(path)) == 0)
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	server->is_marked = fd >= 0;
 	if (fd < 0 || read(fd, &server->marked_domain_id, sizeof(server->marked_domain_id)) !=
@@ -268,7 +285,7 @@ static void end_wait(struct zcpd_server *server)
 	server->waits_until_ns = 0;
 	(void)uv_timer_stop(&server->wait_timer);
 	zcpd_server_record(server);
-	on_nodes_changed(server);
+	zcpd_server_mark(server);
 	LIST_FOREACH(session, &server->sessions, link)
 		zcpd_session_go_on(session);
 }
@@ -436,6 +453,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 		.lock = -1,
 		.listener = -1,
 		.spare = -1,
+		.names.inotify = -1,
 		.grace_ms = GRACE_MS_MIN,
 	};
 	LIST_INIT(&server->sessions);
@@ -505,6 +523,7 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 	zcpd_trim_start_all(&server->trim);
 	if (server->registry.waits)
 		(void)uv_timer_start(&server->wait_timer, on_wait, WAIT_LOOK_MS, WAIT_LOOK_MS);
+	zcpd_names_watch(server);
 	watch_idleness(server);
 	zcpd_info("zcpd " ZCP_VERSION_STRING " serves domain '%s' at %s, fences %s",
 		  strrchr(server->paths.domain, '/') + 1, server->paths.socket.sun_path,
@@ -535,6 +554,7 @@ void zcpd_server_deinit(struct zcpd_server *server)
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&server->loop);
 	zcpd_registry_deinit(&server->registry);
+	zcpd_names_deinit(&server->names);
 	zcp_close_fd(&server->listener);
 	zcp_close_fd(&server->spare);
 	zcp_close_fd(&server->lock);

@@ -11,6 +11,7 @@
 
 #include "pubsub/wire/paths.h"
 #include "runtime/journal.h"
+#include "runtime/names.h"
 #include "runtime/registry.h"
 #include "runtime/session.h"
 #include "runtime/store.h"
@@ -30,6 +31,7 @@ struct zcpd_server {
 	struct zcp_paths paths;
 	const struct zcpd_config *config;
 	bool until_idle;
+	struct zcpd_names names;
 	/* held while we live, so that there is one runtime to a domain */
 	int lock;
 	int listener;
@@ -93,6 +95,16 @@ zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_sess
 
 /* Keeps a record of what the domain is taken with. */
 void zcpd_server_record(struct zcpd_server *server);
+
+/* Leaves the file that says whether nodes are attached as it must be. */
+void zcpd_server_mark(struct zcpd_server *server);
+
+/* Makes the socket that nodes connect to again; those that have connected before are served. */
+__attribute__((warn_unused_result)) int zcpd_server_listen_anew(struct zcpd_server *server,
+								char *text, size_t text_size);
+
+/* Ends the loop; `why` goes into the log. */
+void zcpd_server_stop(struct zcpd_server *server, const char *why);
 
 void zcpd_server_deinit(struct zcpd_server *server);
 
