@@ -202,6 +202,12 @@ static void on_refused(struct zcpd_endpoint *subscriber, int error, void *user)
 	zcpd_session_refused(subscriber, error);
 }
 
+static void on_held_up(struct zcpd_endpoint *subscriber, void *user)
+{
+	(void)user;
+	zcpd_session_held_up(subscriber);
+}
+
 static void on_closed(struct zcpd_endpoint *endpoint, void *user)
 {
 	(void)user;
@@ -391,6 +397,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	const struct zcpd_registry_events events = {
 		.joined = on_joined,
 		.refused = on_refused,
+		.held_up = on_held_up,
 		.closed = on_closed,
 		.grown = on_grown,
 		.wakes = on_wakes,

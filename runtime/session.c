@@ -209,6 +209,12 @@ void zcpd_session_send_ok(struct zcpd_session *session, uint64_t id)
 	zcpd_session_send(session, &reply, NULL, 0);
 }
 
+void zcpd_session_held_up(struct zcpd_endpoint *subscriber)
+{
+	if (subscriber->session)
+		zcpd_session_send_ok(subscriber->session, subscriber->request_id);
+}
+
 void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 {
 	struct zcpd_session *session = endpoint->session;
