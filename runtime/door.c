@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counting connections.
+ * Counting connections and descriptors.
  */
 #include "runtime/door.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "pubsub/util.h"
 #include "pubsub/wire/socket.h"
 #include "runtime/log.h"
+#include "runtime/process.h"
 #include "runtime/quota.h"
 #include "runtime/server.h"
+
+/* Descriptors that are left to the nodes that are there: a topic takes seven. */
+#define RESERVE 16
+/* Connections that are turned away before those that there are have their turn. */
+#define TURNED_AWAY_MAX 64
 
 static uint32_t count_sessions(const struct zcpd_server *server, uint32_t uid)
 {
@@ -43,21 +52,66 @@ static void tell(int socket, int error, const char *text)
 	ZCP_IGNORE(zcp_socket_send(socket, &message, NULL, 0));
 }
 
-bool zcpd_door_lets_in(const struct zcpd_server *server, int socket)
+static void refuse_for_want(struct zcpd_server *server, int socket, int error)
+{
+	char text[ZCP_TEXT_SIZE];
+
+	(void)snprintf(
+		text, sizeof(text),
+		"the runtime is out of descriptors (%s): close nodes or topics, or raise its "
+		"RLIMIT_NOFILE, which is %" PRIu64 " (ulimit -n; LimitNOFILE= of a unit)",
+		strerror(-error), zcpd_process_max_fds());
+	if (!server->is_full)
+		zcpd_warning("new nodes are refused until there is room: %s", text);
+	server->is_full = true;
+	tell(socket, error, text);
+}
+
+void zcpd_door_spare(struct zcpd_server *server)
+{
+	if (server->spare < 0)
+		server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void zcpd_door_turn_away(struct zcpd_server *server, int error)
+{
+	int fd = 0;
+
+	for (int i = 0; i < TURNED_AWAY_MAX && fd >= 0; i++) {
+		zcp_close_fd(&server->spare);
+		fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			refuse_for_want(server, fd, error);
+			(void)close(fd);
+		}
+		zcpd_door_spare(server);
+	}
+}
+
+bool zcpd_door_lets_in(struct zcpd_server *server, int socket)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 	char text[ZCP_TEXT_SIZE];
 	int r;
 
+	/* It is the lowest that is free. */
+	if ((uint64_t)socket + RESERVE >= zcpd_process_max_fds()) {
+		refuse_for_want(server, socket, -EMFILE);
+		return false;
+	}
 	/* Who cannot be told apart is refused where the session is made. */
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return true;
 	r = zcpd_quota_check_connection(server->config, peer.uid, count_sessions(server, peer.uid),
 					text, sizeof(text));
-	if (r == 0)
-		return true;
-	zcpd_complaint("pid %d is refused: %s", (int)peer.pid, text);
-	tell(socket, r, text);
-	return false;
+	if (r < 0) {
+		zcpd_warning("pid %d is refused: %s", (int)peer.pid, text);
+		tell(socket, r, text);
+		return false;
+	}
+	if (server->is_full)
+		zcpd_info("there is room for new nodes again");
+	server->is_full = false;
+	return true;
 }

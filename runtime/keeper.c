@@ -39,7 +39,10 @@
 struct keeper {
 	const char *const *arguments;
 	struct zcpd_shelf *shelf;
+	const char *log;
 	int signals;
+	/* when it goes, SIGHUP is for us */
+	bool has_terminal;
 	/* the worker; its socket is ours to it */
 	pid_t pid;
 	int pidfd;
@@ -119,7 +122,7 @@ static int start_worker(struct keeper *keeper)
 }
 
 /* Nobody reads our terminal from here on. */
-static void detach(int log)
+static void detach(const struct keeper *keeper, int log)
 {
 	ZCP_CLEANUP(zcp_close_fd) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -128,6 +131,8 @@ static void detach(int log)
 		(void)dup2(null, STDOUT_FILENO);
 	}
 	(void)dup2(log, STDERR_FILENO);
+	if (keeper->log)
+		zcpd_log_to_file(keeper->log);
 }
 
 static void tell_readiness(struct keeper *keeper)
@@ -155,7 +160,7 @@ static void on_ready(struct keeper *keeper, const struct zcp_fds *fds)
 		return;
 	keeper->was_ready = true;
 	if (fds->n_fds > 0)
-		detach(fds->fds[0]);
+		detach(keeper, fds->fds[0]);
 	tell_readiness(keeper);
 	if (!inherited)
 		zcpd_notify("READY=1");
@@ -337,13 +342,58 @@ static void hand_out(struct keeper *keeper, int socket)
 	}
 }
 
-static void pass_signal_on(struct keeper *keeper)
+/* A hangup takes it away before it sends SIGHUP. */
+static bool has_terminal(void)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
+void zcpd_keeper_signals(sigset_t *signals)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 };
+
+	(void)sigemptyset(signals);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		(void)sigaddset(signals, numbers[i]);
+}
+
+/* Whether the signal is to end us. */
+static bool is_end(const struct keeper *keeper, int number)
+{
+	switch (number) {
+	case SIGUSR1:
+	case SIGUSR2:
+		zcpd_info("SIGUSR%d means nothing to the runtime: it goes on",
+			  number == SIGUSR1 ? 1 : 2);
+		return false;
+	case SIGHUP:
+		if (keeper->has_terminal && !has_terminal()) {
+			zcpd_info("SIGHUP: the terminal is gone: the runtime ends");
+			return true;
+		}
+		zcpd_info("SIGHUP: the runtime goes on with the configuration that it has: zcpd "
+			  "--replace reads it again");
+		return false;
+	case SIGQUIT:
+		zcpd_info("SIGQUIT: the runtime ends");
+		return true;
+	default:
+		return true;
+	}
+}
+
+static void take_signal(struct keeper *keeper)
 {
 	struct signalfd_siginfo info;
 
 	if (read(keeper->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	keeper->ending = (int)info.ssi_signo;
+	if (!is_end(keeper, (int)info.ssi_signo))
+		return;
+	/* What the worker ends by. */
+	keeper->ending = info.ssi_signo == SIGINT ? SIGINT : SIGTERM;
 	if (keeper->successor >= 0 && keeper->pid == 0)
 		end_succession(keeper, "it is to end");
 	if (keeper->pid > 0)
@@ -443,7 +493,7 @@ static int turn(struct keeper *keeper)
 	if (poll(pollfds, sizeof(pollfds) / sizeof(pollfds[0]), timeout_of(keeper)) < 0)
 		return errno == EINTR ? -1 : EXIT_FAILED;
 	if (pollfds[0].revents)
-		pass_signal_on(keeper);
+		take_signal(keeper);
 	if (pollfds[2].revents & POLLOUT)
 		hand_out(keeper, keeper->socket);
 	if (pollfds[2].revents & POLLIN)
@@ -468,12 +518,14 @@ static int turn(struct keeper *keeper)
 int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 {
 	static struct keeper keeper;
+	struct sigaction hangup;
 	sigset_t signals;
 	int code = -1;
 
 	keeper = (struct keeper){
 		.arguments = options->arguments,
 		.shelf = options->shelf,
+		.log = options->log,
 		.signals = -1,
 		.pidfd = -1,
 		.socket = -1,
@@ -489,11 +541,15 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	if (keeper.inherits && !options->replaces)
 		(void)unsetenv("ZCP_CRASHPOINT");
 #endif
+	/* The one before us has gone to it. */
+	if (keeper.was_ready && keeper.log)
+		zcpd_log_to_file(keeper.log);
 	(void)signal(SIGCHLD, SIG_DFL);
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	/* The worker has them blocked as well, until it can act on them. */
+	/* nohup has it ignored. */
+	keeper.has_terminal = sigaction(SIGHUP, NULL, &hangup) == 0 &&
+			      hangup.sa_handler != SIG_IGN && has_terminal();
+	zcpd_keeper_signals(&signals);
+	/* The worker has them blocked as well; two of them until it can act on them. */
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	keeper.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (keeper.signals < 0) {
@@ -508,6 +564,7 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	/* Whoever is started next must not end the same way; what is a predecessor's still is its. */
 	if (!keeper.has_handed_on && keeper.predecessor < 0)
 		zcpd_store_condemn(keeper.shelf, ZCPD_LEDGER_ENDED);
+	zcpd_log_tell(true);
 	zcp_close_fd(&keeper.ready);
 	zcp_close_fd(&keeper.predecessor);
 	zcp_close_fd(&keeper.successor);

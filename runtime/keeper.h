@@ -10,6 +10,7 @@
 #ifndef ZCPD_KEEPER_H
 #define ZCPD_KEEPER_H
 
+#include <signal.h>
 #include <stdbool.h>
 
 struct zcpd_shelf;
@@ -25,6 +26,8 @@ struct zcpd_keeper_options {
 	const char *const *arguments;
 	/* what it begins with, and keeps; deinited by it */
 	struct zcpd_shelf *shelf;
+	/* the file that it logs to once the first worker serves; NULL: standard error, as it is */
+	const char *log;
 	/* written to and closed when the first worker serves; -1: nobody waits for it */
 	int ready;
 	/* where all records come from first (see runtime/keep.h); -1: there are none */
@@ -37,5 +40,8 @@ struct zcpd_keeper_options {
  * Starts workers until one ends by itself. Consumes the descriptors. Returns the exit code.
  */
 int zcpd_keeper_run(const struct zcpd_keeper_options *options);
+
+/* The signals that a keeper waits for: blocked from its beginning, in its workers as well. */
+void zcpd_keeper_signals(sigset_t *signals);
 
 #endif

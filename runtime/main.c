@@ -26,6 +26,7 @@
 #include "runtime/store.h"
 
 #define CONFIG_SYSTEM "/etc/zcp/zcp.toml"
+#define LOG_NAME "zcpd.log"
 
 enum {
 	EXIT_FAILED = 1,
@@ -260,7 +261,7 @@ static int detach(const struct zcpd_server *server)
 	char path[PATH_MAX];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), log = -1;
 
-	if (zcp_paths_file(&server->paths, "zcpd.log", path, sizeof(path)) == 0)
+	if (zcp_paths_file(&server->paths, LOG_NAME, path, sizeof(path)) == 0)
 		log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (null >= 0) {
 		(void)dup2(null, STDIN_FILENO);
@@ -268,6 +269,8 @@ static int detach(const struct zcpd_server *server)
 	}
 	if (log >= 0 || null >= 0)
 		(void)dup2(log >= 0 ? log : null, STDERR_FILENO);
+	if (log >= 0)
+		zcpd_log_to_file(path);
 	zcp_close_fd(&null);
 	zcp_close_fd(&log);
 	/* With a relative runtime directory we must stay where it is. */
@@ -307,6 +310,18 @@ static void forget_starter(const struct arguments *arguments)
 	unpin();
 }
 
+/* Where a keeper in the background logs to; "" where it finds none, as its worker then says. */
+static void find_log(const struct arguments *arguments, char *path, size_t size)
+{
+	struct zcp_paths paths;
+	char text[ZCP_TEXT_SIZE];
+
+	path[0] = 0;
+	if (zcp_paths_init(&paths, arguments->server.directory, arguments->server.domain, text,
+			   sizeof(text)) == 0)
+		ZCP_IGNORE(zcp_paths_file(&paths, LOG_NAME, path, size) < 0);
+}
+
 /* What everybody takes for the runtime. */
 static int keep(const struct arguments *arguments)
 {
@@ -318,7 +333,7 @@ static int keep(const struct arguments *arguments)
 		.ready = -1,
 		.predecessor = arguments->predecessor,
 	};
-	char config[PATH_MAX], copy[16], text[ZCP_TEXT_SIZE + 256];
+	char config[PATH_MAX], log[PATH_MAX], copy[16], text[ZCP_TEXT_SIZE + 256];
 	bool is_stored = false;
 	int n = 2, r;
 
@@ -347,6 +362,10 @@ static int keep(const struct arguments *arguments)
 	}
 	if (arguments->server.until_idle)
 		forget_starter(arguments);
+	if (!arguments->foreground) {
+		find_log(arguments, log, sizeof(log));
+		options.log = log;
+	}
 	/* An heir is where its predecessor was. */
 	if (options.predecessor >= 0) {
 		(void)fcntl(options.predecessor, F_SETFD, FD_CLOEXEC);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading /proc.
+ * Reading /proc, and our own limits.
  */
 #include "runtime/process.h"
 
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -54,4 +55,11 @@ int zcpd_process_open(uint32_t pid, uint64_t start, uint32_t *uid)
 	(void)snprintf(path, sizeof(path), "/proc/%u", pid);
 	*uid = stat(path, &st) < 0 ? (uint32_t)geteuid() : st.st_uid;
 	return zcp_steal_fd(&fd);
+}
+
+uint64_t zcpd_process_max_fds(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }

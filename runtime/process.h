@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Processes that are known by their number only: a pid may be given again, a pid and the moment
- * at which its process began are not.
+ * at which its process began are not. And our own: how many descriptors it may have.
  */
 #ifndef ZCPD_PROCESS_H
 #define ZCPD_PROCESS_H
@@ -21,5 +21,8 @@ uint64_t zcpd_process_start(uint32_t pid);
  */
 __attribute__((warn_unused_result)) int zcpd_process_open(uint32_t pid, uint64_t start,
 							  uint32_t *uid);
+
+/* How many descriptors we may have (RLIMIT_NOFILE). */
+uint64_t zcpd_process_max_fds(void);
 
 #endif

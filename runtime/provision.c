@@ -16,6 +16,7 @@
 #include "runtime/admission.h"
 #include "runtime/available.h"
 #include "runtime/log.h"
+#include "runtime/process.h"
 #include "runtime/quota.h"
 #include "runtime/record.h"
 
@@ -26,8 +27,15 @@
 
 int zcpd_provision_failed(int r, const char *what, const char *name, char *text, size_t text_size)
 {
-	(void)snprintf(text, text_size, "%s '%s': %s: raise the runtime's limits (ulimit)", what,
-		       name, strerror(-r));
+	if (r == -EMFILE)
+		(void)snprintf(
+			text, text_size,
+			"%s '%s': %s: raise the runtime's RLIMIT_NOFILE (ulimit -n), which is "
+			"%" PRIu64,
+			what, name, strerror(-r), zcpd_process_max_fds());
+	else
+		(void)snprintf(text, text_size, "%s '%s': %s: raise the runtime's limits (ulimit)",
+			       what, name, strerror(-r));
 	return r;
 }
 

@@ -21,8 +21,8 @@
 #include "runtime/registry_signals.h"
 #include "runtime/settle.h"
 
-/* How long a join waits for a publisher that is stopped in the middle of a publish. */
-#define JOIN_GRACE_MAX_NS UINT64_C(50000000)
+/* How long a join, or a close, waits for a publisher that is stopped in the middle of a publish. */
+#define GRACE_MAX_NS UINT64_C(50000000)
 /* Looks at the publishers before a grace period is left to the timer. */
 #define GRACE_LOOKS 200
 
@@ -348,6 +348,7 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 
 static void begin_grace(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
 {
+	subscriber->deadline_ns = zcp_now_ns() + GRACE_MAX_NS;
 	zcpd_grace_begin(&subscriber->grace, subscriber->topic, registry->symmetric);
 	TAILQ_INSERT_TAIL(&registry->pending, subscriber, pending);
 	for (int i = 0; i < GRACE_LOOKS; i++)
@@ -358,7 +359,6 @@ static void begin_grace(struct zcpd_registry *registry, struct zcpd_endpoint *su
 /* Publishers see it from here on. */
 static void begin_join(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
 {
-	subscriber->deadline_ns = zcp_now_ns() + JOIN_GRACE_MAX_NS;
 	zcpd_registry_tell_publishers(registry, subscriber);
 	zcpd_subscriber_join(subscriber->topic, subscriber);
 	ZCP_CRASHPOINT("join.after_active");
@@ -445,6 +445,26 @@ static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *s
 	zcpd_registry_drop_if_unused(registry, topic);
 }
 
+/* Whether a publisher of the topic holds up others longer than it may. */
+static bool is_held_up(const struct zcpd_registry *registry, const struct zcpd_topic *topic)
+{
+	struct zcpd_endpoint *other;
+
+	TAILQ_FOREACH(other, &registry->pending, pending)
+		if (other->topic == topic && zcp_now_ns() >= other->deadline_ns &&
+		    !zcpd_grace_is_over(&other->grace, topic))
+			return true;
+	return false;
+}
+
+/* Its node waits no longer; the slot is given again only when the publisher has gone on. */
+static void answer_leave(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
+{
+	registry->events.held_up(subscriber, registry->events.user);
+	subscriber->request_id = 0;
+	zcpd_record_endpoint(registry, subscriber);
+}
+
 void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
 			 uint64_t request_id)
 {
@@ -463,6 +483,9 @@ void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *e
 	ZCP_CRASHPOINT("leave.after_record");
 	zcpd_subscriber_leave(endpoint->topic, endpoint, &registry->signals, registry->signal_fds);
 	begin_grace(registry, endpoint);
+	/* A node that closes many does not wait as often. */
+	if (is_held_up(registry, endpoint->topic))
+		endpoint->deadline_ns = 0;
 	(void)zcpd_registry_poll(registry);
 }
 
@@ -527,6 +550,9 @@ bool zcpd_registry_poll(struct zcpd_registry *registry)
 		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && over) {
 			TAILQ_REMOVE(&registry->pending, endpoint, pending);
 			finish_leave(registry, endpoint);
+		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && endpoint->request_id &&
+			   zcp_now_ns() >= endpoint->deadline_ns) {
+			answer_leave(registry, endpoint);
 		}
 	}
 	return !TAILQ_EMPTY(&registry->pending);

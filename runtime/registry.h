@@ -23,6 +23,8 @@ struct zcpd_registry_events {
 	void (*joined)(struct zcpd_endpoint *subscriber, void *user);
 	/* A subscriber that was joining cannot be given its history: refuse its request. */
 	void (*refused)(struct zcpd_endpoint *subscriber, int error, void *user);
+	/* A subscriber's leave is held up: its request can be answered, and its place follows. */
+	void (*held_up)(struct zcpd_endpoint *subscriber, void *user);
 	/* An endpoint is gone; it is freed after the call. */
 	void (*closed)(struct zcpd_endpoint *endpoint, void *user);
 	/* `publisher` may have to wake the node of `subscriber` through its eventfd. */

@@ -10,9 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <zcp/version.h>
 
 #include "pubsub/shm/crashpoint.h"
@@ -21,16 +19,12 @@
 #include "runtime/door.h"
 #include "runtime/former.h"
 #include "runtime/log.h"
+#include "runtime/names.h"
 #include "runtime/record.h"
 #include "runtime/restore.h"
 
-#define LOCK_NAME "zcpd.lock"
-#define PID_NAME "zcpd.pid"
-/* There as long as nodes are attached: a runtime that finds it has come after one that was killed. */
-#define NODES_NAME "zcpd.nodes"
 /* Between two looks whether such a one still has to wait for these nodes. */
 #define WAIT_LOOK_MS 20
-#define BACKLOG 256
 #define GRACE_MS_MIN 1
 #define GRACE_MS_MAX 20
 /* Connections that are taken before those that there are have their turn. */
@@ -38,67 +32,7 @@
 /* Until connections are looked at again after one could not be accepted. */
 #define ACCEPT_PAUSE_MS 100
 
-static int fail(int r, char *text, size_t text_size, const char *what, const char *path)
-{
-	(void)snprintf(text, text_size, "%s %s: %s", what, path, strerror(-r));
-	return r;
-}
-
-/* The kernel drops the lock with us, however we end. */
-static int take_lock(struct zcpd_server *server, char *text, size_t text_size)
-{
-	char path[PATH_MAX];
-	int r;
-
-	r = zcp_paths_file(&server->paths, LOCK_NAME, path, sizeof(path));
-	if (r < 0)
-		return fail(r, text, text_size, "lock file in", server->paths.domain);
-	server->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (server->lock < 0)
-		return fail(zcp_errno(), text, text_size, "cannot open the lock file", path);
-	if (flock(server->lock, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ?
-			       ZCPD_SERVER_E_TAKEN :
-			       fail(zcp_errno(), text, text_size, "cannot lock", path);
-	return 0;
-}
-
-/* The keeper's: everybody takes it for the runtime. Whoever reads it finds one or the other. */
-static int write_pid(struct zcpd_server *server, char *text, size_t text_size)
-{
-	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
-	char path[PATH_MAX], new_path[PATH_MAX], line[32];
-	int n = snprintf(line, sizeof(line), "%d\n", (int)server->journal.keeper);
-
-	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) < 0 ||
-	    zcp_paths_file(&server->paths, PID_NAME "_new", new_path, sizeof(new_path)) < 0)
-		return -ENAMETOOLONG;
-	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || write(fd, line, (size_t)n) != n || rename(new_path, path) < 0)
-		return fail(zcp_errno(), text, text_size, "cannot write", path);
-	return 0;
-}
-
-/* The name appears only when it can be connected to; a stale one is replaced. */
-static int listen_on_socket(struct zcpd_server *server, char *text, size_t text_size)
-{
-	const char *path = server->paths.socket.sun_path;
-	struct sockaddr_un new_name = server->paths.socket;
-	size_t n = strlen(path);
-
-	/* "zcpd.sock" becomes "zcpd.new_": no longer than the name that was checked. */
-	(void)strcpy(new_name.sun_path + n - 4, "new_");
-	(void)unlink(new_name.sun_path);
-	server->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (server->listener < 0 ||
-	    bind(server->listener, (const struct sockaddr *)&new_name, sizeof(new_name)) < 0 ||
-	    chmod(new_name.sun_path, 0600) < 0 || listen(server->listener, BACKLOG) < 0 ||
-	    rename(new_name.sun_path, path) < 0)
-		return fail(zcp_errno(), text, text_size, "cannot listen at", path);
-	return 0;
-}
-
-static void stop(struct zcpd_server *server, const char *why)
+void zcpd_server_stop(struct zcpd_server *server, const char *why)
 {
 	zcpd_info("domain '%s' ends: %s", strrchr(server->paths.domain, '/') + 1, why);
 	server->is_ending = true;
@@ -108,12 +42,12 @@ static void stop(struct zcpd_server *server, const char *why)
 
 static void on_signal(uv_signal_t *handle, int number)
 {
-	stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
+	zcpd_server_stop(handle->data, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 static void on_idle(uv_timer_t *timer)
 {
-	stop(timer->data, "no node is left");
+	zcpd_server_stop(timer->data, "no node is left");
 }
 
 static void watch_idleness(struct zcpd_server *server)
@@ -159,12 +93,31 @@ static void on_session_ended(struct zcpd_session *session, void *user)
 	watch_idleness(server);
 }
 
+static void on_log(uv_timer_t *timer)
+{
+	(void)timer;
+	zcpd_log_tell(false);
+}
+
+/* As long as lines were only counted. */
+static void watch_log(struct zcpd_server *server)
+{
+	uint64_t due_ns;
+
+	if (uv_is_active((const uv_handle_t *)&server->log_timer))
+		return;
+	due_ns = zcpd_log_due_ns();
+	if (due_ns > 0)
+		(void)uv_timer_start(&server->log_timer, on_log, due_ns / 1000000 + 1, 0);
+}
+
 /* Once in each turn of the loop, after everything that may have begun a grace period. */
 static void on_turn(uv_check_t *check)
 {
 	struct zcpd_server *server = check->data;
 
 	watch_grace(server);
+	watch_log(server);
 	if (server->journal.successor > 0)
 		zcpd_trim_stop(&server->trim);
 	if (!server->is_ending)
@@ -194,18 +147,6 @@ static int accept_one(struct zcpd_server *server)
 	return 0;
 }
 
-/* Out of descriptors: take the connection with the spare one, and hang up. */
-static void turn_away(struct zcpd_server *server)
-{
-	int fd;
-
-	zcp_close_fd(&server->spare);
-	fd = accept4(server->listener, NULL, NULL, SOCK_CLOEXEC);
-	zcp_close_fd(&fd);
-	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	zcpd_warning("a connection was turned away: out of descriptors: raise RLIMIT_NOFILE");
-}
-
 static void on_accept_again(uv_timer_t *timer);
 
 static void on_connection(uv_poll_t *poll, int status, int events)
@@ -221,7 +162,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	if (r == 0 || r == -EAGAIN || r == -ECONNABORTED || r == -EINTR)
 		return;
 	if (r == -EMFILE || r == -ENFILE)
-		turn_away(server);
+		zcpd_door_turn_away(server, r);
 	else
 		zcpd_warning("accept: %s", strerror(-r));
 	/* Neither the processor nor the log is for those who try again at once. */
@@ -233,7 +174,20 @@ static void on_accept_again(uv_timer_t *timer)
 {
 	struct zcpd_server *server = timer->data;
 
+	zcpd_door_spare(server);
 	(void)uv_poll_start(&server->listen_poll, UV_READABLE, on_connection);
+}
+
+int zcpd_server_listen_anew(struct zcpd_server *server, char *text, size_t text_size)
+{
+	int r;
+
+	/* Those that have come by the name before it was removed. */
+	on_connection(&server->listen_poll, 0, UV_READABLE);
+	(void)uv_poll_stop(&server->listen_poll);
+	r = zcpd_names_listen(server, text, text_size);
+	(void)uv_poll_start(&server->listen_poll, UV_READABLE, on_connection);
+	return r;
 }
 
 static void on_joined(struct zcpd_endpoint *subscriber, void *user)
@@ -246,6 +200,12 @@ static void on_refused(struct zcpd_endpoint *subscriber, int error, void *user)
 {
 	(void)user;
 	zcpd_session_refused(subscriber, error);
+}
+
+static void on_held_up(struct zcpd_endpoint *subscriber, void *user)
+{
+	(void)user;
+	zcpd_session_held_up(subscriber);
 }
 
 static void on_closed(struct zcpd_endpoint *endpoint, void *user)
@@ -271,19 +231,21 @@ void zcpd_server_record(struct zcpd_server *server)
 	zcpd_journal_keep(&server->journal, 0, &record, fds, server->listener >= 0 ? 2 : 1);
 }
 
-static void on_nodes_changed(void *user)
+void zcpd_server_mark(struct zcpd_server *server)
 {
-	struct zcpd_server *server = user;
 	bool is_needed = server->registry.n_nodes > 0 || server->registry.waits;
 	char path[PATH_MAX];
 	int fd;
 
+	/* It says so of another runtime. */
+	if (server->names.are_lost)
+		return;
 	/* Another domain: that of the runtime before us, which nodes have brought. */
 	if (is_needed && server->marked_domain_id != server->registry.domain_id &&
 	    server->registry.n_nodes > 0)
 		server->is_marked = false;
 	if (server->is_marked == is_needed ||
-	    zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) < 0)
+	    zcp_paths_file(&server->paths, ZCPD_NAMES_MARK, path, sizeof(path)) < 0)
 		return;
 	if (!is_needed) {
 		(void)unlink(path);
@@ -299,13 +261,18 @@ static void on_nodes_changed(void *user)
 	zcp_close_fd(&fd);
 }
 
+static void on_nodes_changed(void *user)
+{
+	zcpd_server_mark(user);
+}
+
 /* What the runtime before us has left word of: whether it had nodes, and of which domain. */
 static void read_mark(struct zcpd_server *server)
 {
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
 	char path[PATH_MAX];
 
-	if (zcp_paths_file(&server->paths, NODES_NAME, path, sizeof(path)) == 0)
+	if (zcp_paths_file(&server->paths, ZCPD_NAMES_MARK, path, sizeof(path)) == 0)
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	server->is_marked = fd >= 0;
 	if (fd < 0 || read(fd, &server->marked_domain_id, sizeof(server->marked_domain_id)) !=
@@ -324,7 +291,7 @@ static void end_wait(struct zcpd_server *server)
 	server->waits_until_ns = 0;
 	(void)uv_timer_stop(&server->wait_timer);
 	zcpd_server_record(server);
-	on_nodes_changed(server);
+	zcpd_server_mark(server);
 	LIST_FOREACH(session, &server->sessions, link)
 		zcpd_session_go_on(session);
 }
@@ -430,6 +397,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	const struct zcpd_registry_events events = {
 		.joined = on_joined,
 		.refused = on_refused,
+		.held_up = on_held_up,
 		.closed = on_closed,
 		.grown = on_grown,
 		.wakes = on_wakes,
@@ -448,7 +416,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	if (r == 0)
 		r = zcpd_restore(server, &events, text, text_size);
 	if (r == 0 && server->lock < 0) {
-		r = take_lock(server, text, text_size);
+		r = zcpd_names_lock(server, text, text_size);
 		if (r == 0)
 			zcpd_server_record(server);
 	}
@@ -462,13 +430,13 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		if (server->is_marked)
 			server->waits_until_ns = zcp_now_ns() +
 						 server->config->runtime.return_timeout_ns;
-		r = write_pid(server, text, text_size);
+		r = zcpd_names_write_pid(server, text, text_size);
 		if (r == 0)
-			r = listen_on_socket(server, text, text_size);
+			r = zcpd_names_listen(server, text, text_size);
 		ZCP_CRASHPOINT("start.after_listen");
 		if (r == 0)
 			zcpd_server_record(server);
-	} else if (r == 0 && write_pid(server, text, text_size) < 0) {
+	} else if (r == 0 && zcpd_names_write_pid(server, text, text_size) < 0) {
 		zcpd_warning("%s", text);
 	}
 	server->registry.waits = r == 0 && server->waits_until_ns > zcp_now_ns();
@@ -492,6 +460,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 		.lock = -1,
 		.listener = -1,
 		.spare = -1,
+		.names.inotify = -1,
 		.grace_ms = GRACE_MS_MIN,
 	};
 	LIST_INIT(&server->sessions);
@@ -510,7 +479,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 		zcp_close_fd(&server->lock);
 		return r;
 	}
-	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	zcpd_door_spare(server);
 	return 0;
 }
 
@@ -534,6 +503,7 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 	(void)uv_timer_init(&server->loop, &server->grace_timer);
 	(void)uv_timer_init(&server->loop, &server->idle_timer);
 	(void)uv_timer_init(&server->loop, &server->accept_timer);
+	(void)uv_timer_init(&server->loop, &server->log_timer);
 	(void)uv_timer_init(&server->loop, &server->wait_timer);
 	(void)uv_check_init(&server->loop, &server->turn);
 	server->terminate.data = server;
@@ -560,6 +530,7 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 	zcpd_trim_start_all(&server->trim);
 	if (server->registry.waits)
 		(void)uv_timer_start(&server->wait_timer, on_wait, WAIT_LOOK_MS, WAIT_LOOK_MS);
+	zcpd_names_watch(server);
 	watch_idleness(server);
 	zcpd_info("zcpd " ZCP_VERSION_STRING " serves domain '%s' at %s, fences %s",
 		  strrchr(server->paths.domain, '/') + 1, server->paths.socket.sun_path,
@@ -579,15 +550,10 @@ static void close_handle(uv_handle_t *handle, void *user)
 
 void zcpd_server_deinit(struct zcpd_server *server)
 {
-	char path[PATH_MAX];
-
 	/* Nobody is to go on from here. */
 	server->journal.store = NULL;
 	zcpd_store_end(&server->store);
-	/* The name goes first: nobody connects to us who would not be served. */
-	(void)unlink(server->paths.socket.sun_path);
-	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) == 0)
-		(void)unlink(path);
+	zcpd_names_remove(server);
 	while (!LIST_EMPTY(&server->sessions))
 		zcpd_session_abandon(LIST_FIRST(&server->sessions));
 	zcpd_trim_deinit(&server->trim);
@@ -595,7 +561,9 @@ void zcpd_server_deinit(struct zcpd_server *server)
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&server->loop);
 	zcpd_registry_deinit(&server->registry);
+	zcpd_names_deinit(&server->names);
 	zcp_close_fd(&server->listener);
 	zcp_close_fd(&server->spare);
 	zcp_close_fd(&server->lock);
+	zcpd_log_tell(true);
 }

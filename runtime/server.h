@@ -11,6 +11,7 @@
 
 #include "pubsub/wire/paths.h"
 #include "runtime/journal.h"
+#include "runtime/names.h"
 #include "runtime/registry.h"
 #include "runtime/session.h"
 #include "runtime/store.h"
@@ -26,14 +27,18 @@ struct zcpd_server {
 	uv_timer_t grace_timer;
 	uv_timer_t idle_timer;
 	uv_timer_t accept_timer;
+	uv_timer_t log_timer;
 	struct zcp_paths paths;
 	const struct zcpd_config *config;
 	bool until_idle;
+	struct zcpd_names names;
 	/* held while we live, so that there is one runtime to a domain */
 	int lock;
 	int listener;
 	/* given up for a moment when descriptors run out */
 	int spare;
+	/* and then new nodes are refused */
+	bool is_full;
 	uint64_t grace_ms;
 	/* until then nodes of a runtime before us are waited for (CLOCK_MONOTONIC); 0: they are not */
 	uint64_t waits_until_ns;
@@ -90,6 +95,16 @@ zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_sess
 
 /* Keeps a record of what the domain is taken with. */
 void zcpd_server_record(struct zcpd_server *server);
+
+/* Leaves the file that says whether nodes are attached as it must be. */
+void zcpd_server_mark(struct zcpd_server *server);
+
+/* Makes the socket that nodes connect to again; those that have connected before are served. */
+__attribute__((warn_unused_result)) int zcpd_server_listen_anew(struct zcpd_server *server,
+								char *text, size_t text_size);
+
+/* Ends the loop; `why` goes into the log. */
+void zcpd_server_stop(struct zcpd_server *server, const char *why);
 
 void zcpd_server_deinit(struct zcpd_server *server);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -134,7 +135,7 @@ static void disconnect(struct zcpd_session *session)
 /* What the peer sent is not what a node sends: it loses its connection and nothing else. */
 void zcpd_session_refuse(struct zcpd_session *session, const char *why)
 {
-	zcpd_complaint("node '%s' (pid %u): %s: disconnected", session->node, session->pid, why);
+	zcpd_warning("node '%s' (pid %u): %s: disconnected", session->node, session->pid, why);
 	disconnect(session);
 }
 
@@ -206,6 +207,12 @@ void zcpd_session_send_ok(struct zcpd_session *session, uint64_t id)
 	struct zcp_message reply = { .type = ZCP_MESSAGE_OK, .id = id };
 
 	zcpd_session_send(session, &reply, NULL, 0);
+}
+
+void zcpd_session_held_up(struct zcpd_endpoint *subscriber)
+{
+	if (subscriber->session)
+		zcpd_session_send_ok(subscriber->session, subscriber->request_id);
 }
 
 void zcpd_session_closed(struct zcpd_endpoint *endpoint)
@@ -348,6 +355,14 @@ static void receive(struct zcpd_session *session)
 			       "node version %u: bring zcpd and libzcp to one version",
 			       ZCP_PROTOCOL_VERSION, message.version);
 		zcpd_session_send_error(session, message.id, -EPROTO, text);
+		break;
+	case -EMFILE:
+		(void)snprintf(
+			text, sizeof(text),
+			"the runtime has no room for the descriptors of a request: raise its "
+			"RLIMIT_NOFILE (ulimit -n), which is %" PRIu64,
+			zcpd_process_max_fds());
+		zcpd_session_send_error(session, message.id, r, text);
 		break;
 	case -EOPNOTSUPP:
 		zcpd_session_send_error(session, message.id, r,

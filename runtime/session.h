@@ -117,6 +117,7 @@ void zcpd_session_opened(struct zcpd_endpoint *endpoint, const struct zcp_messag
 /* What the registry tells: see struct zcpd_registry_events. */
 void zcpd_session_joined(struct zcpd_endpoint *subscriber);
 void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error);
+void zcpd_session_held_up(struct zcpd_endpoint *subscriber);
 void zcpd_session_closed(struct zcpd_endpoint *endpoint);
 void zcpd_session_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber);
 void zcpd_session_grown(struct zcpd_endpoint *endpoint, uint32_t first);

@@ -29,7 +29,7 @@ static int spawn(const char *const *arguments, int socket, pid_t *pid)
 	const char *all[ARGUMENTS_MAX] = { "zcpd" };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	sigset_t signals;
+	sigset_t signals, blocked;
 	char option[32];
 	int r;
 
@@ -45,10 +45,10 @@ static int spawn(const char *const *arguments, int socket, pid_t *pid)
 	(void)posix_spawn_file_actions_init(&actions);
 	(void)posix_spawnattr_init(&attributes);
 	/* A keeper waits for these, and none is to end it before. */
-	(void)sigprocmask(SIG_BLOCK, NULL, &signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	r = posix_spawnattr_setsigmask(&attributes, &signals);
+	zcpd_keeper_signals(&signals);
+	(void)sigprocmask(SIG_BLOCK, NULL, &blocked);
+	(void)sigorset(&blocked, &blocked, &signals);
+	r = posix_spawnattr_setsigmask(&attributes, &blocked);
 	if (r == 0)
 		r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 	/* Itself: to be left open. */

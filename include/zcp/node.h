@@ -96,7 +96,9 @@ struct zcp_node_options {
  *                  connections: close some, or raise the limit that the sentence names
  *   -ETIMEDOUT     no answer within the timeout
  *   -ENOTCONN      the runtime hung up each time within the timeout: see its log
- *   -EMFILE -ENFILE -ENOMEM -EIO and what connect(2), mmap(2) and posix_spawn(3) give
+ *   -EMFILE        this process or the runtime is out of descriptors: raise the RLIMIT_NOFILE
+ *                  that the sentence names
+ *   -ENFILE -ENOMEM -EIO and what connect(2), mmap(2) and posix_spawn(3) give
  * The sentence that goes with it: zcp_node_error(NULL) in the same thread.
  */
 ZCP_API ZCP_MUST_USE int zcp_node_open(struct zcp_node **node,

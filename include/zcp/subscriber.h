@@ -173,7 +173,9 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,
 
 /**
  * Closes a subscriber; what is queued or held is given back, samples are invalid. Blocks
- * until the runtime has taken note, at most the node's timeout. NULL is allowed.
+ * until the runtime has taken note, at most the node's timeout. Its place of the topic's
+ * max_subscribers is free then; or, where a publisher is stopped in the middle of a publish, when that
+ * one goes on or ends. NULL is allowed.
  *
  * @return NULL
  */

@@ -43,6 +43,12 @@ static void on_closed(struct zcpd_endpoint *endpoint, void *user)
 	zcpd_session_closed(endpoint);
 }
 
+static void on_held_up(struct zcpd_endpoint *subscriber, void *user)
+{
+	(void)user;
+	zcpd_session_held_up(subscriber);
+}
+
 static void on_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber,
 		     void *user)
 {
@@ -99,6 +105,7 @@ static void on_returned(void *user)
 static const struct zcpd_registry_events registry_events = {
 	.joined = on_joined,
 	.refused = on_refused,
+	.held_up = on_held_up,
 	.closed = on_closed,
 	.wakes = on_wakes,
 	.grown = on_grown,
