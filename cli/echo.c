@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <zcp/subscriber.h>
 
+#include "cli/alike.h"
 #include "cli/command.h"
 #include "cli/complain.h"
 #include "cli/hexdump.h"
@@ -121,7 +122,8 @@ static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
-	  .help = "say nothing about lost messages and how many came" },
+	  .help = "say nothing about a topic without publishers, about lost messages and\n"
+		  "how many came" },
 	CLI_COMMON_OPTIONS(echo_options, common),
 	{ .kind = CLI_OPTION_END },
 };
@@ -132,6 +134,8 @@ struct echo {
 	struct zcp_subscriber *subscriber;
 	struct cli_output output;
 	uint64_t n_received;
+	/* when to see whether anybody publishes; 0: that has been done */
+	uint64_t look_ns;
 	/* lost and not yet complained about; when that was done last */
 	uint64_t n_unsaid;
 	uint64_t said_ns;
@@ -212,20 +216,38 @@ static void print(struct echo *echo, const struct zcp_sample *sample)
 		cli_output_write(&echo->output, "\n", 1);
 }
 
-/* Until the node has something, the output's reader has gone, or a signal comes. */
+/* Once; the topic's name may be a mistake. */
+static void complain_alone(struct echo *echo)
+{
+	if (echo->look_ns == 0)
+		return;
+	echo->look_ns = 0;
+	if (!echo->options->quiet && echo->n_received == 0 &&
+	    zcp_subscriber_n_publishers(echo->subscriber) == 0)
+		cli_complain_no_publisher(echo->node, echo->options->topic);
+}
+
+/*
+ * Until the node has something, the output's reader has gone, a signal comes, or it is time to look
+ * for a publisher.
+ */
 static int poll_both(struct echo *echo, int node_fd, uint64_t start_ns)
 {
 	struct pollfd pollfds[2] = { { .fd = node_fd, .events = POLLIN },
 				     { .fd = echo->output.fd } };
 	double timeout = echo->options->timeout;
-	uint64_t passed = zcp_now_ns() - start_ns, left = (uint64_t)(timeout * 1e9);
-	struct timespec ts;
+	uint64_t now = zcp_now_ns();
+	uint64_t end = timeout > 0 ? start_ns + (uint64_t)(timeout * 1e9) : UINT64_MAX;
+	uint64_t until = echo->look_ns > 0 && echo->look_ns < end ? echo->look_ns : end;
+	uint64_t left = until > now ? until - now : 0;
+	const struct timespec ts = { .tv_sec = (time_t)(left / 1000000000),
+				     .tv_nsec = (long)(left % 1000000000) };
 
-	left = left > passed ? left - passed : 0;
-	ts = (struct timespec){ .tv_sec = (time_t)(left / 1000000000),
-				.tv_nsec = (long)(left % 1000000000) };
-	if (ppoll(pollfds, 2, timeout > 0 ? &ts : NULL, NULL) == 0)
+	if (ppoll(pollfds, 2, until < UINT64_MAX ? &ts : NULL, NULL) != 0)
+		return 0;
+	if (until == end)
 		return -ETIMEDOUT;
+	complain_alone(echo);
 	return 0;
 }
 
@@ -291,6 +313,7 @@ static int end(struct echo *echo, int r)
 	code = echo->output.error == -EPIPE ? CLI_EXIT_OK : cli_output_end(&echo->output);
 
 	if (r == -ETIMEDOUT) {
+		complain_alone(echo);
 		cli_complain("nothing came on topic '%s' for %g s", options->topic,
 			     options->timeout);
 		code = code == CLI_EXIT_OK ? CLI_EXIT_TIMED_OUT : code;
@@ -334,6 +357,7 @@ static int run(int argc, char **argv)
 	if (r < 0)
 		return cli_complain_error(node, r, "cannot subscribe to topic '%s'", options.topic);
 	echo.node = node;
+	echo.look_ns = zcp_now_ns() + CLI_ALIKE_AFTER_NS;
 	cli_output_init(&echo.output, STDOUT_FILENO);
 	return end(&echo, take_all(&echo));
 }

@@ -26,10 +26,10 @@ lines_come_out_as_they_went_in() {
 	printf 'one\n\n three \t\\n\nlast, without an end of line' >"$dir/in"
 	start echo "$zcp" echo chat --lines --count 4
 	publish 0 chat --lines --wait-subscribers 1 <"$dir/in"
-	is "lines: message" "" "$(cat "$dir/message")"
+	is "lines: message" "" "$(said "$dir/message")"
 	echo >>"$dir/in"
 	received "lines" "$dir/in"
-	is "lines: summary" "zcp echo: received 4 messages, lost 0" "$(cat "$dir/echo.err")"
+	is "lines: summary" "zcp echo: received 4 messages, lost 0" "$(said "$dir/echo.err")"
 
 	seq 100000 >"$dir/in"
 	start echo "$zcp" echo chat --lines --count 100000 --on-full block
@@ -64,7 +64,7 @@ late_echo_begins_with_history() {
 	done
 	kill "$(pid pub)"
 	join pub || fail "pub that stayed ended with $?"
-	is "pub that stayed" "zcp pub: stopped; published 3 messages" "$(cat "$dir/pub.err")"
+	is "pub that stayed" "zcp pub: stopped; published 3 messages" "$(said "$dir/pub.err")"
 }
 
 readable_form_has_a_line_and_hexadecimal() {
