@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 #include <zcp/subscriber.h>
 
@@ -17,6 +18,7 @@
 #include "cli/output.h"
 #include "cli/stop.h"
 #include "cli/utf8.h"
+#include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 
 #define BYTES_DEFAULT 64
@@ -118,7 +120,7 @@ static const struct cli_option options_table[] = {
 	  OPTION(type),
 	  .name = "type",
 	  .argument = "NAME",
-	  .help = "refuse a topic of another type" },
+	  .help = "refuse a topic of another type; end when a publisher gives it one" },
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
@@ -277,6 +279,18 @@ static int wait_more(struct echo *echo)
 	}
 }
 
+/*
+ * We keep no publisher out whose type is another one than we want; what it publishes we do not
+ * take. The runtime has written it before that publisher published.
+ */
+static bool has_other_type(const struct echo *echo)
+{
+	const char *type = echo->subscriber->endpoint.topic.shm->type;
+
+	return echo->options->type && type[0] &&
+	       strncmp(type, echo->options->type, ZCP_TYPE_SIZE) != 0;
+}
+
 /* Takes and prints until there is an end. Returns 0 or a negative errno. */
 static int take_all(struct echo *echo)
 {
@@ -295,6 +309,10 @@ static int take_all(struct echo *echo)
 		}
 		if (r < 0)
 			return r;
+		if (has_other_type(echo)) {
+			(void)zcp_sample_release(&sample);
+			return -EPROTOTYPE;
+		}
 		print(echo, &sample);
 		(void)zcp_sample_release(&sample);
 		echo->n_received++;
@@ -317,6 +335,11 @@ static int end(struct echo *echo, int r)
 		cli_complain("nothing came on topic '%s' for %g s", options->topic,
 			     options->timeout);
 		code = code == CLI_EXIT_OK ? CLI_EXIT_TIMED_OUT : code;
+	} else if (r == -EPROTOTYPE) {
+		cli_complain("topic '%s' has type '%.*s' by now, and --type is '%s': use that one",
+			     options->topic, ZCP_TYPE_NAME_MAX,
+			     echo->subscriber->endpoint.topic.shm->type, options->type);
+		code = CLI_EXIT_FAILED;
 	} else if (r < 0) {
 		code = cli_complain_error(echo->node, r, "cannot take a message of topic '%s'",
 					  options->topic);

@@ -252,6 +252,20 @@ other_type_is_refused_with_both_names() {
 	rm "$dir/held_open"
 }
 
+# A command keeps nobody out by the type that it wants.
+type_of_an_echo_is_its_own() {
+	start wrong "$zcp" echo wanted --lines --type Wrong --quiet
+	start echo "$zcp" echo wanted --lines --type Right --count 1 --quiet
+	echo right | publish 0 wanted --lines --type Right --wait-subscribers 2
+	join echo || fail "the echo with the right type: $?"
+	is "the echo with the right type" right "$(cat "$dir/echo.out")"
+	join wrong && fail "the echo with the wrong type: 0"
+	is "the echo with the wrong type" "" "$(cat "$dir/wrong.out")"
+	is "the echo with the wrong type says" \
+		"zcp echo: topic 'wanted' has type 'Right' by now, and --type is 'Wrong': use that one" \
+		"$(cat "$dir/wrong.err")"
+}
+
 names_that_are_none_are_refused() {
 	publish 1 "" --lines </dev/null
 	has "empty name" "$dir/message" "the topic's name is empty"
@@ -291,6 +305,7 @@ line_that_is_too_long_is_an_error
 message_that_no_chunk_holds_is_refused
 input_that_cannot_be_read_is_an_error
 other_type_is_refused_with_both_names
+type_of_an_echo_is_its_own
 names_that_are_none_are_refused
 without_a_runtime_it_says_so
 exit "$failed"
