@@ -284,7 +284,7 @@ without_a_runtime_it_says_so() {
 	has "no runtime" "$dir/message" "no runtime answers in domain 'empty'"
 	ZCP_AUTO_START=0 publish 1 a --lines --domain empty </dev/null
 	has "no runtime" "$dir/message" "start zcpd"
-	mkdir -m 0755 "$dir/open"
+	mkdir -p -m 0755 "$dir/open/default"
 	publish 1 a --lines --runtime-dir "$dir/open" </dev/null
 	has "open directory" "$dir/message" "open to others (mode 0755)"
 	ZCP_ZCPD=/nonexistent/zcpd publish 1 a --lines --domain empty </dev/null
