@@ -6,9 +6,11 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 #include <zcp/subscriber.h>
 
+#include "cli/alike.h"
 #include "cli/command.h"
 #include "cli/complain.h"
 #include "cli/hexdump.h"
@@ -16,6 +18,7 @@
 #include "cli/output.h"
 #include "cli/stop.h"
 #include "cli/utf8.h"
+#include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 
 #define BYTES_DEFAULT 64
@@ -117,11 +120,12 @@ static const struct cli_option options_table[] = {
 	  OPTION(type),
 	  .name = "type",
 	  .argument = "NAME",
-	  .help = "refuse a topic of another type" },
+	  .help = "refuse a topic of another type; end when a publisher gives it one" },
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
-	  .help = "say nothing about lost messages and how many came" },
+	  .help = "say nothing about a topic without publishers, about lost messages and\n"
+		  "how many came" },
 	CLI_COMMON_OPTIONS(echo_options, common),
 	{ .kind = CLI_OPTION_END },
 };
@@ -132,6 +136,8 @@ struct echo {
 	struct zcp_subscriber *subscriber;
 	struct cli_output output;
 	uint64_t n_received;
+	/* when to see whether anybody publishes; 0: that has been done */
+	uint64_t look_ns;
 	/* lost and not yet complained about; when that was done last */
 	uint64_t n_unsaid;
 	uint64_t said_ns;
@@ -212,20 +218,38 @@ static void print(struct echo *echo, const struct zcp_sample *sample)
 		cli_output_write(&echo->output, "\n", 1);
 }
 
-/* Until the node has something, the output's reader has gone, or a signal comes. */
+/* Once; the topic's name may be a mistake. */
+static void complain_alone(struct echo *echo)
+{
+	if (echo->look_ns == 0)
+		return;
+	echo->look_ns = 0;
+	if (!echo->options->quiet && echo->n_received == 0 &&
+	    zcp_subscriber_n_publishers(echo->subscriber) == 0)
+		cli_complain_no_publisher(echo->node, echo->options->topic);
+}
+
+/*
+ * Until the node has something, the output's reader has gone, a signal comes, or it is time to look
+ * for a publisher.
+ */
 static int poll_both(struct echo *echo, int node_fd, uint64_t start_ns)
 {
 	struct pollfd pollfds[2] = { { .fd = node_fd, .events = POLLIN },
 				     { .fd = echo->output.fd } };
 	double timeout = echo->options->timeout;
-	uint64_t passed = zcp_now_ns() - start_ns, left = (uint64_t)(timeout * 1e9);
-	struct timespec ts;
+	uint64_t now = zcp_now_ns();
+	uint64_t end = timeout > 0 ? start_ns + (uint64_t)(timeout * 1e9) : UINT64_MAX;
+	uint64_t until = echo->look_ns > 0 && echo->look_ns < end ? echo->look_ns : end;
+	uint64_t left = until > now ? until - now : 0;
+	const struct timespec ts = { .tv_sec = (time_t)(left / 1000000000),
+				     .tv_nsec = (long)(left % 1000000000) };
 
-	left = left > passed ? left - passed : 0;
-	ts = (struct timespec){ .tv_sec = (time_t)(left / 1000000000),
-				.tv_nsec = (long)(left % 1000000000) };
-	if (ppoll(pollfds, 2, timeout > 0 ? &ts : NULL, NULL) == 0)
+	if (ppoll(pollfds, 2, until < UINT64_MAX ? &ts : NULL, NULL) != 0)
+		return 0;
+	if (until == end)
 		return -ETIMEDOUT;
+	complain_alone(echo);
 	return 0;
 }
 
@@ -255,6 +279,18 @@ static int wait_more(struct echo *echo)
 	}
 }
 
+/*
+ * We keep no publisher out whose type is another one than we want; what it publishes we do not
+ * take. The runtime has written it before that publisher published.
+ */
+static bool has_other_type(const struct echo *echo)
+{
+	const char *type = echo->subscriber->endpoint.topic.shm->type;
+
+	return echo->options->type && type[0] &&
+	       strncmp(type, echo->options->type, ZCP_TYPE_SIZE) != 0;
+}
+
 /* Takes and prints until there is an end. Returns 0 or a negative errno. */
 static int take_all(struct echo *echo)
 {
@@ -273,6 +309,10 @@ static int take_all(struct echo *echo)
 		}
 		if (r < 0)
 			return r;
+		if (has_other_type(echo)) {
+			(void)zcp_sample_release(&sample);
+			return -EPROTOTYPE;
+		}
 		print(echo, &sample);
 		(void)zcp_sample_release(&sample);
 		echo->n_received++;
@@ -291,9 +331,15 @@ static int end(struct echo *echo, int r)
 	code = echo->output.error == -EPIPE ? CLI_EXIT_OK : cli_output_end(&echo->output);
 
 	if (r == -ETIMEDOUT) {
+		complain_alone(echo);
 		cli_complain("nothing came on topic '%s' for %g s", options->topic,
 			     options->timeout);
 		code = code == CLI_EXIT_OK ? CLI_EXIT_TIMED_OUT : code;
+	} else if (r == -EPROTOTYPE) {
+		cli_complain("topic '%s' has type '%.*s' by now, and --type is '%s': use that one",
+			     options->topic, ZCP_TYPE_NAME_MAX,
+			     echo->subscriber->endpoint.topic.shm->type, options->type);
+		code = CLI_EXIT_FAILED;
 	} else if (r < 0) {
 		code = cli_complain_error(echo->node, r, "cannot take a message of topic '%s'",
 					  options->topic);
@@ -334,6 +380,7 @@ static int run(int argc, char **argv)
 	if (r < 0)
 		return cli_complain_error(node, r, "cannot subscribe to topic '%s'", options.topic);
 	echo.node = node;
+	echo.look_ns = zcp_now_ns() + CLI_ALIKE_AFTER_NS;
 	cli_output_init(&echo.output, STDOUT_FILENO);
 	return end(&echo, take_all(&echo));
 }

@@ -2,8 +2,10 @@
 /*
  * zcp info: all about one topic.
  */
+#include <errno.h>
 #include <unistd.h>
 
+#include "cli/alike.h"
 #include "cli/command.h"
 #include "cli/complain.h"
 #include "cli/info_print.h"
@@ -33,6 +35,8 @@ static int print_info(struct zcp_node *node, const char *topic, bool is_json)
 	int r;
 
 	r = cli_info_ask(node, topic, &info);
+	if (r == -ENOENT && cli_complain_no_topic(node, topic))
+		return CLI_EXIT_FAILED;
 	if (r < 0)
 		return cli_complain_error(node, r, "cannot ask for topic '%s'", topic);
 	cli_output_init(&output, STDOUT_FILENO);
@@ -40,7 +44,10 @@ static int print_info(struct zcp_node *node, const char *topic, bool is_json)
 		cli_info_print_json(&info, &output);
 	else
 		cli_info_print(&info, &output);
-	return cli_output_end(&output);
+	r = cli_output_end(&output);
+	if (info.n_publishers == 0 && info.reply.u.topic_info.n_messages == 0)
+		cli_complain_no_publisher(node, topic);
+	return r;
 }
 
 static int run(int argc, char **argv)

@@ -4,7 +4,6 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -12,7 +11,7 @@
 #include "cli/json.h"
 #include "cli/node.h"
 #include "cli/table.h"
-#include "pubsub/client/control.h"
+#include "cli/topics.h"
 #include "pubsub/util.h"
 
 struct list_options {
@@ -24,27 +23,39 @@ static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
 	  .offset = offsetof(struct list_options, json),
 	  .name = "json",
-	  .help = "an array of objects: name, type, publishers, subscribers,\nmessages" },
+	  .help = "an array of objects: name, type, publishers, subscribers,\n"
+		  "messages, waited_for" },
 	CLI_COMMON_OPTIONS(list_options, common),
 	{ .kind = CLI_OPTION_END },
 };
 
-/* Where the lines go: a table that is printed at the end, or JSON as they come. */
+/* Where the lines go: tables that are printed at the end, or JSON as they come. */
 struct listing {
 	bool is_json;
 	struct cli_table table;
+	/* a name that nobody has published on is no topic yet */
+	struct cli_table waited_for;
+	uint32_t n_waited_for;
 	struct cli_json json;
 };
 
 static void listing_deinit(struct listing *listing)
 {
 	cli_table_deinit(&listing->table);
+	cli_table_deinit(&listing->waited_for);
 }
 
-static void add_line(struct listing *listing, const struct zcp_topic_line *line)
+static void add_line(const struct zcp_topic_line *line, void *user)
 {
+	struct listing *listing = user;
 	struct cli_json *json = &listing->json;
 
+	if (!listing->is_json && cli_topic_is_waited_for(line)) {
+		cli_table_add(&listing->waited_for, "%s", line->name);
+		cli_table_add(&listing->waited_for, "%" PRIu32, line->n_subscribers);
+		listing->n_waited_for++;
+		return;
+	}
 	if (!listing->is_json) {
 		cli_table_add(&listing->table, "%s", line->name);
 		cli_table_add(&listing->table, "%s", line->type[0] ? line->type : "-");
@@ -59,33 +70,8 @@ static void add_line(struct listing *listing, const struct zcp_topic_line *line)
 	cli_json_number(json, "publishers", line->n_publishers);
 	cli_json_number(json, "subscribers", line->n_subscribers);
 	cli_json_number(json, "messages", line->n_messages);
+	cli_json_bool(json, "waited_for", cli_topic_is_waited_for(line));
 	cli_json_end(json, '}');
-}
-
-/* Asks for page after page. Returns 0 or a negative errno. */
-static int list_all(struct zcp_node *node, struct listing *listing)
-{
-	struct zcp_message request = { .type = ZCP_MESSAGE_LIST };
-	char *after = request.u.list.after;
-	bool more = true;
-
-	while (more) {
-		ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .version = 0 };
-		const struct zcp_topics *topics = &reply.u.topics;
-		int r;
-
-		r = zcp_control_request(node, &request, ZCP_MESSAGE_TOPICS, &reply, NULL);
-		if (r < 0)
-			return r;
-		for (uint32_t i = 0; i < topics->n_topics; i++)
-			add_line(listing, &topics->topics[i]);
-		/* A runtime that promises more and gives nothing must not keep us for ever. */
-		more = topics->more && topics->n_topics > 0;
-		if (more)
-			memcpy(after, topics->topics[topics->n_topics - 1].name,
-			       sizeof(request.u.list.after));
-	}
-	return 0;
 }
 
 /* Returns an exit code. */
@@ -98,17 +84,23 @@ static int print_list(struct zcp_node *node, bool is_json)
 	cli_output_init(&output, STDOUT_FILENO);
 	cli_json_init(&listing.json, &output);
 	cli_table_init(&listing.table, "llrrr");
+	cli_table_init(&listing.waited_for, "lr");
+	cli_table_add_titles(&listing.waited_for, "WAITED FOR|SUBSCRIBERS");
 	if (is_json)
 		cli_json_begin(&listing.json, NULL, '[');
 	else
 		cli_table_add_titles(&listing.table, "TOPIC|TYPE|PUBLISHERS|SUBSCRIBERS|MESSAGES");
-	r = list_all(node, &listing);
+	r = cli_topics_each(node, add_line, &listing);
 	if (r < 0)
 		return cli_complain_error(node, r, "cannot list the topics");
 	if (is_json)
 		cli_json_end(&listing.json, ']');
 	else
 		cli_table_print(&listing.table, 0, &output);
+	if (listing.n_waited_for > 0) {
+		cli_output_printf(&output, "\n");
+		cli_table_print(&listing.waited_for, 0, &output);
+	}
 	return cli_output_end(&output);
 }
 
@@ -134,7 +126,9 @@ const struct cli_command cli_list = {
 	.argument = "",
 	.summary = "lists the topics",
 	.description = "Lists the topics of a domain, with their types, how many publishers and\n"
-		       "subscribers they have, and how many messages were published on them.\n",
+		       "subscribers they have, and how many messages were published on them; and\n"
+		       "apart from them the names that are waited for: they have subscribers, and\n"
+		       "nobody has published on them.\n",
 	.examples = "  zcp list\n"
 		    "  zcp list --json | jq -r '.[] | select(.publishers == 0) | .name'\n",
 	.options = options_table,

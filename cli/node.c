@@ -6,6 +6,7 @@
 
 #include "cli/complain.h"
 #include "cli/stop.h"
+#include "pubsub/client/node.h"
 
 struct zcp_node *cli_node_open(const struct cli_common *common, const char *name)
 {
@@ -20,6 +21,8 @@ struct zcp_node *cli_node_open(const struct cli_common *common, const char *name
 	r = zcp_node_open(&node, &options);
 	if (r < 0)
 		(void)cli_complain_error(NULL, r, "cannot open a node");
+	else
+		node->observes = true;
 	return node;
 }
 

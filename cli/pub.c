@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include "cli/alike.h"
 #include "cli/command.h"
 #include "cli/complain.h"
 #include "cli/input.h"
@@ -110,7 +111,8 @@ static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
-	  .help = "do not say how much was published when stopped" },
+	  .help = "do not say that nobody subscribes, and how much was published when\n"
+		  "stopped" },
 	CLI_COMMON_OPTIONS(pub_options, common),
 	{ .kind = CLI_OPTION_END },
 };
@@ -149,6 +151,7 @@ static int publish(const struct pub_options *options, struct zcp_node *node,
 		.rate = options->rate,
 		.timeout = options->timeout,
 		.count = options->count,
+		.look_ns = options->quiet ? 0 : zcp_now_ns() + CLI_ALIKE_AFTER_NS,
 	};
 	int r;
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/alike.h"
 #include "cli/complain.h"
 #include "cli/stop.h"
 #include "pubsub/util.h"
@@ -75,16 +76,32 @@ static int64_t time_left(const struct cli_sender *sender, uint64_t start_ns)
 	return left > 0 ? left : 0;
 }
 
-int cli_sender_wait_subscribers(const struct cli_sender *sender, unsigned int n)
+/* Once; the topic's name may be a mistake. */
+static void complain_alone(struct cli_sender *sender, bool only_alike)
+{
+	sender->look_ns = 0;
+	if (zcp_publisher_n_subscribers(sender->publisher) == 0)
+		cli_complain_no_subscriber(sender->node, sender->topic, only_alike);
+}
+
+int cli_sender_wait_subscribers(struct cli_sender *sender, unsigned int n)
 {
 	uint64_t start_ns = zcp_now_ns();
 	int r;
 
-	do {
-		r = zcp_publisher_wait_subscribers(sender->publisher, n,
-						   time_left(sender, start_ns));
-	} while (r == -EINTR && !cli_stop_asked());
-	return r;
+	for (;;) {
+		int64_t left = time_left(sender, start_ns);
+		int64_t until_look = (int64_t)(sender->look_ns - zcp_now_ns());
+		bool looks = sender->look_ns > 0 && (left < 0 || until_look < left);
+
+		if (looks)
+			left = until_look > 0 ? until_look : 0;
+		r = zcp_publisher_wait_subscribers(sender->publisher, n, left);
+		if (r == -ETIMEDOUT && looks)
+			complain_alone(sender, false);
+		else if (r != -EINTR || cli_stop_asked())
+			return r;
+	}
 }
 
 int cli_sender_publish(struct cli_sender *sender, struct zcp_loan *loan)
@@ -99,6 +116,8 @@ int cli_sender_publish(struct cli_sender *sender, struct zcp_loan *loan)
 		r = zcp_publisher_publish_timed(sender->publisher, loan,
 						time_left(sender, start_ns));
 	} while (r == -EINTR && !cli_stop_asked());
+	if (r == 0 && sender->look_ns > 0 && zcp_now_ns() >= sender->look_ns)
+		complain_alone(sender, true);
 	if (r == 0)
 		sender->n_published++;
 	else if (r == -EAGAIN)

@@ -22,6 +22,7 @@
 #include "runtime/log.h"
 #include "runtime/record.h"
 #include "runtime/restore.h"
+#include "runtime/shape.h"
 
 int zcpd_adoption_stale(const struct zcpd_adoption *adoption, const char *why)
 {
@@ -339,6 +340,8 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 	}
 	if (!endpoint)
 		return zcpd_adoption_stale(&adoption, "it has been cleaned up");
+	if (!endpoint->is_publisher && !zcpd_shape_hand_back(endpoint, message))
+		return zcpd_adoption_stale(&adoption, "it declares an impossible type");
 	if (endpoint->state != ZCPD_ENDPOINT_OPEN) {
 		(void)strcpy(adoption.record.name, endpoint->topic->name);
 		/* What it holds stays its own until it is closed, as long as the process lives. */

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* Longer words are not guessed at. */
-#define LENGTH_MAX 63
+/* Longer words are not guessed at; names of topics are as long. */
+#define LENGTH_MAX 255
 
 static size_t min(size_t a, size_t b)
 {

@@ -40,7 +40,7 @@ int zcpd_info_list(const struct zcpd_registry *registry, const struct zcp_list *
 			break;
 		}
 		(void)strcpy(line->name, topic->name);
-		(void)strcpy(line->type, topic->type);
+		(void)strcpy(line->type, zcpd_topic_shape(topic).type);
 		line->n_publishers = topic->n_publishers;
 		line->n_subscribers = topic->n_subscribers;
 		line->n_messages = zcpd_topic_n_messages(topic);
@@ -128,21 +128,23 @@ int zcpd_info_topic(const struct zcpd_registry *registry, const struct zcp_info 
 {
 	struct zcp_topic_info *info = &reply->u.topic_info;
 	const struct zcpd_topic *topic;
+	struct zcpd_topic_shape shape;
 	int r;
 
 	r = find_topic(registry, request->topic, &topic, text, text_size);
 	if (r < 0)
 		return r;
+	shape = zcpd_topic_shape(topic);
 	reply->type = ZCP_MESSAGE_TOPIC_INFO;
 	r = pool_info(registry, topic->pool, info, text, text_size);
 	if (r < 0)
 		return r;
 	(void)strcpy(info->name, topic->name);
-	(void)strcpy(info->type, topic->type);
-	info->type_size = topic->type_size;
-	info->type_alignment = topic->type_alignment;
+	(void)strcpy(info->type, shape.type);
+	info->type_size = shape.type_size;
+	info->type_alignment = shape.type_alignment;
 	info->alignment = zcpd_topic_alignment(topic);
-	info->user_header_size = topic->user_header_size;
+	info->user_header_size = shape.user_header_size;
 	info->n_reserved = zcpd_topic_demand(topic, NULL);
 	info->max_publishers = topic->view.geometry.max_publishers;
 	info->max_subscribers = topic->view.geometry.max_subscribers;

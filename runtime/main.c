@@ -17,6 +17,7 @@
 #include <zcp/version.h>
 
 #include "pubsub/util.h"
+#include "pubsub/wire/paths.h"
 #include "runtime/config.h"
 #include "runtime/keeper.h"
 #include "runtime/log.h"
@@ -273,9 +274,7 @@ static int detach(const struct zcpd_server *server)
 		zcpd_log_to_file(path);
 	zcp_close_fd(&null);
 	zcp_close_fd(&log);
-	/* With a relative runtime directory we must stay where it is. */
-	if (server->paths.directory[0] == '/')
-		ZCP_IGNORE(chdir("/") < 0);
+	ZCP_IGNORE(chdir("/") < 0);
 	return STDERR_FILENO;
 }
 
@@ -293,10 +292,8 @@ static void unpin(void)
  * could not be unmounted, how willing the kernel is to kill it, and how nice it was. What needs
  * rights that we do not have stays.
  */
-static void forget_starter(const struct arguments *arguments)
+static void forget_starter(void)
 {
-	const char *directory = arguments->server.directory ? arguments->server.directory :
-							      getenv("ZCP_RUNTIME_DIR");
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0)
@@ -304,9 +301,7 @@ static void forget_starter(const struct arguments *arguments)
 	zcp_close_fd(&fd);
 	ZCP_IGNORE(setpriority(PRIO_PROCESS, 0, 0) < 0);
 	(void)umask(S_IRWXG | S_IRWXO);
-	/* With a relative runtime directory we must stay where it is. */
-	if (!directory || !directory[0] || directory[0] == '/')
-		ZCP_IGNORE(chdir("/") < 0);
+	ZCP_IGNORE(chdir("/") < 0);
 	unpin();
 }
 
@@ -361,7 +356,7 @@ static int keep(const struct arguments *arguments)
 		list[n++] = arguments->log_level;
 	}
 	if (arguments->server.until_idle)
-		forget_starter(arguments);
+		forget_starter();
 	if (!arguments->foreground) {
 		find_log(arguments, log, sizeof(log));
 		options.log = log;
@@ -451,6 +446,7 @@ int main(int argc, char **argv)
 						   .journal = ZCPD_JOURNAL_NULL },
 				       .config_copy = -1,
 				       .predecessor = -1 };
+	char directory[PATH_MAX];
 	int r;
 
 	if (!arguments.server.domain || !arguments.server.domain[0])
@@ -465,6 +461,9 @@ int main(int argc, char **argv)
 	(void)signal(SIGXFSZ, SIG_IGN);
 	open_standard_descriptors();
 	arguments.config = config_path(arguments.config);
+	/* Before anybody goes elsewhere; one that is too long is told of by the worker. */
+	if (zcp_paths_find(arguments.server.directory, directory, sizeof(directory)) == 0)
+		arguments.server.directory = directory;
 	if (load_config(&config, &arguments) < 0)
 		return EXIT_FAILED;
 	if (set_log_level(config, arguments.log_level) < 0)

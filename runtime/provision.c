@@ -280,7 +280,7 @@ int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint 
 	}
 	publisher->max_payload = wanted ? wanted : most ? most : zcpd_pool_max_payload(pool);
 	if (publisher->max_payload == 0)
-		publisher->max_payload = topic->type_size;
+		publisher->max_payload = zcpd_topic_shape(topic).type_size;
 	if (publisher->max_payload == 0) {
 		(void)snprintf(text, text_size,
 			       "no payload size is known for topic '%s': set max_payload or "

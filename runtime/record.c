@@ -134,8 +134,11 @@ void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endp
 		.request = endpoint->request_id,
 		.opened_by = endpoint->opened_by,
 		.returned = endpoint->returned,
+		.type_size = endpoint->type_size,
+		.type_alignment = endpoint->type_alignment,
 	};
 	(void)strcpy(record.u.record_endpoint.node, endpoint->node);
+	(void)strcpy(record.u.record_endpoint.type, endpoint->type);
 	zcpd_journal_keep(registry->journal, endpoint->id, &record, NULL, 0);
 }
 

@@ -188,6 +188,9 @@ static void fill_endpoint(struct zcpd_endpoint *endpoint, const struct zcp_recor
 	endpoint->request_id = record->request;
 	endpoint->opened_by = record->opened_by;
 	endpoint->returned = record->returned;
+	(void)strcpy(endpoint->type, record->type);
+	endpoint->type_size = record->type_size;
+	endpoint->type_alignment = record->type_alignment;
 }
 
 /* Of what a publisher is known by, and where it is. */

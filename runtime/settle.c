@@ -168,6 +168,7 @@ int zcpd_settle_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 	r = zcpd_admission_check(registry, subscriber, text, text_size);
 	if (r < 0)
 		return r;
-	zcpd_shape_settle(topic, &shape);
+	if (!request->observes)
+		zcpd_shape_declare(subscriber, &shape);
 	return 0;
 }

@@ -86,10 +86,11 @@ static bool numbers_differ(uint64_t a, uint64_t b)
 static int check_type(const struct zcpd_topic *topic, const struct zcpd_shape *shape, char *text,
 		      size_t text_size)
 {
+	const struct zcpd_topic_shape known = zcpd_topic_shape(topic);
 	const struct zcpd_shape has = {
-		.type = topic->type,
-		.type_size = topic->type_size,
-		.type_alignment = topic->type_alignment,
+		.type = known.type,
+		.type_size = known.type_size,
+		.type_alignment = known.type_alignment,
 	};
 	char theirs[ZCP_TYPE_SIZE + 96], ours[ZCP_TYPE_SIZE + 96];
 	bool renamed = shape->type[0] && has.type[0] && strcmp(shape->type, has.type) != 0;
@@ -146,6 +147,7 @@ static int check_user_header(const struct zcpd_topic *topic, const struct zcpd_s
 			     char *text, size_t text_size)
 {
 	uint64_t size = shape->user_header_size;
+	const struct zcpd_topic_shape has = zcpd_topic_shape(topic);
 	const struct zcpd_pool *pool = topic->pool;
 	char ours[64], theirs[64];
 
@@ -155,9 +157,9 @@ static int check_user_header(const struct zcpd_topic *topic, const struct zcpd_s
 			       size, ZCP_USER_HEADER_MAX);
 		return -EINVAL;
 	}
-	if (declares_user_header(shape) && topic->has_user_header_size &&
-	    size != topic->user_header_size) {
-		describe_user_header(topic->user_header_size, ours, sizeof(ours));
+	if (declares_user_header(shape) && has.has_user_header_size &&
+	    size != has.user_header_size) {
+		describe_user_header(has.user_header_size, ours, sizeof(ours));
 		describe_user_header(size, theirs, sizeof(theirs));
 		(void)snprintf(text, text_size,
 			       "topic '%s' has %s, and this %s has %s: use one size, or another "
@@ -196,7 +198,7 @@ int zcpd_shape_check(const struct zcpd_topic *topic, const struct zcpd_shape *sh
 
 uint32_t zcpd_shape_alignment(const struct zcpd_topic *topic, const struct zcpd_shape *shape)
 {
-	uint64_t type = larger(shape->type_alignment, topic->type_alignment);
+	uint64_t type = larger(shape->type_alignment, zcpd_topic_shape(topic).type_alignment);
 	uint32_t has = zcpd_topic_alignment(topic);
 
 	return has ? has : (uint32_t)larger(larger(shape->alignment, type), ZCP_ALIGNMENT_MIN);
@@ -205,6 +207,31 @@ uint32_t zcpd_shape_alignment(const struct zcpd_topic *topic, const struct zcpd_
 void zcpd_shape_settle(struct zcpd_topic *topic, const struct zcpd_shape *shape)
 {
 	zcpd_topic_set_type(topic, shape->type, shape->type_size, shape->type_alignment);
-	if (declares_user_header(shape))
-		zcpd_topic_set_user_header(topic, (uint32_t)shape->user_header_size);
+	zcpd_topic_set_user_header(topic, (uint32_t)shape->user_header_size);
+}
+
+void zcpd_shape_declare(struct zcpd_endpoint *subscriber, const struct zcpd_shape *shape)
+{
+	(void)snprintf(subscriber->type, sizeof(subscriber->type), "%s", shape->type);
+	subscriber->type_size = shape->type_size;
+	subscriber->type_alignment = shape->type_alignment;
+	subscriber->user_header_size = (uint32_t)shape->user_header_size;
+}
+
+bool zcpd_shape_hand_back(struct zcpd_endpoint *subscriber, const struct zcp_hand_back *declared)
+{
+	const struct zcpd_shape shape = {
+		.type = declared->type,
+		.type_size = declared->type_size,
+		.type_alignment = declared->type_alignment,
+		.user_header_size = declared->user_header_size,
+	};
+	char text[ZCP_TEXT_SIZE];
+
+	if (check_type_name(shape.type, text, sizeof(text)) < 0 ||
+	    check_power("type_alignment", shape.type_alignment, text, sizeof(text)) < 0 ||
+	    shape.user_header_size > ZCP_USER_HEADER_MAX)
+		return false;
+	zcpd_shape_declare(subscriber, &shape);
+	return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the messages of a topic look like. Each part is settled by the endpoint that declares it
- * first, or by the configuration; whoever declares something else is refused.
+ * What the messages of a topic look like. Each part is settled by the configuration, or by the
+ * publisher that declares it first. What a subscriber declares holds until it leaves. An endpoint
+ * that declares something else is refused.
  */
 #ifndef ZCPD_SHAPE_H
 #define ZCPD_SHAPE_H
@@ -36,7 +37,17 @@ __attribute__((warn_unused_result)) int zcpd_shape_check(const struct zcpd_topic
 /* The alignment of the topic's payloads; where it has none yet, with this for its publisher's. */
 uint32_t zcpd_shape_alignment(const struct zcpd_topic *topic, const struct zcpd_shape *shape);
 
-/* Makes what it declares the topic's, where that has nothing yet. */
+/* Makes what a publisher declares the topic's, where that has nothing yet. */
 void zcpd_shape_settle(struct zcpd_topic *topic, const struct zcpd_shape *shape);
+
+/* Makes what a subscriber declares hold for others, until it leaves. */
+void zcpd_shape_declare(struct zcpd_endpoint *subscriber, const struct zcpd_shape *shape);
+
+/*
+ * The same for one that another runtime has let in. False, and nothing is changed, where no
+ * subscriber can declare that.
+ */
+__attribute__((warn_unused_result)) bool zcpd_shape_hand_back(struct zcpd_endpoint *subscriber,
+							      const struct zcp_hand_back *declared);
 
 #endif

@@ -201,6 +201,37 @@ void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t si
 		topic->type_alignment = topic->view.shm->type_alignment = alignment;
 }
 
+static void add_declared(struct zcpd_topic_shape *shape, const struct zcpd_endpoint *subscriber)
+{
+	if (!shape->type[0])
+		shape->type = subscriber->type;
+	if (!shape->type_size)
+		shape->type_size = subscriber->type_size;
+	if (!shape->type_alignment)
+		shape->type_alignment = subscriber->type_alignment;
+	if (!shape->has_user_header_size && subscriber->user_header_size > 0) {
+		shape->has_user_header_size = true;
+		shape->user_header_size = subscriber->user_header_size;
+	}
+}
+
+struct zcpd_topic_shape zcpd_topic_shape(const struct zcpd_topic *topic)
+{
+	struct zcpd_topic_shape shape = {
+		.type = topic->type,
+		.type_size = topic->type_size,
+		.type_alignment = topic->type_alignment,
+		.user_header_size = topic->user_header_size,
+		.has_user_header_size = topic->has_user_header_size,
+	};
+
+	/* In any order: one that declares something else than another was refused. */
+	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
+		if (topic->subscribers[s] && topic->subscribers[s]->state != ZCPD_ENDPOINT_LEAVING)
+			add_declared(&shape, topic->subscribers[s]);
+	return shape;
+}
+
 void zcpd_topic_set_user_header(struct zcpd_topic *topic, uint32_t size)
 {
 	topic->has_user_header_size = true;
@@ -310,7 +341,8 @@ uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_en
 }
 
 static void add_subscriber(const struct zcpd_endpoint *publisher,
-			   const struct zcpd_endpoint *subscriber, uint64_t *deepest, uint64_t *need)
+			   const struct zcpd_endpoint *subscriber, uint64_t *deepest,
+			   uint64_t *need)
 {
 	uint64_t capacity = UINT64_C(1) << subscriber->depth_log2;
 
@@ -320,7 +352,7 @@ static void add_subscriber(const struct zcpd_endpoint *publisher,
 		*deepest = capacity;
 	*need += subscriber->held;
 	*need += subscriber->history < publisher->history ? subscriber->history :
-							     publisher->history;
+							    publisher->history;
 }
 
 uint64_t zcpd_topic_need(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,

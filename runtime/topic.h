@@ -63,6 +63,13 @@ struct zcpd_endpoint {
 	uint32_t depth_log2;
 	uint32_t held;
 	uint32_t on_full;
+	/*
+	 * what they declare, user_header_size too: it holds for others until they leave; "" and 0 where
+	 * it never does
+	 */
+	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
 	/* while JOINING or LEAVING: whom it waits for, and the request that is to be answered */
 	struct zcpd_grace grace;
 	uint64_t request_id;
@@ -102,11 +109,11 @@ struct zcpd_topic {
 	/* largest payload of publishers that are gone, bytes */
 	uint64_t former_payload;
 	char name[ZCP_TOPIC_SIZE];
-	/* "" and 0: nobody has said */
+	/* settled by the configuration or a publisher; "" and 0: nobody has said */
 	char type[ZCP_TYPE_SIZE];
 	uint64_t type_size;
 	uint64_t type_alignment;
-	/* settled by the configuration, by the first publisher, or by a subscriber that wants one */
+	/* settled by the configuration or the first publisher */
 	uint32_t user_header_size;
 	bool has_user_header_size;
 	LIST_ENTRY(zcpd_topic) link;
@@ -133,7 +140,18 @@ zcpd_topic_restore(struct zcpd_topic **topic, const struct zcpd_topic_config *co
 		   int acks_fd);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 
-/* The first endpoint with a type gives it to the topic; the same for its size and alignment. */
+/* What of a topic's messages is settled, and what the subscribers declare that it has now. */
+struct zcpd_topic_shape {
+	const char *type; /* the topic's or a subscriber's; "" and 0: nobody has said */
+	uint64_t type_size;
+	uint64_t type_alignment;
+	uint32_t user_header_size;
+	bool has_user_header_size;
+};
+
+struct zcpd_topic_shape zcpd_topic_shape(const struct zcpd_topic *topic);
+
+/* The first publisher with a type gives it to the topic; the same for its size and alignment. */
 void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t size,
 			 uint64_t alignment);
 

@@ -43,7 +43,8 @@ struct zcp_node_options {
 	const char *domain;
 	/*
 	 * directory that holds one directory per domain; NULL: $ZCP_RUNTIME_DIR, else
-	 * $XDG_RUNTIME_DIR/zcp, else /run/zcp for root, else /tmp/zcp-<uid>
+	 * $XDG_RUNTIME_DIR/zcp, else /run/zcp for root, else /tmp/zcp-<uid>. A relative one is taken
+	 * from where the process is in zcp_node_open()
 	 */
 	const char *runtime_dir;
 	/*
@@ -87,7 +88,9 @@ struct zcp_node_options {
  *   -ENAMETOOLONG  a name, or the socket's path (107 bytes), is too long
  *   -ECONNREFUSED  no runtime answers and none was to be started: start zcpd
  *   -ENOENT        the runtime's program was not found: install it, or set ZCP_ZCPD
- *   -EPERM         the runtime directory is not ours alone: make it so, or choose another
+ *   -EPERM         the domain's directory is not ours alone, or the runtime directory belongs to
+ *                  neither us nor root: make it so, or choose another; or the runtime is another
+ *                  user's: choose a directory that others cannot write to
  *   -EACCES        the runtime directory or the runtime does not let this user in
  *   -EPROTO        another protocol version or memory layout: bring both to one version
  *   -ENOTSUP       the kernel or a sandbox refuses membarrier and the runtime counts on

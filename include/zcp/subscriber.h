@@ -48,7 +48,10 @@ enum zcp_order {
 struct zcp_subscriber_options {
 	/* sizeof(struct zcp_subscriber_options); set by ZCP_SUBSCRIBER_OPTIONS_INIT */
 	size_t struct_size;
-	/* what the payload must be; NULL or "": any type */
+	/*
+	 * what the payload must be; NULL or "": any type. Until this subscriber closes, one of another
+	 * type is refused, and so is a publisher; the same for its size, alignment and user header
+	 */
 	const char *type;
 	/* bytes of one such payload, and its alignment; 0: any; ZCP_TYPE() sets all three */
 	size_t type_size;

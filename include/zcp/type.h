@@ -7,9 +7,9 @@
 #define ZCP_TYPE_H
 
 #ifdef __cplusplus
-#define ZCP_ALIGNOF(T) alignof(T)
+#define ZCP_ALIGNOF(...) alignof(__VA_ARGS__)
 #else
-#define ZCP_ALIGNOF(T) _Alignof(T)
+#define ZCP_ALIGNOF(...) _Alignof(__VA_ARGS__)
 #endif
 
 /*
@@ -22,10 +22,14 @@
  *           .loans = 4,
  *   };
  *
+ * A type's own commas need nothing around them: ZCP_TYPE(std::array<float, 3>).
+ *
  * The name is the one that is written here: write "struct imu" in C++ too, where both meet.
  * (With -Wextra, g++ warns of members that such an initialiser leaves out, as C does not:
  * -Wno-missing-field-initializers.)
  */
-#define ZCP_TYPE(T) .type = #T, .type_size = sizeof(T), .type_alignment = ZCP_ALIGNOF(T)
+#define ZCP_TYPE(...)                                                                              \
+	.type = #__VA_ARGS__, .type_size = sizeof(__VA_ARGS__),                                    \
+	.type_alignment = ZCP_ALIGNOF(__VA_ARGS__)
 
 #endif

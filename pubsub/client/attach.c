@@ -172,6 +172,7 @@ static int hand_back_one(struct zcp_node *node, struct zcp_endpoint *endpoint)
 
 	if (is_stale(endpoint))
 		return 0;
+	request.u.hand_back = endpoint->declared;
 	request.u.hand_back.endpoint = endpoint->id;
 	r = zcp_control_request_with(node, &request, fds, zcp_endpoint_fds(endpoint, fds),
 				     ZCP_MESSAGE_OK, &reply, NULL);

@@ -43,6 +43,8 @@ struct zcp_endpoint {
 	int topic_fd;
 	int acks_fd;
 	int class_fds[ZCP_CLASSES_MAX][2];
+	/* the same: what a subscriber has declared */
+	struct zcp_hand_back declared;
 	/* size classes that were asked for, and that the pool does not have */
 	uint64_t absent;
 	/* where it is stale: the whole sentence, or NULL; and whether a wait has to say so yet */

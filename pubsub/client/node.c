@@ -5,6 +5,7 @@
 #include "pubsub/client/node.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <zcp/publisher.h>
@@ -12,6 +13,7 @@
 
 #include "pubsub/client/attach.h"
 #include "pubsub/util.h"
+#include "pubsub/wire/paths.h"
 
 #define TIMEOUT_DEFAULT_NS UINT64_C(5000000000)
 
@@ -113,6 +115,7 @@ static void free_strings(struct zcp_node *node)
 static int open_node(struct zcp_node *node, const struct zcp_node_options *theirs)
 {
 	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
+	char directory[PATH_MAX];
 	uint64_t deadline;
 	int r;
 
@@ -127,6 +130,9 @@ static int open_node(struct zcp_node *node, const struct zcp_node_options *their
 	if (options.wait_ns > options.timeout_ns)
 		deadline += options.wait_ns - options.timeout_ns;
 	(void)strncpy(node->domain, options.domain, sizeof(node->domain) - 1);
+	/* Wherever we are when another runtime is to be found; one that is too long is told of then. */
+	if (zcp_paths_find(options.runtime_dir, directory, sizeof(directory)) == 0)
+		options.runtime_dir = directory;
 	node->options = options;
 	r = copy_strings(node);
 	if (r == 0)

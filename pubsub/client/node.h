@@ -43,6 +43,8 @@ struct zcp_node {
 	uint32_t n_attached;
 	/* it is looking for a runtime: what fails meanwhile does not begin that once more */
 	bool is_attaching;
+	/* a command's: its subscribers settle nothing for others */
+	bool observes;
 	/* one or more endpoints have become stale, and nobody was told yet */
 	bool is_stale_unsaid;
 	/* of the last request */

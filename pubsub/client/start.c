@@ -50,6 +50,30 @@ static void pause_for(long ns)
 	(void)nanosleep(&ts, NULL);
 }
 
+/* Others may have put another directory in the place of ours: see zcp_paths_check(). */
+static int check_peer(const struct start *start, int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int r;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+		r = zcp_errno();
+		(void)snprintf(start->text, start->text_size,
+			       "cannot see whose runtime answers at %s: %s",
+			       start->paths.socket.sun_path, strerror(-r));
+		return r;
+	}
+	if (peer.uid == geteuid())
+		return 0;
+	(void)snprintf(start->text, start->text_size,
+		       "the runtime at %s belongs to user %u and we are user %u: set "
+		       "ZCP_RUNTIME_DIR to a directory that others cannot write to",
+		       start->paths.socket.sun_path, (unsigned int)peer.uid,
+		       (unsigned int)geteuid());
+	return -EPERM;
+}
+
 /* Returns 0, -ECONNREFUSED where nobody answers, or an error with a sentence. */
 static int try_connect(struct start *start, int *socketp)
 {
@@ -78,6 +102,9 @@ static int try_connect(struct start *start, int *socketp)
 			       start->paths.socket.sun_path, strerror(-r));
 		return r;
 	}
+	r = check_peer(start, fd);
+	if (r < 0)
+		return r;
 	*socketp = zcp_steal_fd(&fd);
 	return 0;
 }

@@ -61,7 +61,19 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	request->u.open_subscriber.history = options.history;
 	request->u.open_subscriber.order = options.order;
 	request->u.open_subscriber.user_header_size = options.user_header_size;
+	request->u.open_subscriber.observes = node->observes;
 	return 0;
+}
+
+/* For a runtime that comes after this one. */
+static void keep_declared(struct zcp_endpoint *endpoint, const struct zcp_open_subscriber *request)
+{
+	if (request->observes)
+		return;
+	(void)strcpy(endpoint->declared.type, request->type);
+	endpoint->declared.type_size = request->type_size;
+	endpoint->declared.type_alignment = request->type_alignment;
+	endpoint->declared.user_header_size = request->user_header_size;
 }
 
 int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *node,
@@ -85,6 +97,7 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 	r = zcp_endpoint_init(&subscriber->endpoint, node, topic, &request, &reply);
 	if (r < 0)
 		return r;
+	keep_declared(&subscriber->endpoint, &request.u.open_subscriber);
 	reader_options = (struct zcp_reader_options){
 		.slot = opened->slot,
 		.depth_log2 = opened->depth_log2,

@@ -82,6 +82,7 @@ static const struct zcp_field zcp_open_subscriber_fields[] = {
 	U32(zcp_open_subscriber, history),
 	U32(zcp_open_subscriber, order),
 	U64(zcp_open_subscriber, user_header_size),
+	BOOL(zcp_open_subscriber, observes),
 	END,
 };
 
@@ -296,6 +297,10 @@ static const struct zcp_field zcp_audit_report_fields[] = {
 
 static const struct zcp_field zcp_hand_back_fields[] = {
 	U64(zcp_hand_back, endpoint),
+	STRING(zcp_hand_back, type),
+	U64(zcp_hand_back, type_size),
+	U64(zcp_hand_back, type_alignment),
+	U64(zcp_hand_back, user_header_size),
 	END,
 };
 
@@ -409,6 +414,9 @@ static const struct zcp_field zcp_record_endpoint_fields[] = {
 	U64(zcp_record_endpoint, request),
 	U64(zcp_record_endpoint, opened_by),
 	BOOL(zcp_record_endpoint, returned),
+	STRING(zcp_record_endpoint, type),
+	U64(zcp_record_endpoint, type_size),
+	U64(zcp_record_endpoint, type_alignment),
 	END,
 };
 /* clang-format on */

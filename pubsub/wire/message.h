@@ -125,6 +125,7 @@ struct zcp_open_subscriber {
 	uint32_t history;
 	uint32_t order; /* enum zcp_order */
 	uint64_t user_header_size;
+	bool observes; /* a command's: what it declares holds for itself, not for others */
 };
 
 /*
@@ -163,6 +164,11 @@ struct zcp_close {
  */
 struct zcp_hand_back {
 	uint64_t endpoint;
+	/* a subscriber: what it has declared, unless it observes */
+	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
+	uint64_t user_header_size;
 };
 
 /*
@@ -492,6 +498,9 @@ struct zcp_record_endpoint {
 	uint64_t request;
 	uint64_t opened_by;
 	bool returned;
+	char type[ZCP_TYPE_SIZE];
+	uint64_t type_size;
+	uint64_t type_alignment;
 };
 
 struct zcp_message {

@@ -5,6 +5,7 @@
 #include "pubsub/wire/paths.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,22 +26,24 @@ static bool is_name(const char *name)
 	       n;
 }
 
-static int find_directory(struct zcp_paths *paths, const char *directory)
+int zcp_paths_find(const char *directory, char *path, size_t size)
 {
 	const char *runtime = getenv("ZCP_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
-	size_t size = sizeof(paths->directory);
+	char here[PATH_MAX];
 	int n;
 
 	if (!directory && runtime && runtime[0])
 		directory = runtime;
-	if (directory)
-		n = snprintf(paths->directory, size, "%s", directory);
+	if (directory && directory[0] != '/' && getcwd(here, sizeof(here)))
+		n = snprintf(path, size, "%s/%s", here, directory);
+	else if (directory)
+		n = snprintf(path, size, "%s", directory);
 	else if (xdg && xdg[0] == '/')
-		n = snprintf(paths->directory, size, "%s/zcp", xdg);
+		n = snprintf(path, size, "%s/zcp", xdg);
 	else if (geteuid() == 0)
-		n = snprintf(paths->directory, size, "/run/zcp");
+		n = snprintf(path, size, "/run/zcp");
 	else
-		n = snprintf(paths->directory, size, "/tmp/zcp-%u", (unsigned int)geteuid());
+		n = snprintf(path, size, "/tmp/zcp-%u", (unsigned int)geteuid());
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
@@ -59,7 +62,7 @@ int zcp_paths_init(struct zcp_paths *paths, const char *directory, const char *d
 	}
 	memset(paths, 0, sizeof(*paths));
 	paths->socket.sun_family = AF_UNIX;
-	if (find_directory(paths, directory) < 0)
+	if (zcp_paths_find(directory, paths->directory, sizeof(paths->directory)) < 0)
 		goto too_long;
 	n = snprintf(paths->domain, sizeof(paths->domain), "%s/%s", paths->directory, domain);
 	if (n < 0 || (size_t)n >= sizeof(paths->domain))
@@ -77,9 +80,9 @@ too_long:
 	return -ENAMETOOLONG;
 }
 
-static int check_directory(const char *path, bool create, char *text, size_t text_size)
+/* Makes the directory where it is missing and that is wanted, and looks at what there is. */
+static int look_at(const char *path, bool create, struct stat *st, char *text, size_t text_size)
 {
-	struct stat st;
 	int r;
 
 	if (create && mkdir(path, 0700) < 0 && errno != EEXIST) {
@@ -90,39 +93,62 @@ static int check_directory(const char *path, bool create, char *text, size_t tex
 			       path, strerror(-r));
 		return r;
 	}
-	if (lstat(path, &st) < 0) {
+	if (lstat(path, st) == 0 && S_ISLNK(st->st_mode) && st->st_uid != geteuid() &&
+	    st->st_uid != 0) {
+		(void)snprintf(text, text_size,
+			       "runtime directory %s is a symbolic link of user %u and we are user "
+			       "%u: remove it, or set ZCP_RUNTIME_DIR to another",
+			       path, (unsigned int)st->st_uid, (unsigned int)geteuid());
+		return -EPERM;
+	}
+	if (stat(path, st) < 0) {
 		r = zcp_errno();
-		(void)snprintf(text, text_size, "runtime directory %s: %s", path, strerror(-r));
+		(void)snprintf(
+			text, text_size,
+			"runtime directory %s: %s: make it, or set ZCP_RUNTIME_DIR to another",
+			path, strerror(-r));
 		return r;
 	}
-	if (!S_ISDIR(st.st_mode)) {
+	if (!S_ISDIR(st->st_mode)) {
 		(void)snprintf(text, text_size,
 			       "runtime directory %s is not a directory: remove it, or set "
 			       "ZCP_RUNTIME_DIR to another",
 			       path);
 		return -EPERM;
 	}
-	if (st.st_uid != geteuid()) {
-		(void)snprintf(text, text_size,
-			       "runtime directory %s belongs to user %u and we are user %u: set "
-			       "ZCP_RUNTIME_DIR to a directory of our own",
-			       path, (unsigned int)st.st_uid, (unsigned int)geteuid());
-		return -EPERM;
-	}
-	if (st.st_mode & 077) {
-		(void)snprintf(text, text_size,
-			       "runtime directory %s is open to others (mode %04o): chmod 0700 it",
-			       path, (unsigned int)(st.st_mode & 07777));
-		return -EPERM;
-	}
 	return 0;
+}
+
+static int refuse_owner(const char *path, const struct stat *st, char *text, size_t text_size)
+{
+	(void)snprintf(text, text_size,
+		       "runtime directory %s belongs to user %u and we are user %u: set "
+		       "ZCP_RUNTIME_DIR to a directory of our own",
+		       path, (unsigned int)st->st_uid, (unsigned int)geteuid());
+	return -EPERM;
 }
 
 int zcp_paths_check(const struct zcp_paths *paths, bool create, char *text, size_t text_size)
 {
-	int r = check_directory(paths->directory, create, text, text_size);
+	struct stat st;
+	int r = look_at(paths->directory, create, &st, text, text_size);
 
-	return r < 0 ? r : check_directory(paths->domain, create, text, text_size);
+	if (r < 0)
+		return r;
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return refuse_owner(paths->directory, &st, text, text_size);
+	r = look_at(paths->domain, create, &st, text, text_size);
+	if (r < 0)
+		return r;
+	if (st.st_uid != geteuid())
+		return refuse_owner(paths->domain, &st, text, text_size);
+	if (st.st_mode & 077) {
+		(void)snprintf(text, text_size,
+			       "runtime directory %s is open to others (mode %04o): chmod 0700 it",
+			       paths->domain, (unsigned int)(st.st_mode & 07777));
+		return -EPERM;
+	}
+	return 0;
 }
 
 int zcp_paths_file(const struct zcp_paths *paths, const char *name, char *path, size_t size)

@@ -17,8 +17,15 @@ struct zcp_paths {
 };
 
 /*
- * Finds them: `directory` if not NULL, else $ZCP_RUNTIME_DIR, else $XDG_RUNTIME_DIR/zcp,
- * else /run/zcp for root, else /tmp/zcp-<uid>. Returns 0; -EINVAL: the domain's name is
+ * The runtime directory: `directory` if not NULL, else $ZCP_RUNTIME_DIR, else
+ * $XDG_RUNTIME_DIR/zcp, else /run/zcp for root, else /tmp/zcp-<uid>. An absolute path, so that a
+ * later chdir(2) changes nothing. Returns 0; -ENAMETOOLONG.
+ */
+__attribute__((warn_unused_result)) int zcp_paths_find(const char *directory, char *path,
+						       size_t size);
+
+/*
+ * Finds them; `directory` as in zcp_paths_find(). Returns 0; -EINVAL: the domain's name is
  * malformed; -ENAMETOOLONG. A sentence goes into `text` (`text_size` bytes) on failure.
  */
 __attribute__((warn_unused_result)) int zcp_paths_init(struct zcp_paths *paths,
@@ -26,9 +33,13 @@ __attribute__((warn_unused_result)) int zcp_paths_init(struct zcp_paths *paths,
 						       char *text, size_t text_size);
 
 /*
- * Makes the two directories, where they are missing, and checks that they are directories,
- * ours, and closed to others (0700). With `create` false a missing one is -ENOENT.
- * Returns 0; -EPERM: not ours or open to others; what mkdir(2) gives; with a sentence.
+ * Makes the two directories, where they are missing, and checks them. The runtime directory is ours
+ * or root's, of any mode: a volume. The domain's directory is ours and closed to others (0700).
+ * Either may be a symbolic link of ours or root's. Where others may write to the runtime directory,
+ * they can take the domain's away and put another there: who connects looks whose runtime it is.
+ *
+ * With `create` false a missing one is -ENOENT. Returns 0; -EPERM: not ours or open to others; what
+ * mkdir(2) gives; with a sentence.
  */
 __attribute__((warn_unused_result)) int zcp_paths_check(const struct zcp_paths *paths, bool create,
 							char *text, size_t text_size);

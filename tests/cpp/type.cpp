@@ -4,6 +4,7 @@
 // member by member before C++20, and refused where it is another one.
 #include "domain.hpp"
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -21,6 +22,19 @@ struct imu {
 };
 
 #if __cplusplus >= 202002L
+
+void check_commas()
+{
+	const zcp_publisher_options po = { .struct_size = sizeof(po),
+					   ZCP_TYPE(std::array<float, 3>) };
+	const zcp_subscriber_options so = { .struct_size = sizeof(so),
+					    ZCP_TYPE(std::array<float, 3>),
+					    .depth = 4 };
+
+	CHECK(std::string(po.type) == "std::array<float, 3>" && std::string(so.type) == po.type);
+	CHECK(po.type_size == 12 && po.type_alignment == 4);
+	CHECK(so.type_size == 12 && so.type_alignment == 4);
+}
 
 zcp_publisher_options publisher_options()
 {
@@ -41,6 +55,11 @@ zcp_subscriber_options subscriber_options()
 }
 
 #else
+
+void check_commas()
+{
+	static_assert(ZCP_ALIGNOF(std::array<double, 3>) == alignof(double), "alignment");
+}
 
 zcp_publisher_options publisher_options()
 {
@@ -96,6 +115,8 @@ int main()
 	CHECK(std::string(po.type) == "struct imu" && std::string(so.type) == po.type);
 	CHECK(po.type_size == 48 && po.type_alignment == 8);
 	CHECK(so.type_size == 48 && so.type_alignment == 8);
+
+	check_commas();
 
 	check_ok(zcp_node_open(&node, nullptr), nullptr, "zcp_node_open");
 	check_ok(zcp_publisher_open(&publisher, node, "imu", &po), node, "zcp_publisher_open");

@@ -15,6 +15,8 @@
 #   fail TEXT...            says what is wrong; the script goes on and ends with 1
 #   is WHAT WANTED GOT      fails unless they are equal
 #   has WHAT FILE TEXT      fails unless a line of the file has the text
+#   said FILE               prints what a command has said there, but for the line that comes
+#                           when the other end is not there within a second
 #
 # Its own variables begin with d_, but for these.
 #
@@ -39,6 +41,10 @@ is() {
 
 has() {
 	grep -qF -- "$3" "$2" || fail "$1: no line with '$3' in: $(cat "$2")"
+}
+
+said() {
+	grep -v "^zcp [a-z]*: nobody " "$1"
 }
 
 pid() {

@@ -26,10 +26,10 @@ lines_come_out_as_they_went_in() {
 	printf 'one\n\n three \t\\n\nlast, without an end of line' >"$dir/in"
 	start echo "$zcp" echo chat --lines --count 4
 	publish 0 chat --lines --wait-subscribers 1 <"$dir/in"
-	is "lines: message" "" "$(cat "$dir/message")"
+	is "lines: message" "" "$(said "$dir/message")"
 	echo >>"$dir/in"
 	received "lines" "$dir/in"
-	is "lines: summary" "zcp echo: received 4 messages, lost 0" "$(cat "$dir/echo.err")"
+	is "lines: summary" "zcp echo: received 4 messages, lost 0" "$(said "$dir/echo.err")"
 
 	seq 100000 >"$dir/in"
 	start echo "$zcp" echo chat --lines --count 100000 --on-full block
@@ -64,7 +64,7 @@ late_echo_begins_with_history() {
 	done
 	kill "$(pid pub)"
 	join pub || fail "pub that stayed ended with $?"
-	is "pub that stayed" "zcp pub: stopped; published 3 messages" "$(cat "$dir/pub.err")"
+	is "pub that stayed" "zcp pub: stopped; published 3 messages" "$(said "$dir/pub.err")"
 }
 
 readable_form_has_a_line_and_hexadecimal() {
@@ -252,6 +252,20 @@ other_type_is_refused_with_both_names() {
 	rm "$dir/held_open"
 }
 
+# A command keeps nobody out by the type that it wants.
+type_of_an_echo_is_its_own() {
+	start wrong "$zcp" echo wanted --lines --type Wrong --quiet
+	start echo "$zcp" echo wanted --lines --type Right --count 1 --quiet
+	echo right | publish 0 wanted --lines --type Right --wait-subscribers 2
+	join echo || fail "the echo with the right type: $?"
+	is "the echo with the right type" right "$(cat "$dir/echo.out")"
+	join wrong && fail "the echo with the wrong type: 0"
+	is "the echo with the wrong type" "" "$(cat "$dir/wrong.out")"
+	is "the echo with the wrong type says" \
+		"zcp echo: topic 'wanted' has type 'Right' by now, and --type is 'Wrong': use that one" \
+		"$(cat "$dir/wrong.err")"
+}
+
 names_that_are_none_are_refused() {
 	publish 1 "" --lines </dev/null
 	has "empty name" "$dir/message" "the topic's name is empty"
@@ -270,7 +284,7 @@ without_a_runtime_it_says_so() {
 	has "no runtime" "$dir/message" "no runtime answers in domain 'empty'"
 	ZCP_AUTO_START=0 publish 1 a --lines --domain empty </dev/null
 	has "no runtime" "$dir/message" "start zcpd"
-	mkdir -m 0755 "$dir/open"
+	mkdir -p -m 0755 "$dir/open/default"
 	publish 1 a --lines --runtime-dir "$dir/open" </dev/null
 	has "open directory" "$dir/message" "open to others (mode 0755)"
 	ZCP_ZCPD=/nonexistent/zcpd publish 1 a --lines --domain empty </dev/null
@@ -291,6 +305,7 @@ line_that_is_too_long_is_an_error
 message_that_no_chunk_holds_is_refused
 input_that_cannot_be_read_is_an_error
 other_type_is_refused_with_both_names
+type_of_an_echo_is_its_own
 names_that_are_none_are_refused
 without_a_runtime_it_says_so
 exit "$failed"

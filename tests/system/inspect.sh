@@ -37,7 +37,7 @@ for word in one two three; do
 done
 
 "$zcp" list --json >"$dir/json" || fail "zcp list --json: $?"
-is "list" '[{"name":"käse/ü","type":"text","publishers":1,"subscribers":2,"messages":3}]' \
+is "list" '[{"name":"käse/ü","type":"text","publishers":1,"subscribers":2,"messages":3,"waited_for":false}]' \
 	"$(json .)"
 "$zcp" list >"$dir/table" || fail "zcp list: $?"
 is "list" "TOPIC|TYPE|PUBLISHERS|SUBSCRIBERS|MESSAGES

@@ -89,7 +89,7 @@ static void domain_and_directory(void)
 {
 	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
 	struct zcp_node *node;
-	char path[256];
+	char path[256], domain[300];
 
 	ZCP_CHECK(RUN("--domain", "a/b") == 1);
 	ZCP_CHECK(zcp_test_has(err, "zcpd: domain name 'a/b'|malformed"));
@@ -97,9 +97,11 @@ static void domain_and_directory(void)
 	ZCP_CHECK(zcp_test_has(err, "cannot make the runtime directory /not/there"));
 	(void)snprintf(path, sizeof(path), "%s/below", zcp_test_directory());
 	ZCP_CHECK(mkdir(path, 0755) == 0);
-	ZCP_CHECK(RUN("--runtime-dir", path) == 1);
-	ZCP_CHECK(zcp_test_has(err, "below is open to others|chmod 0700"));
-	ZCP_CHECK(chmod(path, 0700) == 0);
+	(void)snprintf(domain, sizeof(domain), "%s/one", path);
+	ZCP_CHECK(mkdir(domain, 0755) == 0);
+	ZCP_CHECK(RUN("--runtime-dir", path, "--domain", "one") == 1);
+	ZCP_CHECK(zcp_test_has(err, "below/one is open to others|chmod 0700"));
+	ZCP_CHECK(chmod(domain, 0700) == 0);
 	ZCP_CHECK(RUN("--runtime-dir", path, "--domain", "one") == 0);
 	options.auto_start = ZCP_AUTO_START_OFF;
 	options.domain = "one";
@@ -117,6 +119,30 @@ static void domain_and_directory(void)
 		(void)snprintf(name, sizeof(name), "%s%s", path, names[i]);
 		ZCP_CHECK(lstat(name, &st) == 0 && (st.st_mode & 077) == 0);
 	}
+}
+
+/* The runtime and its node mean the same directory wherever they have gone. */
+static void relative_directory_outlives_a_chdir(void)
+{
+	struct zcp_publisher *publisher;
+	struct zcp_node *node;
+	char path[256];
+	pid_t first;
+
+	ZCP_CHECK(chdir(zcp_test_directory()) == 0);
+	ZCP_CHECK(setenv("ZCP_RUNTIME_DIR", "here", 1) == 0);
+	ZCP_OK(zcp_node_open(&node, NULL), NULL);
+	first = zcp_test_read_pid("here/default/zcpd.pid");
+	zcp_test_kill_both(first);
+	(void)snprintf(path, sizeof(path), "%s/elsewhere", zcp_test_directory());
+	ZCP_CHECK(mkdir(path, 0700) == 0 && chdir(path) == 0);
+	publisher = zcp_test_publisher(node, "t", 8, 1);
+	zcp_test_send(publisher, 1);
+	ZCP_CHECK(access("here", F_OK) < 0 && errno == ENOENT);
+	(void)snprintf(path, sizeof(path), "%s/here/default/zcpd.pid", zcp_test_directory());
+	ZCP_CHECK(zcp_test_read_pid(path) != first);
+	zcp_node_close(node);
+	zcp_test_kill_both(zcp_test_read_pid(path));
 }
 
 /* In the background it finds its files all the same. */
@@ -202,6 +228,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(configuration_comes_from_the_option_before_the_environment),
 	ZCP_TEST_CASE(domain_and_directory),
 	ZCP_TEST_CASE(directory_may_be_relative),
+	ZCP_TEST_CASE(relative_directory_outlives_a_chdir),
 	ZCP_TEST_CASE(service_manager_that_is_not_there),
 	ZCP_TEST_CASE(service_manager_is_told),
 	ZCP_TEST_CASE(fences_are_symmetric_where_it_is_told),

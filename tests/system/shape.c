@@ -161,6 +161,77 @@ static void each_part_is_settled_by_who_declares_it_first(void)
 	zcp_node_close(node);
 }
 
+static int subscribe_header(const char *topic, const char *type, uint32_t user_header_size)
+{
+	const struct zcp_subscriber_options options = {
+		.struct_size = sizeof(options),
+		.type = type,
+		.user_header_size = user_header_size,
+	};
+
+	return zcp_subscriber_open(&subscriber, node, topic, &options);
+}
+
+static void subscriber_settles_nothing_beyond_its_life(void)
+{
+	struct zcp_subscriber *wrong;
+
+	node = zcp_test_node();
+	/* Both topics go on with this one. */
+	ZCP_OK(subscribe("idle", NULL, 0, 0), node);
+	ZCP_OK(publish("busy", NULL, 0, 0), node);
+	for (int i = 0; i < 2; i++) {
+		const char *topic = i == 0 ? "idle" : "busy";
+
+		ZCP_OK(subscribe(topic, "wrong", 40, 16), node);
+		wrong = subscriber;
+		ZCP_REFUSED(subscribe(topic, "right", 48, 8), node, -EPROTOTYPE,
+			    "has type 'wrong' of 40 bytes aligned to 16, and this subscriber has");
+		ZCP_REFUSED(publish(topic, "right", 48, 8), node, -EPROTOTYPE,
+			    "has type 'wrong' of 40 bytes aligned to 16, and this publisher has");
+		zcp_subscriber_close(wrong);
+		ZCP_OK(subscribe(topic, "right", 48, 8), node);
+		ZCP_OK(publish(topic, "right", 48, 8), node);
+	}
+
+	ZCP_OK(subscribe("header", NULL, 0, 0), node);
+	ZCP_OK(subscribe_header("header", NULL, 16), node);
+	ZCP_REFUSED(publish("header", NULL, 0, 0), node, -EPROTOTYPE,
+		    "has a user header of 16 bytes, and this publisher has no user header");
+	zcp_subscriber_close(subscriber);
+	ZCP_OK(publish("header", NULL, 0, 0), node);
+	zcp_node_close(node);
+}
+
+/* Whoever keeps the runtime's books meanwhile. */
+static void what_a_subscriber_declares_holds_as_long_as_it_lives(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_message reply;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	node = zcp_test_node();
+	ZCP_OK(subscribe_header("t", "struct imu", 16), node);
+	for (int i = 0; i < 3; i++) {
+		if (i == 1)
+			zcp_test_kill_worker(runtime.pid);
+		if (i == 2) {
+			zcp_test_runtime_kill_all(&runtime);
+			zcp_test_runtime_start(&runtime, NULL);
+		}
+		ZCP_REFUSED(publish("t", "struct gps", 0, 0), node, -EPROTOTYPE,
+			    "topic 't' has type 'struct imu', and this publisher has type "
+			    "'struct gps'");
+		ZCP_REFUSED(publish("t", "struct imu", 0, 0), node, -EPROTOTYPE,
+			    "has a user header of 16 bytes, and this publisher has no");
+		zcp_test_info(node, "t", &reply);
+		ZCP_CHECK(strcmp(reply.u.topic_info.type, "struct imu") == 0);
+		ZCP_CHECK(reply.u.topic_info.user_header_size == 16);
+		zcp_message_deinit(&reply);
+	}
+	zcp_node_close(node);
+}
+
 static void longest_names_leave_the_sentence_complete(void)
 {
 	char topic[ZCP_TOPIC_NAME_MAX + 1], ours[ZCP_TYPE_NAME_MAX + 1],
@@ -384,6 +455,8 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(name_of_a_type_is_text),
 	ZCP_TEST_CASE(both_sides_of_a_mismatch_are_named),
 	ZCP_TEST_CASE(each_part_is_settled_by_who_declares_it_first),
+	ZCP_TEST_CASE(subscriber_settles_nothing_beyond_its_life),
+	ZCP_TEST_CASE(what_a_subscriber_declares_holds_as_long_as_it_lives),
 	ZCP_TEST_CASE(longest_names_leave_the_sentence_complete),
 	ZCP_TEST_CASE(type_alignment_that_is_none_is_refused),
 	ZCP_TEST_CASE(payload_is_as_large_as_its_type),

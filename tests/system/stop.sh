@@ -42,7 +42,7 @@ for signal in TERM INT; do
 	is "$what" hello "$line"
 	kill -"$signal" "$(pid echo)"
 	stopped echo 0
-	is "$what" "zcp echo: received 1 messages, lost 0" "$(cat "$dir/echo.err")"
+	is "$what" "zcp echo: received 1 messages, lost 0" "$(said "$dir/echo.err")"
 	exec 5<&-
 
 	what="pub that reads, SIG$signal"
@@ -53,7 +53,7 @@ for signal in TERM INT; do
 	stopped echo 0
 	kill -"$signal" "$(pid pub)"
 	stopped pub 0
-	is "$what" "zcp pub: stopped; published 1 messages" "$(cat "$dir/pub.err")"
+	is "$what" "zcp pub: stopped; published 1 messages" "$(said "$dir/pub.err")"
 	exec 4>&-
 
 	what="pub that waits for its next turn, SIG$signal"
@@ -73,7 +73,7 @@ until "$zcp" list --json 2>/dev/null | grep -q '"name": "lonely"'; do
 done
 kill -TERM "$(pid pub)"
 stopped pub 0
-is "$what" "zcp pub: stopped; published 0 messages" "$(cat "$dir/pub.err")"
+is "$what" "zcp pub: stopped; published 0 messages" "$(said "$dir/pub.err")"
 
 for timeout in "" "--timeout 1000"; do
 	what="pub whose subscriber takes nothing more $timeout"

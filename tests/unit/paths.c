@@ -62,6 +62,19 @@ Test(paths, directory_is_found_in_order)
 	expect_socket(NULL, uid);
 }
 
+Test(paths, directory_is_absolute)
+{
+	char path[64], small[8];
+
+	cr_assert_eq(chdir("/usr"), 0);
+	expect_socket("here", "/usr/here/d/zcpd.sock");
+	setenv("ZCP_RUNTIME_DIR", "../there", 1);
+	expect_socket(NULL, "/usr/../there/d/zcpd.sock");
+	cr_assert_eq(zcp_paths_find(NULL, path, sizeof(path)), 0);
+	cr_assert_str_eq(path, "/usr/../there");
+	cr_assert_eq(zcp_paths_find(NULL, small, sizeof(small)), -ENAMETOOLONG);
+}
+
 Test(paths, domain_names)
 {
 	static const char *const good[] = { "d", "default", "A-Z_0.9",   "-",
@@ -189,10 +202,6 @@ Test(directories, that_others_may_enter_are_refused)
 {
 	cr_assert_eq(check(true), 0);
 	for (mode_t bit = 01; bit <= 040; bit <<= 1) {
-		cr_assert_eq(chmod(paths.directory, 0700 | bit), 0);
-		cr_assert_eq(check(true), -EPERM);
-		cr_assert_eq(check(false), -EPERM);
-		cr_assert_eq(chmod(paths.directory, 0700), 0);
 		cr_assert_eq(chmod(paths.domain, 0700 | bit), 0);
 		cr_assert_eq(check(true), -EPERM);
 		cr_assert_eq(chmod(paths.domain, 0700), 0);
@@ -200,15 +209,62 @@ Test(directories, that_others_may_enter_are_refused)
 	cr_assert_eq(check(true), 0);
 }
 
-Test(directories, link_to_one_is_none)
+Test(directories, runtime_directory_may_be_a_volume)
 {
-	char path[128];
+	static const mode_t modes[] = { 0755, 0770, 0777, 01777, 02775 };
+
+	cr_assert_eq(check(true), 0);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		cr_assert_eq(rmdir(paths.domain), 0);
+		cr_assert_eq(chmod(paths.directory, modes[i]), 0);
+		cr_assert_eq(check(false), -ENOENT);
+		cr_assert_eq(check(true), 0, "%s", text);
+		/* A setgid bit is inherited. */
+		cr_assert_eq(mode_of(paths.domain) & 0777, 0700);
+		cr_assert_eq(mode_of(paths.directory), modes[i]);
+	}
+}
+
+Test(directories, volume_may_be_roots)
+{
+	if (geteuid() != 0)
+		cr_skip_test("only root can become another user");
+	cr_assert_eq(chmod(base, 0755), 0);
+	cr_assert_eq(check(true), 0);
+	cr_assert_eq(rmdir(paths.domain), 0);
+	cr_assert_eq(chmod(paths.directory, 0755), 0);
+	cr_assert_eq(seteuid(12345), 0);
+	cr_assert_eq(check(true), -EACCES);
+	cr_assert_not_null(strstr(text, "set ZCP_RUNTIME_DIR to one that you can write to"));
+	cr_assert_eq(seteuid(0), 0);
+	cr_assert_eq(chmod(paths.directory, 0777), 0);
+	cr_assert_eq(seteuid(12345), 0);
+	cr_assert_eq(check(true), 0, "%s", text);
+	cr_assert_eq(seteuid(0), 0);
+	/* Not for us, whose domain it is not. */
+	cr_assert_eq(check(true), -EPERM);
+	cr_assert_not_null(strstr(text, "belongs to user 12345 and we are user 0"));
+}
+
+Test(directories, may_be_links_of_ours)
+{
+	char path[128], target[128];
 
 	snprintf(path, sizeof(path), "%s/run", base);
-	cr_assert_eq(symlink("/tmp", path), 0);
-	cr_assert_eq(check(true), -EPERM);
-	cr_assert_not_null(strstr(text, "is not a directory"));
-	cr_assert_eq(check(false), -EPERM);
+	snprintf(target, sizeof(target), "%s/target", base);
+	cr_assert_eq(symlink(target, path), 0);
+	cr_assert_eq(check(true), -ENOENT);
+	cr_assert_not_null(strstr(text, "make it"));
+	cr_assert_eq(mkdir(target, 0700), 0);
+	cr_assert_eq(check(true), 0, "%s", text);
+	cr_assert_eq(check(false), 0, "%s", text);
+	if (geteuid() == 0) {
+		cr_assert_eq(lchown(path, 12345, 12345), 0);
+		cr_assert_eq(check(true), -EPERM);
+		cr_assert_not_null(strstr(text, "is a symbolic link of user 12345"));
+	}
+	cr_assert_eq(rmdir(paths.domain), 0);
+	cr_assert_eq(rmdir(target), 0);
 }
 
 Test(directories, of_others_are_refused)
@@ -216,6 +272,10 @@ Test(directories, of_others_are_refused)
 	if (geteuid() != 0)
 		cr_skip_test("only root can give a directory away");
 	cr_assert_eq(check(true), 0);
+	cr_assert_eq(chown(paths.directory, 12345, 12345), 0);
+	cr_assert_eq(check(true), -EPERM);
+	cr_assert_not_null(strstr(text, "run belongs to user 12345 and we are user 0"));
+	cr_assert_eq(chown(paths.directory, 0, 0), 0);
 	cr_assert_eq(chown(paths.domain, 12345, 12345), 0);
 	cr_assert_eq(check(true), -EPERM);
 	cr_assert_not_null(strstr(text, "belongs to user 12345 and we are user 0"));
