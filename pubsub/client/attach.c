@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <zcp/version.h>
 
@@ -230,14 +231,25 @@ static void start_timer(struct zcp_node *node)
 		(void)timerfd_settime(node->timer_fd, 0, &often, NULL);
 }
 
+/*
+ * A child that was forked may have it open still, and would keep the runtime from learning of its
+ * end. What has been sent is read all the same. In such a child it is the parent's.
+ */
+static void hang_up(struct zcp_node *node)
+{
+	if (node->socket >= 0 && zcp_process_is(node->process))
+		(void)shutdown(node->socket, SHUT_RDWR);
+	zcp_close_fd(&node->socket);
+}
+
 void zcp_attach_close_socket(struct zcp_node *node)
 {
 	if (node->socket < 0)
 		return;
-	/* A child that was forked may have it open still, and keep it in there for ever. */
+	/* A child that was forked would keep it in there for ever. */
 	if (node->poll_fd >= 0)
 		(void)epoll_ctl(node->poll_fd, EPOLL_CTL_DEL, node->socket, NULL);
-	zcp_close_fd(&node->socket);
+	hang_up(node);
 	start_timer(node);
 }
 
@@ -486,7 +498,7 @@ static void give_up_signal(struct zcp_node *node)
 void zcp_detach(struct zcp_node *node)
 {
 	give_up_signal(node);
-	zcp_close_fd(&node->socket);
+	hang_up(node);
 	zcp_close_fd(&node->signals_fd);
 	close_poll_fds(node);
 	zcp_signals_deinit(&node->signals);
