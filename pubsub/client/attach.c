@@ -21,6 +21,7 @@
 #include "pubsub/client/subscriber.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
+#include "pubsub/wire/name.h"
 
 /* Between two tries to open a node that the runtime has closed the door to. */
 #define REOPEN_NS 20000000
@@ -151,8 +152,10 @@ static int introduce(struct zcp_node *node)
 	request.u.hello.signal = node->signal_index;
 	request.u.hello.symmetric = node->symmetric;
 	(void)strcpy(request.u.hello.name, node->name);
-	(void)strncpy(request.u.hello.program, program_invocation_short_name,
-		      sizeof(request.u.hello.program) - 1);
+	(void)snprintf(request.u.hello.program, sizeof(request.u.hello.program), "%.*s",
+		       (int)zcp_name_cut(program_invocation_short_name,
+					 sizeof(request.u.hello.program) - 1),
+		       program_invocation_short_name);
 	r = zcp_control_request_with(node, &request, &node->signals_fd, node->id != 0,
 				     ZCP_MESSAGE_WELCOME, &reply, &fds);
 	if (r < 0)
