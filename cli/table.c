@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Widths are counted in characters, which is right for scripts that are one column wide.
+ * Widths are columns of a terminal: a character takes one, two, or none.
  */
 #include "cli/table.h"
 
@@ -103,10 +103,11 @@ void cli_table_add_titles(struct cli_table *table, const char *titles)
 
 static size_t width_of(const char *text)
 {
+	uint32_t character;
 	size_t n = 0;
 
-	while (cli_utf8_next(&text) != 0)
-		n++;
+	while ((character = cli_utf8_next(&text)) != 0)
+		n += cli_utf8_width(character);
 	return n;
 }
 

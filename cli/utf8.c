@@ -4,6 +4,9 @@
  */
 #include "cli/utf8.h"
 
+#include <locale.h>
+#include <wchar.h>
+
 struct form {
 	/* of the first byte */
 	uint8_t mask;
@@ -65,4 +68,28 @@ size_t cli_utf8_encode(uint32_t character, char out[CLI_UTF8_SIZE])
 bool cli_utf8_is_control(uint32_t character)
 {
 	return character < 0x20 || (character >= 0x7f && character < 0xa0);
+}
+
+/* NULL where the system has no such locale; kept to the end. */
+static locale_t utf8_locale(void)
+{
+	static locale_t locale;
+
+	if (!locale)
+		locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+	return locale;
+}
+
+unsigned int cli_utf8_width(uint32_t character)
+{
+	locale_t locale = character < 0x80 ? NULL : utf8_locale(), before;
+	int width;
+
+	if (!locale)
+		return 1;
+	/* The user's own locale may know nothing of this character. */
+	before = uselocale(locale);
+	width = wcwidth((wchar_t)character);
+	(void)uselocale(before);
+	return width < 0 ? 1 : (unsigned int)width;
 }

@@ -23,6 +23,9 @@ uint32_t cli_utf8_next(const char **text);
 /* Encodes a character of cli_utf8_next(); returns how many bytes. */
 size_t cli_utf8_encode(uint32_t character, char out[CLI_UTF8_SIZE]);
 
+/* Columns that a terminal shows it in: 2 for most of Chinese, Japanese, Korean, 0 for accents. */
+unsigned int cli_utf8_width(uint32_t character);
+
 /* Whether a terminal would act on it. */
 bool cli_utf8_is_control(uint32_t character);
 

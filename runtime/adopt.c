@@ -125,10 +125,7 @@ static bool copy_name(char *to, const char *from, size_t size)
 {
 	memcpy(to, from, size - 1);
 	to[size - 1] = 0;
-	for (const char *c = to; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '*')
-			return false;
-	return zcp_name_is_utf8(to);
+	return zcp_name_is_text(to) && !strchr(to, '*');
 }
 
 static void read_slots(struct zcpd_adoption *adoption, const struct zcp_topic *view)

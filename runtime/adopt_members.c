@@ -21,7 +21,8 @@
 
 /*
  * The session of an endpoint that a slot names: its node's, which may have come back, or is known
- * by another endpoint; or one without a connection. *session is NULL where the process is gone.
+ * by another endpoint; or one without a connection. *session is NULL where the process is gone, or
+ * runs another program.
  */
 static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint *endpoint,
 		      struct zcpd_session **sessionp)
@@ -52,6 +53,11 @@ static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint
 		return 0;
 	if (pidfd < 0)
 		return zcpd_adoption_stale(adoption, strerror(-pidfd));
+	/* It lives, and runs another program by now. */
+	if (!zcpd_process_may_map(endpoint->pid, adoption->registry->signals_fd)) {
+		zcp_close_fd(&pidfd);
+		return 0;
+	}
 	if (!zcpd_former_is_node(adoption->registry, endpoint->node_id) ||
 	    endpoint->signal >= adoption->registry->signals.n_signals ||
 	    zcpd_registry_has_signal(adoption->registry, endpoint->signal)) {

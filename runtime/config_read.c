@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pubsub/wire/name.h"
 #include "runtime/config_suggest.h"
 #include "zcp/node.h"
 
@@ -53,6 +54,7 @@ static int check_name(struct zcpd_config_reader *r, const struct zcpd_toml_value
 		      const char *what)
 {
 	char shown[ZCPD_TOML_SHOWN_SIZE];
+	size_t n;
 
 	if (entry->key_size == 0)
 		return zcpd_config_fail(r, entry->key_at, "the name of a %s cannot be empty", what);
@@ -61,11 +63,11 @@ static int check_name(struct zcpd_config_reader *r, const struct zcpd_toml_value
 		return zcpd_config_fail(r, entry->key_at,
 					"%s name '%s' has %zu bytes: at most %d are allowed", what,
 					shown, entry->key_size, ZCP_TOPIC_NAME_MAX);
-	for (size_t i = 0; i < entry->key_size; i++)
-		if ((unsigned char)entry->key[i] < 0x20 || entry->key[i] == 0x7f)
-			return zcpd_config_fail(r, entry->key_at,
-						"%s name '%s' holds a control character: remove it",
-						what, shown);
+	/* A zero is one. */
+	if (strlen(entry->key) != entry->key_size || zcp_name_find_control(entry->key, &n))
+		return zcpd_config_fail(r, entry->key_at,
+					"%s name '%s' holds a control character: remove it", what,
+					shown);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pubsub/wire/name.h"
 #include "runtime/config_suggest.h"
 #include "runtime/config_units.h"
 
@@ -189,6 +190,7 @@ static int read_string(struct zcpd_config_reader *r, const struct zcpd_config_ke
 		       const struct zcpd_toml_value *value, char **field)
 {
 	char *copy;
+	size_t n;
 
 	if (value->kind != ZCPD_TOML_STRING)
 		return fail_type(r, key, value, "a string");
@@ -196,10 +198,11 @@ static int read_string(struct zcpd_config_reader *r, const struct zcpd_config_ke
 		return zcpd_config_fail(r, value->at,
 					"%s has %zu bytes: %" PRIu64 " to %" PRIu64 " are allowed",
 					key->name, value->string.size, key->min, key->max);
-	for (size_t i = 0; i < value->string.size; i++)
-		if ((unsigned char)value->string.data[i] < 0x20 || value->string.data[i] == 0x7f)
-			return zcpd_config_fail(
-				r, value->at, "%s holds a control character: remove it", key->name);
+	/* A zero is one. */
+	if (strlen(value->string.data) != value->string.size ||
+	    zcp_name_find_control(value->string.data, &n))
+		return zcpd_config_fail(r, value->at, "%s holds a control character: remove it",
+					key->name);
 	copy = strdup(value->string.data);
 	if (!copy)
 		return zcpd_config_fail_file(r, -ENOMEM, "out of memory");

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "pubsub/util.h"
 
@@ -62,4 +63,48 @@ uint64_t zcpd_process_max_fds(void)
 	struct rlimit limit;
 
 	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
+}
+
+/* A /proc of other pids than ours speaks of other processes. */
+static bool proc_is_ours(void)
+{
+	char pid[16] = "";
+
+	return readlink("/proc/self", pid, sizeof(pid) - 1) > 0 &&
+	       strtol(pid, NULL, 10) == getpid();
+}
+
+static bool is_of_file(const char *line, const struct stat *file)
+{
+	unsigned int major_number, minor_number;
+	unsigned long long inode;
+
+	return sscanf(line, "%*x-%*x %*s %*x %x:%x %llu", &major_number, &minor_number, &inode) ==
+		       3 &&
+	       major_number == major(file->st_dev) && minor_number == minor(file->st_dev) &&
+	       inode == file->st_ino;
+}
+
+bool zcpd_process_may_map(uint32_t pid, int fd)
+{
+	char path[32], *line = NULL;
+	unsigned int n_lines = 0;
+	bool is_found = false;
+	struct stat file;
+	size_t size = 0;
+	FILE *maps;
+
+	if (pid == 0 || fstat(fd, &file) < 0 || !proc_is_ours())
+		return true;
+	(void)snprintf(path, sizeof(path), "/proc/%u/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return true;
+	for (; !is_found && getline(&line, &size, maps) > 0; n_lines++)
+		is_found = is_of_file(line, &file);
+	is_found = is_found || ferror(maps);
+	free(line);
+	(void)fclose(maps);
+	/* Nothing at all: its first thread has ended, and the others may map what they will. */
+	return is_found || n_lines == 0;
 }

@@ -6,6 +6,7 @@
 #ifndef ZCPD_PROCESS_H
 #define ZCPD_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -24,5 +25,11 @@ __attribute__((warn_unused_result)) int zcpd_process_open(uint32_t pid, uint64_t
 
 /* How many descriptors we may have (RLIMIT_NOFILE). */
 uint64_t zcpd_process_max_fds(void);
+
+/*
+ * Whether a process maps the file that `fd` (borrowed) has open, as its /proc/<pid>/maps says. Also
+ * true where that cannot be read, or does not say: only false is certain.
+ */
+bool zcpd_process_may_map(uint32_t pid, int fd);
 
 #endif

@@ -257,17 +257,16 @@ static int check_pool(struct zcpd_registry *registry, struct zcpd_pool *pool, ch
 
 static int check_name(const char *name, char *text, size_t text_size)
 {
+	size_t n;
+
 	if (!name[0]) {
 		(void)snprintf(text, text_size, "the topic's name is empty: give it one");
 		return -EINVAL;
 	}
-	for (const char *c = name; *c; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '*') {
-			(void)snprintf(
-				text, text_size,
-				"the topic's name has a control character or a '*': remove it");
-			return -EINVAL;
-		}
+	if (zcp_name_find_control(name, &n) || strchr(name, '*')) {
+		(void)snprintf(text, text_size,
+			       "the topic's name has a control character or a '*': remove it");
+		return -EINVAL;
 	}
 	if (!zcp_name_is_utf8(name)) {
 		(void)snprintf(text, text_size, "the topic's name is not UTF-8: encode it so");

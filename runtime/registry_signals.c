@@ -117,10 +117,11 @@ static bool may_come_back(const struct zcpd_registry *registry, uint32_t signal)
 	struct zcp_signal_shm *shm = &registry->signals.signals[signal];
 	/* Relaxed, all of it: whoever is not here yet does not write it. */
 	uint64_t start = atomic_load_explicit(&shm->process_start, memory_order_relaxed);
+	uint32_t pid = atomic_load_explicit(&shm->pid, memory_order_relaxed);
 
 	return atomic_load_explicit(&shm->node, memory_order_relaxed) != 0 &&
-	       !zcpd_registry_has_signal(registry, signal) &&
-	       zcpd_process_start(atomic_load_explicit(&shm->pid, memory_order_relaxed)) == start;
+	       !zcpd_registry_has_signal(registry, signal) && zcpd_process_start(pid) == start &&
+	       zcpd_process_may_map(pid, registry->signals_fd);
 }
 
 uint32_t zcpd_registry_missing(const struct zcpd_registry *registry)

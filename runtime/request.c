@@ -14,6 +14,7 @@
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
+#include "pubsub/wire/name.h"
 #include "runtime/adopt.h"
 #include "runtime/audit.h"
 #include "runtime/history.h"
@@ -39,9 +40,7 @@ static void welcome(struct zcpd_session *session, uint64_t id)
 static void copy_name(char copy[ZCP_NAME_SIZE], const char *name)
 {
 	(void)snprintf(copy, ZCP_NAME_SIZE, "%s", name);
-	for (char *c = copy; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	zcp_name_hide_controls(copy);
 }
 
 static void hello(struct zcpd_session *session, const struct zcp_message *message,

@@ -125,6 +125,18 @@ static void on_turn(uv_check_t *check)
 	zcpd_succession_turn(server);
 }
 
+/* A process that connects again may have replaced its program since it did before. */
+static void end_former_programs(struct zcpd_server *server, const struct zcpd_session *newest)
+{
+	struct zcpd_session *session, *next;
+
+	for (session = LIST_FIRST(&server->sessions); session; session = next) {
+		next = LIST_NEXT(session, link);
+		if (session->pid == newest->pid)
+			ZCP_IGNORE(zcpd_session_end_if_former(session));
+	}
+}
+
 static int accept_one(struct zcpd_server *server)
 {
 	struct zcpd_session *session;
@@ -142,6 +154,7 @@ static int accept_one(struct zcpd_server *server)
 		zcpd_warning("a connection was refused: %s", strerror(-r));
 		return 0;
 	}
+	end_former_programs(server, session);
 	LIST_INSERT_HEAD(&server->sessions, session, link);
 	watch_idleness(server);
 	return 0;

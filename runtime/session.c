@@ -132,6 +132,37 @@ static void disconnect(struct zcpd_session *session)
 	ZCP_CRASHPOINT("deactivate.after_session");
 }
 
+/*
+ * Whether the program that has opened the node is no longer what its process runs: a node maps the
+ * signals from its welcome to its end. Neither a pidfd nor the start of a process tells of an
+ * execve(2), which closes the connection only after it has unmapped everything.
+ */
+static bool is_of_former_program(const struct zcpd_session *session)
+{
+	return session->greeted && !session->ending &&
+	       !zcpd_process_may_map(session->pid, session->registry->signals_fd);
+}
+
+bool zcpd_session_end_if_former(struct zcpd_session *session)
+{
+	/* One that has been let in just now, with nothing opened yet, may not have come to map. */
+	if ((LIST_EMPTY(&session->endpoints) && !session->returning) ||
+	    !is_of_former_program(session))
+		return false;
+	zcpd_info("node '%s': process %u runs another program now: cleaning up", session->node,
+		  session->pid);
+	close_endpoints(session);
+	end_session(session);
+	return true;
+}
+
+/* The peer has closed its end of the connection. */
+static void on_hangup(struct zcpd_session *session)
+{
+	if (!zcpd_session_end_if_former(session))
+		disconnect(session);
+}
+
 /* What the peer sent is not what a node sends: it loses its connection and nothing else. */
 void zcpd_session_refuse(struct zcpd_session *session, const char *why)
 {
@@ -346,7 +377,7 @@ static void receive(struct zcpd_session *session)
 		break;
 	case -EPIPE:
 	case -ECONNRESET:
-		disconnect(session);
+		on_hangup(session);
 		break;
 	case -EPROTONOSUPPORT:
 		(void)snprintf(text, sizeof(text),
@@ -381,7 +412,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 	struct zcpd_session *session = poll->data;
 
 	if (status < 0) {
-		disconnect(session);
+		on_hangup(session);
 		return;
 	}
 	if (events & UV_WRITABLE)

@@ -3,7 +3,8 @@
  * One connection: a node, what it asks, and what it owns.
  *
  * A process is dead when its pidfd says so. A connection that closes under a living process
- * makes its endpoints inactive; they are cleaned up when the process is gone.
+ * makes its endpoints inactive; they are cleaned up when the process is gone, or has replaced its
+ * program by another one, which has none of our regions.
  */
 #ifndef ZCPD_SESSION_H
 #define ZCPD_SESSION_H
@@ -88,6 +89,13 @@ zcpd_session_restore(struct zcpd_session **session, uv_loop_t *loop, struct zcpd
  */
 void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t signal,
 			 struct zcpd_session *former);
+
+/*
+ * Ends a session, as the end of its process would, whose process has replaced its program since;
+ * false where that is not so, or not known. A child of the program before may keep its connection
+ * open.
+ */
+bool zcpd_session_end_if_former(struct zcpd_session *session);
 
 /* What was postponed is read again. */
 void zcpd_session_go_on(struct zcpd_session *session);

@@ -67,11 +67,13 @@ static void describe_type(const struct zcpd_shape *shape, char *text, size_t tex
 /* Others are told of it, in logs and on terminals. */
 static int check_type_name(const char *type, char *text, size_t text_size)
 {
-	const char *wrong = zcp_name_is_utf8(type) ? NULL : "is not UTF-8: encode it so";
+	const char *wrong = NULL;
+	size_t n;
 
-	for (const char *c = type; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			wrong = "has a control character: remove it";
+	if (zcp_name_find_control(type, &n))
+		wrong = "has a control character: remove it";
+	if (!zcp_name_is_utf8(type))
+		wrong = "is not UTF-8: encode it so";
 	if (!wrong)
 		return 0;
 	(void)snprintf(text, text_size, "the type's name %s", wrong);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pubsub/wire/name.h"
+
 /* A table gets its index with this many keys; below, walking the list is quicker. */
 #define INDEX_FROM 16
 
@@ -196,7 +198,9 @@ const char *zcpd_toml_show(char out[ZCPD_TOML_SHOWN_SIZE], const char *text, siz
 			size--;
 	}
 	for (size_t i = 0; i < size; i++)
-		out[i] = (uint8_t)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+		out[i] = text[i] ? text[i] : '?';
+	out[size] = 0;
+	zcp_name_hide_controls(out);
 	memcpy(out + size, cut ? "..." : "", cut ? sizeof("...") : 1);
 	return out;
 }

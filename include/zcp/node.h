@@ -37,7 +37,10 @@ enum zcp_auto_start {
 struct zcp_node_options {
 	/* sizeof(struct zcp_node_options); set by ZCP_NODE_OPTIONS_INIT */
 	size_t struct_size;
-	/* shown by `zcp info` and in messages; NULL: the program's name */
+	/*
+	 * shown by `zcp info` and in messages; NULL: the program's name, as much of it as fits, with
+	 * control characters as '?'
+	 */
 	const char *name;
 	/* which runtime; NULL: $ZCP_DOMAIN, else "default"; letters, digits, '.', '_', '-' */
 	const char *domain;

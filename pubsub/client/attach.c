@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <zcp/version.h>
 
@@ -20,6 +21,7 @@
 #include "pubsub/client/subscriber.h"
 #include "pubsub/shm/fence.h"
 #include "pubsub/util.h"
+#include "pubsub/wire/name.h"
 
 /* Between two tries to open a node that the runtime has closed the door to. */
 #define REOPEN_NS 20000000
@@ -150,8 +152,10 @@ static int introduce(struct zcp_node *node)
 	request.u.hello.signal = node->signal_index;
 	request.u.hello.symmetric = node->symmetric;
 	(void)strcpy(request.u.hello.name, node->name);
-	(void)strncpy(request.u.hello.program, program_invocation_short_name,
-		      sizeof(request.u.hello.program) - 1);
+	(void)snprintf(request.u.hello.program, sizeof(request.u.hello.program), "%.*s",
+		       (int)zcp_name_cut(program_invocation_short_name,
+					 sizeof(request.u.hello.program) - 1),
+		       program_invocation_short_name);
 	r = zcp_control_request_with(node, &request, &node->signals_fd, node->id != 0,
 				     ZCP_MESSAGE_WELCOME, &reply, &fds);
 	if (r < 0)
@@ -231,14 +235,25 @@ static void start_timer(struct zcp_node *node)
 		(void)timerfd_settime(node->timer_fd, 0, &often, NULL);
 }
 
+/*
+ * A child that was forked may have it open still, and would keep the runtime from learning of its
+ * end. What has been sent is read all the same. In such a child it is the parent's.
+ */
+static void hang_up(struct zcp_node *node)
+{
+	if (node->socket >= 0 && zcp_process_is(node->process))
+		(void)shutdown(node->socket, SHUT_RDWR);
+	zcp_close_fd(&node->socket);
+}
+
 void zcp_attach_close_socket(struct zcp_node *node)
 {
 	if (node->socket < 0)
 		return;
-	/* A child that was forked may have it open still, and keep it in there for ever. */
+	/* A child that was forked would keep it in there for ever. */
 	if (node->poll_fd >= 0)
 		(void)epoll_ctl(node->poll_fd, EPOLL_CTL_DEL, node->socket, NULL);
-	zcp_close_fd(&node->socket);
+	hang_up(node);
 	start_timer(node);
 }
 
@@ -487,7 +502,7 @@ static void give_up_signal(struct zcp_node *node)
 void zcp_detach(struct zcp_node *node)
 {
 	give_up_signal(node);
-	zcp_close_fd(&node->socket);
+	hang_up(node);
 	zcp_close_fd(&node->signals_fd);
 	close_poll_fds(node);
 	zcp_signals_deinit(&node->signals);

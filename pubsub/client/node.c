@@ -13,6 +13,7 @@
 
 #include "pubsub/client/attach.h"
 #include "pubsub/util.h"
+#include "pubsub/wire/name.h"
 #include "pubsub/wire/paths.h"
 
 #define TIMEOUT_DEFAULT_NS UINT64_C(5000000000)
@@ -40,18 +41,31 @@ const char *zcp_node_name(const struct zcp_node *node)
 	return node->name;
 }
 
+/* Nobody has given it: what does not fit, or cannot be shown, is no error. */
+static void copy_program_name(struct zcp_node *node)
+{
+	const char *name = program_invocation_short_name;
+
+	(void)snprintf(node->name, sizeof(node->name), "%.*s",
+		       (int)zcp_name_cut(name, ZCP_NODE_NAME_MAX), name);
+	zcp_name_hide_controls(node->name);
+}
+
 static int copy_name(struct zcp_node *node, const char *name)
 {
-	if (!name)
-		name = program_invocation_short_name;
+	size_t n;
+
+	if (!name) {
+		copy_program_name(node);
+		return 0;
+	}
 	if (strlen(name) > ZCP_NODE_NAME_MAX)
 		return zcp_node_fail(node, -ENAMETOOLONG,
 				     "the node's name '%.32s…' is longer than %d bytes: shorten it",
 				     name, ZCP_NODE_NAME_MAX);
-	for (const char *c = name; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			return zcp_node_fail(node, -EINVAL,
-					     "the node's name has a control character: remove it");
+	if (zcp_name_find_control(name, &n))
+		return zcp_node_fail(node, -EINVAL,
+				     "the node's name has a control character: remove it");
 	(void)strcpy(node->name, name);
 	return 0;
 }

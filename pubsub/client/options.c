@@ -27,6 +27,7 @@ int zcp_options_copy(void *ours, size_t our_size, const void *theirs)
 int zcp_node_check_topic(struct zcp_node *node, const char *name)
 {
 	size_t n = name ? strnlen(name, ZCP_TOPIC_NAME_MAX + 1) : 0;
+	const char *control;
 
 	if (n == 0)
 		return zcp_node_fail(node, -EINVAL, "the topic's name is empty: give it one");
@@ -35,19 +36,18 @@ int zcp_node_check_topic(struct zcp_node *node, const char *name)
 			node, -ENAMETOOLONG,
 			"the topic's name '%.32s…' is longer than %d bytes: shorten it", name,
 			ZCP_TOPIC_NAME_MAX);
-	for (size_t i = 0; i < n; i++) {
-		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			return zcp_node_fail(node, -EINVAL,
-					     "the topic's name has a control character (0x%02x) at "
-					     "byte %zu: remove it",
-					     (unsigned int)(unsigned char)name[i], i + 1);
-		if (name[i] == '*')
-			return zcp_node_fail(
-				node, -EINVAL,
-				"the topic's name '%s' has a '*': wildcards are for the "
-				"configuration; open each topic by its name",
-				name);
-	}
+	control = zcp_name_find_control(name, &n);
+	if (control)
+		return zcp_node_fail(node, -EINVAL,
+				     "the topic's name has a control character (0x%02x) at byte "
+				     "%zu: remove it",
+				     (unsigned int)(unsigned char)control[n - 1],
+				     (size_t)(control - name) + 1);
+	if (strchr(name, '*'))
+		return zcp_node_fail(node, -EINVAL,
+				     "the topic's name '%s' has a '*': wildcards are for the "
+				     "configuration; open each topic by its name",
+				     name);
 	if (!zcp_name_is_utf8(name))
 		return zcp_node_fail(node, -EINVAL, "the topic's name is not UTF-8: encode it so");
 	return 0;

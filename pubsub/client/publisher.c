@@ -91,6 +91,7 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		.max_loans = opened->loans,
 		.max_payload = opened->max_payload,
 		.publisher_id = opened->endpoint,
+		.node = node->id,
 		.history = opened->history,
 		.user_header_size = opened->user_header_size,
 		.symmetric = node->symmetric,
@@ -235,6 +236,12 @@ __attribute__((noinline)) static int wait_longer(struct zcp_publisher *publisher
 	struct zcp_node *node = publisher->endpoint.node;
 	int64_t most = (int64_t)zcp_attend_interval(node);
 
+	if (*left_ns < 0 && *slice_ns == 0 && zcp_writer_waits_for_itself(&publisher->writer))
+		return zcp_node_fail(
+			node, -EDEADLK,
+			"topic '%s': the queue of a subscriber of this node is full, and it makes "
+			"publishers wait: take from it first, or set its on_full to drop-oldest",
+			publisher->endpoint.name);
 	if (*left_ns > 0)
 		*left_ns -= *slice_ns;
 	if (*left_ns == 0)

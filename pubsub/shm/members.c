@@ -57,9 +57,13 @@ void zcp_member_write(const struct zcp_topic *topic, enum zcp_member_kind kind, 
 static void clean(char name[ZCP_MEMBER_NODE_SIZE])
 {
 	name[ZCP_MEMBER_NODE_SIZE - 1] = 0;
-	for (char *c = name; *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+	for (unsigned char *c = (unsigned char *)name; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f)
 			*c = '?';
+		/* U+0080 to U+009F are control characters too. */
+		if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+			c[0] = c[1] = '?';
+	}
 }
 
 bool zcp_member_read(const struct zcp_topic *topic, enum zcp_member_kind kind, uint32_t slot,

@@ -200,11 +200,32 @@ static void node_name_is_bad(void)
 	name[sizeof(name) - 1] = 0;
 	ZCP_REFUSED(open_named(name), NULL, -ENAMETOOLONG, "node's name|longer than 63 bytes");
 	ZCP_REFUSED(open_named("a\nb"), NULL, -EINVAL, "node's name|control character");
+	ZCP_REFUSED(open_named("a\xc2\x9b"
+			       "2J"),
+		    NULL, -EINVAL, "node's name|control character");
 	/* The longest that is allowed. */
 	name[ZCP_NODE_NAME_MAX] = 0;
 	ZCP_OK(open_named(name), NULL);
 	ZCP_CHECK(strcmp(zcp_node_name(node), name) == 0);
 	node = zcp_node_close(node);
+}
+
+/* Nobody has chosen that for a node. */
+static void program_name_is_no_name(void)
+{
+	char *before = program_invocation_short_name;
+	char name[128];
+
+	/* The 63rd byte is the first of two. */
+	memset(name, 'p', sizeof(name));
+	memcpy(name + 3, "\n", 1);
+	memcpy(name + ZCP_NODE_NAME_MAX - 1, "\xc3\xa9", sizeof("\xc3\xa9"));
+	program_invocation_short_name = name;
+	ZCP_OK(zcp_node_open(&node, NULL), NULL);
+	ZCP_CHECK(strlen(zcp_node_name(node)) == ZCP_NODE_NAME_MAX - 1);
+	ZCP_CHECK(strncmp(zcp_node_name(node), "ppp?pp", 6) == 0);
+	node = zcp_node_close(node);
+	program_invocation_short_name = before;
 }
 
 static void runtime_is_not_found(void)
@@ -273,6 +294,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(domain_name_is_malformed),
 	ZCP_TEST_CASE(socket_path_is_too_long),
 	ZCP_TEST_CASE(node_name_is_bad),
+	ZCP_TEST_CASE(program_name_is_no_name),
 	ZCP_TEST_CASE(runtime_is_not_found),
 	ZCP_TEST_CASE(runtime_does_not_start),
 	ZCP_TEST_CASE(domains_in_one_directory_are_strangers),

@@ -94,6 +94,9 @@ static void topic_name_is_malformed(void)
 	check_name("caf\xe9", -EINVAL, "not UTF-8");
 	check_name("a\nb", -EINVAL, "control character (0x0a) at byte 2");
 	check_name("\x7f", -EINVAL, "control character (0x7f) at byte 1");
+	check_name("a\xc2\x9b"
+		   "2J",
+		   -EINVAL, "control character (0x9b) at byte 2");
 	check_name("camera/*", -EINVAL, "'camera/*' has a '*'|wildcards are for the configuration");
 	check_name("*", -EINVAL, "has a '*'");
 	memset(name, 'n', sizeof(name));

@@ -361,6 +361,31 @@ static void inherited_handles_are_dead_and_disturb_nobody(void)
 	zcp_node_close(handles.node);
 }
 
+static void have_inherited(struct zcp_test_child *self, void *arg)
+{
+	(void)arg;
+	zcp_test_say_step(self, 1);
+	zcp_test_wait_for_the_end(self);
+}
+
+static void node_that_is_closed_is_gone_though_a_child_has_its_connection(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_test_child child;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, "[runtime]\nlog_level = \"debug\"\n");
+	node = zcp_test_node();
+	(void)zcp_test_publisher(node, TOPIC, SIZE, 2);
+	zcp_test_fork(&child, have_inherited, NULL);
+	zcp_test_hear_step(&child, 1);
+	zcp_node_close(node);
+	while (!zcp_test_runtime_said(&runtime, "has left"))
+		continue;
+	zcp_test_kill(&child);
+	zcp_test_runtime_stop(&runtime);
+}
+
 /* --- what a subscriber may do to its data --- */
 
 static void write_to_sample(struct zcp_test_child *self, void *arg)
@@ -403,6 +428,7 @@ static void samples_cannot_be_written_to(void)
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(three_processes_map_elsewhere_and_see_the_same),
 	ZCP_TEST_CASE(inherited_handles_are_dead_and_disturb_nobody),
+	ZCP_TEST_CASE(node_that_is_closed_is_gone_though_a_child_has_its_connection),
 	ZCP_TEST_CASE(samples_cannot_be_written_to),
 };
 

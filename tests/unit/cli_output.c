@@ -121,6 +121,27 @@ Test(table, columns_are_as_wide_as_their_widest_cell)
 								    "  a           1  longer\n");
 }
 
+Test(table, wide_characters_count_for_two_columns_and_accents_for_none)
+{
+	struct cli_output output;
+	struct cli_table table;
+	int fd = open_memory(&output);
+	char text[512];
+
+	cli_table_init(&table, "lr");
+	cli_table_add(&table, "相机/前");
+	cli_table_add(&table, "1");
+	cli_table_add(&table, "cafe\u0301");
+	cli_table_add(&table, "2");
+	cli_table_add(&table, "🚗");
+	cli_table_add(&table, "前");
+	cli_table_print(&table, 0, &output);
+	cli_table_deinit(&table);
+	cr_expect_str_eq(read_all(&output, fd, text, sizeof(text)), "相机/前   1\n"
+								    "cafe\u0301      2\n"
+								    "🚗       前\n");
+}
+
 Test(table, what_moves_the_cursor_is_replaced)
 {
 	struct cli_output output;
