@@ -172,7 +172,8 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,
 					     const struct zcp_subscriber_options *options);
 
 /**
- * Closes a subscriber; what is queued or held is given back, samples are invalid. Blocks
+ * Closes a subscriber; what is queued or held is given back. Samples that are still held are
+ * invalid from then on: their memory is unmapped, and zcp_sample_release() answers -EINVAL. Blocks
  * until the runtime has taken note, at most the node's timeout. NULL is allowed.
  *
  * @return NULL
@@ -216,10 +217,12 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_latest(struct zcp_subscriber *subscriber
 					       struct zcp_sample *sample);
 
 /**
- * Gives a sample back and clears *sample. In any order; from any thread of the process,
- * as long as the subscriber is open. Wait-free.
+ * Gives a sample back and clears *sample. In any order; from any thread of the process, but not
+ * while another one closes the subscriber. Wait-free.
  *
- * @return 0, -EINVAL (not a sample that is held), -EOWNERDEAD
+ * @return 0; -EINVAL: not a sample that is held: never taken, given back before (the sample
+ *   of a callback is given back when the callback returns), or its subscriber is closed; *sample
+ *   stays as it is; -EOWNERDEAD
  */
 ZCP_API int zcp_sample_release(struct zcp_sample *sample);
 
@@ -232,10 +235,11 @@ ZCP_API int zcp_sample_release(struct zcp_sample *sample);
  *              every name; control characters come as '?'
  * @param size  bytes of `name`
  *
- * Wait-free, no system call; any thread of the process, as long as the subscriber is open.
+ * Wait-free, no system call; any thread of the process, but not while another one closes the
+ * subscriber.
  *
  * @return 0; -ENOENT: its publisher has gone and another has its place; -ENAMETOOLONG: `size`
- *   is too small; -EINVAL (it was never taken, or given back); -EOWNERDEAD
+ *   is too small; -EINVAL: it is not held, as in zcp_sample_release(); -EOWNERDEAD
  */
 ZCP_API ZCP_MUST_USE int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name,
 						   size_t size);

@@ -7,12 +7,24 @@
 
 #include <zcp/subscriber.h>
 
+#include "pubsub/client/anchor.h"
 #include "pubsub/client/endpoint.h"
 #include "pubsub/flow/reader.h"
+
+/* Meaning of zcp_sample.reserved. */
+enum {
+	ZCP_SAMPLE_ANCHOR = 0,
+	ZCP_SAMPLE_PLACE = 1,
+	ZCP_SAMPLE_HELD = 2,
+	ZCP_SAMPLE_GENERATION = 3,
+};
 
 struct zcp_subscriber {
 	struct zcp_endpoint endpoint;
 	struct zcp_reader reader;
+	/* what its samples know it by, since it was opened */
+	struct zcp_anchor *anchor;
+	uint64_t generation;
 	zcp_on_sample_fn on_sample;
 	void *user;
 	LIST_ENTRY(zcp_subscriber) link;
