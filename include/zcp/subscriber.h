@@ -115,7 +115,11 @@ struct zcp_sample {
 		}                                                                                  \
 	}
 
-/* Called by zcp_node_dispatch() for each message; the sample is released when it returns. */
+/*
+ * Called by zcp_node_dispatch() for each message. The sample is given back when the callback
+ * returns: what a copy of it points to is overwritten by later messages from then on, unless the
+ * callback has called zcp_sample_keep().
+ */
 typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
 
 /**
@@ -217,11 +221,26 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_latest(struct zcp_subscriber *subscriber
 					       struct zcp_sample *sample);
 
 /**
+ * Keeps the sample of a callback beyond its end: it is the caller's from now on, as if
+ * zcp_subscriber_take() had given it. The callback copies *sample, and any copy of it can be given
+ * back, once, with zcp_sample_release(). It counts as held until then, and a subscriber that holds
+ * all it may hold is not called back: declare one more in options->held than are kept.
+ *
+ *   kept = *sample;
+ *   zcp_sample_keep(&kept);
+ *
+ * For a sample that is the caller's already it does nothing. Wait-free; the node's thread.
+ *
+ * @return 0; -EINVAL: it is not held, as in zcp_sample_release(); -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_sample_keep(const struct zcp_sample *sample);
+
+/**
  * Gives a sample back and clears *sample. In any order; from any thread of the process, but not
  * while another one closes the subscriber. Wait-free.
  *
- * @return 0; -EINVAL: not a sample that is held: never taken, given back before (the sample
- *   of a callback is given back when the callback returns), or its subscriber is closed; *sample
+ * @return 0; -EINVAL: not a sample that is held: never taken, given back before (as the
+ *   sample of a callback is when that returns, unless it is kept), or its subscriber is closed; *sample
  *   stays as it is; -EOWNERDEAD
  */
 ZCP_API int zcp_sample_release(struct zcp_sample *sample);
@@ -246,7 +265,7 @@ ZCP_API ZCP_MUST_USE int zcp_sample_publisher_name(const struct zcp_sample *samp
 
 /**
  * Has `on_sample` called by zcp_node_dispatch() for each message; NULL ends that. A
- * sample that must outlive its callback is taken with zcp_subscriber_take() instead.
+ * sample that must outlive its callback is kept with zcp_sample_keep().
  */
 ZCP_API void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber, zcp_on_sample_fn on_sample,
 				      void *user);

@@ -39,9 +39,8 @@ struct zcp_anchor *zcp_anchor_new(struct zcp_subscriber *subscriber)
 	do {
 		anchor->next = first;
 		/* ANCHOR-R2 pairs with ANCHOR-A2. Acquire on failure, as there. */
-	} while (!atomic_compare_exchange_weak_explicit(&anchors, &first, anchor,
-							memory_order_release,
-							memory_order_acquire));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&anchors, &first, anchor, memory_order_release, memory_order_acquire));
 	return anchor;
 }
 

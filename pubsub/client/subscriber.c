@@ -207,6 +207,28 @@ static bool is_held(const struct zcp_subscriber *subscriber, const struct zcp_sa
 				sample->reserved[ZCP_SAMPLE_HELD]);
 }
 
+/* What a stale one holds is given back to those that it has it from. */
+static bool is_ours(const struct zcp_subscriber *subscriber)
+{
+	return zcp_process_is(subscriber->endpoint.process) ||
+	       zcp_endpoint_refuse(&subscriber->endpoint) == -ESTALE;
+}
+
+int zcp_sample_keep(const struct zcp_sample *sample)
+{
+	struct zcp_subscriber *subscriber = find_subscriber(sample);
+
+	if (!subscriber)
+		return -EINVAL;
+	if (!is_ours(subscriber))
+		return -EOWNERDEAD;
+	if (!is_held(subscriber, sample))
+		return -EINVAL;
+	if (subscriber->lent == sample->reserved[ZCP_SAMPLE_HELD])
+		subscriber->lent = 0;
+	return 0;
+}
+
 int zcp_sample_release(struct zcp_sample *sample)
 {
 	struct zcp_subscriber *subscriber = find_subscriber(sample);
@@ -214,9 +236,7 @@ int zcp_sample_release(struct zcp_sample *sample)
 
 	if (!subscriber)
 		return -EINVAL;
-	/* What a stale one holds is given back to those that it has it from. */
-	if (!zcp_process_is(subscriber->endpoint.process) &&
-	    zcp_endpoint_refuse(&subscriber->endpoint) != -ESTALE)
+	if (!is_ours(subscriber))
 		return -EOWNERDEAD;
 	r = zcp_reader_release(&subscriber->reader, (uint32_t)sample->reserved[ZCP_SAMPLE_PLACE],
 			       sample->reserved[ZCP_SAMPLE_HELD]);

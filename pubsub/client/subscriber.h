@@ -27,6 +27,8 @@ struct zcp_subscriber {
 	uint64_t generation;
 	zcp_on_sample_fn on_sample;
 	void *user;
+	/* the sample that its callback has, by what it is held as; 0: none, or it is kept */
+	uint64_t lent;
 	LIST_ENTRY(zcp_subscriber) link;
 };
 

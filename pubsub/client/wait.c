@@ -258,10 +258,18 @@ int zcp_node_fd(struct zcp_node *node)
 	return r < 0 ? r : node->poll_fd;
 }
 
+/* A callback and its sample. */
+struct call {
+	struct zcp_subscriber *subscriber;
+	struct zcp_sample sample;
+};
+
 /* Also where a callback of C++ leaves by an exception. */
-static void release_sample(struct zcp_sample *sample)
+static void end_call(struct call *call)
 {
-	(void)zcp_sample_release(sample);
+	if (call->subscriber->lent)
+		(void)zcp_sample_release(&call->sample);
+	call->subscriber->lent = 0;
 }
 
 /* Calls back for what one subscriber has, a queue's length at most. Returns how many. */
@@ -270,15 +278,16 @@ static int dispatch_one(struct zcp_subscriber *subscriber, unsigned int *n)
 	uint32_t depth = UINT32_C(1) << subscriber->reader.options.depth_log2;
 
 	for (uint32_t i = 0; i < depth && subscriber->on_sample; i++) {
-		ZCP_CLEANUP(release_sample) struct zcp_sample sample = ZCP_SAMPLE_INIT;
-		int r = zcp_subscriber_take(subscriber, &sample);
+		ZCP_CLEANUP(end_call) struct call call = { .subscriber = subscriber };
+		int r = zcp_subscriber_take(subscriber, &call.sample);
 
 		/* Held to the limit: nothing for us before something is released. */
 		if (r == -EAGAIN || r == -EMFILE)
 			break;
 		if (r < 0)
 			return r;
-		subscriber->on_sample(&sample, subscriber->user);
+		subscriber->lent = call.sample.reserved[ZCP_SAMPLE_HELD];
+		subscriber->on_sample(&call.sample, subscriber->user);
 		(*n)++;
 	}
 	return 0;

@@ -102,10 +102,99 @@ static void copy_of_a_callbacks_sample_is_refused(void)
 	check_dead(&taken_out);
 }
 
+#define N_KEPT 3
+
+struct kept {
+	struct zcp_sample samples[N_KEPT];
+	unsigned int n_kept, n_calls;
+};
+
+/* By itself, or by its copy. */
+static void keep_first(const struct zcp_sample *sample, void *user)
+{
+	struct kept *kept = user;
+	struct zcp_sample *copy = &kept->samples[kept->n_kept];
+
+	kept->n_calls++;
+	if (kept->n_kept == N_KEPT)
+		return;
+	*copy = *sample;
+	ZCP_CHECK(zcp_sample_keep(kept->n_kept++ % 2 ? copy : sample) == 0);
+	/* Twice is once. */
+	ZCP_CHECK(zcp_sample_keep(copy) == 0);
+}
+
+static void kept_sample_stays_until_it_is_released(void)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, TOPIC, 64, 1);
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, TOPIC, 4, N_KEPT + 1, 0);
+	struct kept kept = { .n_kept = 0 };
+
+	zcp_subscriber_on_sample(subscriber, keep_first, &kept);
+	for (uint64_t i = 1; i <= 100; i++) {
+		zcp_test_send(publisher, i);
+		ZCP_OK(zcp_node_dispatch(node, 0), node);
+		for (uint64_t k = 0; k < kept.n_kept; k++)
+			ZCP_CHECK(number_in(&kept.samples[k]) == k + 1);
+	}
+	ZCP_CHECK(kept.n_calls == 100);
+	ZCP_CHECK(zcp_reader_n_held(&subscriber->reader) == N_KEPT);
+	for (uint64_t k = 0; k < N_KEPT; k++) {
+		struct zcp_sample copy = kept.samples[k];
+
+		ZCP_CHECK(zcp_sample_release(&kept.samples[k]) == 0);
+		ZCP_CHECK(zcp_sample_keep(&copy) == -EINVAL);
+		check_dead(&copy);
+	}
+	ZCP_CHECK(zcp_reader_n_held(&subscriber->reader) == 0);
+	zcp_node_close(node);
+}
+
+static void kept_samples_count_as_held(void)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, TOPIC, 64, 1);
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, TOPIC, 4, N_KEPT, 0);
+	struct kept kept = { .n_kept = 0 };
+
+	zcp_subscriber_on_sample(subscriber, keep_first, &kept);
+	for (uint64_t i = 1; i <= N_KEPT + 1; i++)
+		zcp_test_send(publisher, i);
+	ZCP_OK(zcp_node_dispatch(node, 0), node);
+	ZCP_CHECK(kept.n_calls == N_KEPT && zcp_node_dispatch(node, 0) == -ETIMEDOUT);
+	ZCP_CHECK(zcp_sample_release(&kept.samples[0]) == 0);
+	ZCP_OK(zcp_node_dispatch(node, 0), node);
+	ZCP_CHECK(kept.n_calls == N_KEPT + 1);
+	zcp_subscriber_close(subscriber);
+	ZCP_CHECK(zcp_sample_keep(&kept.samples[1]) == -EINVAL);
+	check_dead(&kept.samples[1]);
+	zcp_node_close(node);
+}
+
+static void sample_that_was_taken_is_kept_already(void)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, TOPIC, 64, 1);
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, TOPIC, 4, 1, 0);
+	struct zcp_sample sample = ZCP_SAMPLE_INIT;
+
+	ZCP_CHECK(zcp_sample_keep(&sample) == -EINVAL);
+	zcp_test_send(publisher, 1);
+	ZCP_OK(zcp_subscriber_take(subscriber, &sample), node);
+	ZCP_CHECK(zcp_sample_keep(&sample) == 0);
+	ZCP_CHECK(zcp_sample_release(&sample) == 0);
+	ZCP_CHECK(zcp_sample_keep(&sample) == -EINVAL);
+	zcp_node_close(node);
+}
+
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(sample_of_a_closed_subscriber_is_refused),
 	ZCP_TEST_CASE(sample_of_a_closed_node_is_refused),
 	ZCP_TEST_CASE(copy_of_a_callbacks_sample_is_refused),
+	ZCP_TEST_CASE(kept_sample_stays_until_it_is_released),
+	ZCP_TEST_CASE(kept_samples_count_as_held),
+	ZCP_TEST_CASE(sample_that_was_taken_is_kept_already),
 };
 
 int main(int argc, char **argv)
