@@ -178,7 +178,8 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,
 /**
  * Closes a subscriber; what is queued or held is given back. Samples that are still held are
  * invalid from then on: their memory is unmapped, and zcp_sample_release() answers -EINVAL. Blocks
- * until the runtime has taken note, at most the node's timeout. NULL is allowed.
+ * until the runtime has taken note, at most the node's timeout. In the subscriber's own callback for
+ * samples it is closed when the callback has returned, which is not called again. NULL is allowed.
  *
  * @return NULL
  */

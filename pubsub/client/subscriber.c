@@ -111,10 +111,17 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 
 struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber)
 {
+	struct zcp_node *node;
+
 	if (!subscriber)
 		return NULL;
-	if (subscriber->endpoint.node->dispatch_next == subscriber)
-		subscriber->endpoint.node->dispatch_next = LIST_NEXT(subscriber, link);
+	node = subscriber->endpoint.node;
+	if (node->dispatch_now == subscriber) {
+		subscriber->is_closing = true;
+		return NULL;
+	}
+	if (node->dispatch_next == subscriber)
+		node->dispatch_next = LIST_NEXT(subscriber, link);
 	LIST_REMOVE(subscriber, link);
 	/* What is queued and held is given back with it. */
 	zcp_endpoint_deinit(&subscriber->endpoint);

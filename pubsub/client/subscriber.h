@@ -29,6 +29,8 @@ struct zcp_subscriber {
 	void *user;
 	/* the sample that its callback has, by what it is held as; 0: none, or it is kept */
 	uint64_t lent;
+	/* closed by its own callback; that is done when the callback has returned */
+	bool is_closing;
 	LIST_ENTRY(zcp_subscriber) link;
 };
 
