@@ -34,7 +34,7 @@ struct zcp_match {
 
 /*
  * Called by zcp_node_dispatch(), in the node's thread. It may do all that a callback for
- * samples may; it may also close any endpoint of the node, its own among them, and call
+ * samples may, see there. It may also close its own endpoint, at once, and call
  * zcp_publisher_on_match() and zcp_subscriber_on_match() for any.
  */
 typedef void (*zcp_on_match_fn)(const struct zcp_match *match, void *user);

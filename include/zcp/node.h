@@ -113,6 +113,8 @@ ZCP_API ZCP_MUST_USE int zcp_node_open(struct zcp_node **node,
 /**
  * Closes a node with all its publishers and subscribers; their handles, loans and samples
  * are invalid then. Blocks until the runtime has taken note, at most the node's timeout.
+ * In a callback of the node the call only says that no further callback is made; the node is
+ * closed, without another call, when zcp_node_dispatch() ends.
  * NULL is allowed, and so is a node inherited over fork(): the parent's is not touched.
  *
  * @return NULL
@@ -153,12 +155,17 @@ ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns
  * Waits like zcp_node_wait(), then calls back: first for those who have joined or left, then
  * for what there is to take (at most one queue's length for each subscriber, so that a fast
  * publisher cannot keep the call for ever). Samples are released after their callback has
- * returned. Subscribers without a callback are passed over. A callback may loan and publish, and
- * may close any subscriber but its own.
+ * returned, unless zcp_sample_keep() was called. Subscribers without a callback are passed over.
+ *
+ * A callback may call every function of the node and of its endpoints but zcp_node_dispatch(). What
+ * it opens is dispatched by the next call. It may close any endpoint and the node: other endpoints
+ * than its own at once; its own subscriber when the callback has returned, so that its sample stays
+ * until then; its node when zcp_node_dispatch() ends, which returns 0 and must not be called again.
  *
  * A subscriber that holds all it may hold is passed over until something is released.
  *
- * @return 0: at least one callback ran; else as zcp_node_wait(), -EINVAL where the node
+ * @return 0: at least one callback ran; -EBUSY: the call was made in a callback of this node;
+ *   else as zcp_node_wait(), -EINVAL where the node
  *   has no callback and the timeout is ZCP_FOREVER; or, where a message lies in memory that
  *   cannot be mapped, as zcp_subscriber_take()
  */

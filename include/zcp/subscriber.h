@@ -121,7 +121,11 @@ struct zcp_sample {
 		}                                                                                  \
 	}
 
-/* Called by zcp_node_dispatch() for each message; the sample is released when it returns. */
+/*
+ * Called by zcp_node_dispatch() for each message. The sample is given back when the callback
+ * returns: what a copy of it points to is overwritten by later messages from then on, unless the
+ * callback has called zcp_sample_keep().
+ */
 typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
 
 /**
@@ -180,10 +184,12 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,
 					     const struct zcp_subscriber_options *options);
 
 /**
- * Closes a subscriber; what is queued or held is given back, samples are invalid. Blocks
+ * Closes a subscriber; what is queued or held is given back. Samples that are still held are
+ * invalid from then on: their memory is unmapped, and zcp_sample_release() answers -EINVAL. Blocks
  * until the runtime has taken note, at most the node's timeout. Its place of the topic's
  * max_subscribers is free then; or, where a publisher is stopped in the middle of a publish, when that
- * one goes on or ends. NULL is allowed.
+ * one goes on or ends. In the subscriber's own callback for samples it is closed when the callback has
+ * returned, which is not called again. NULL is allowed.
  *
  * @return NULL
  */
@@ -226,10 +232,27 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_latest(struct zcp_subscriber *subscriber
 					       struct zcp_sample *sample);
 
 /**
- * Gives a sample back and clears *sample. In any order; from any thread of the process,
- * as long as the subscriber is open. Wait-free.
+ * Keeps the sample of a callback beyond its end: it is the caller's from now on, as if
+ * zcp_subscriber_take() had given it. The callback copies *sample, and any copy of it can be given
+ * back, once, with zcp_sample_release(). It counts as held until then, and a subscriber that holds
+ * all it may hold is not called back: declare one more in options->held than are kept.
  *
- * @return 0, -EINVAL (not a sample that is held), -EOWNERDEAD
+ *   kept = *sample;
+ *   zcp_sample_keep(&kept);
+ *
+ * For a sample that is the caller's already it does nothing. Wait-free; the node's thread.
+ *
+ * @return 0; -EINVAL: it is not held, as in zcp_sample_release(); -EOWNERDEAD
+ */
+ZCP_API ZCP_MUST_USE int zcp_sample_keep(const struct zcp_sample *sample);
+
+/**
+ * Gives a sample back and clears *sample. In any order; from any thread of the process, but not
+ * while another one closes the subscriber. Wait-free.
+ *
+ * @return 0; -EINVAL: not a sample that is held: never taken, given back before (as the
+ *   sample of a callback is when that returns, unless it is kept), or its subscriber is closed; *sample
+ *   stays as it is; -EOWNERDEAD
  */
 ZCP_API int zcp_sample_release(struct zcp_sample *sample);
 
@@ -242,17 +265,18 @@ ZCP_API int zcp_sample_release(struct zcp_sample *sample);
  *              every name; control characters come as '?'
  * @param size  bytes of `name`
  *
- * Wait-free, no system call; any thread of the process, as long as the subscriber is open.
+ * Wait-free, no system call; any thread of the process, but not while another one closes the
+ * subscriber.
  *
  * @return 0; -ENOENT: its publisher has gone and another has its place; -ENAMETOOLONG: `size`
- *   is too small; -EINVAL (it was never taken, or given back); -EOWNERDEAD
+ *   is too small; -EINVAL: it is not held, as in zcp_sample_release(); -EOWNERDEAD
  */
 ZCP_API ZCP_MUST_USE int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name,
 						   size_t size);
 
 /**
  * Has `on_sample` called by zcp_node_dispatch() for each message; NULL ends that. A
- * sample that must outlive its callback is taken with zcp_subscriber_take() instead.
+ * sample that must outlive its callback is kept with zcp_sample_keep().
  */
 ZCP_API void zcp_subscriber_on_sample(struct zcp_subscriber *subscriber, zcp_on_sample_fn on_sample,
 				      void *user);

@@ -7,7 +7,8 @@
  *   zcp_uv_start(&watch, uv_default_loop(), node);
  *   uv_run(uv_default_loop(), UV_RUN_DEFAULT);
  *
- * The loop's thread owns the node from zcp_uv_start() to zcp_uv_stop().
+ * The loop's thread owns the node from zcp_uv_start() to zcp_uv_stop(). A callback of the node may
+ * call zcp_uv_stop() and then zcp_node_close().
  */
 #ifndef ZCP_UV_H
 #define ZCP_UV_H

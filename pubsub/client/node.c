@@ -186,6 +186,10 @@ struct zcp_node *zcp_node_close(struct zcp_node *node)
 {
 	if (!node)
 		return NULL;
+	if (node->is_dispatching) {
+		node->is_closing = true;
+		return NULL;
+	}
 	/* All of it within one timeout. */
 	node->deadline_ns = zcp_now_ns() + node->timeout_ns;
 	while (!LIST_EMPTY(&node->publishers))

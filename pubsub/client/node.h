@@ -77,7 +77,11 @@ struct zcp_node {
 	_Atomic uint32_t interrupted;
 	LIST_HEAD(, zcp_publisher) publishers;
 	LIST_HEAD(, zcp_subscriber) subscribers;
-	/* the subscriber that a running dispatch looks at next */
+	/* a dispatch runs; a callback has closed the node, which is done when the dispatch ends */
+	bool is_dispatching;
+	bool is_closing;
+	/* the subscriber that it calls back for, and the one that it looks at next */
+	struct zcp_subscriber *dispatch_now;
 	struct zcp_subscriber *dispatch_next;
 	/* the match callbacks; and the one that is dispatched, and the next */
 	LIST_HEAD(, zcp_watch) watches;

@@ -11,15 +11,10 @@
 #include "pubsub/flow/reader_take.h"
 #include "pubsub/util.h"
 
-/* Meaning of zcp_sample.reserved. */
-enum {
-	SAMPLE_SUBSCRIBER = 0,
-	SAMPLE_PLACE = 1,
-	SAMPLE_HELD = 2,
-};
-
 static void free_subscriber(struct zcp_subscriber **subscriber)
 {
+	if (*subscriber)
+		zcp_anchor_free((*subscriber)->anchor);
 	free(*subscriber);
 }
 
@@ -92,8 +87,11 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 	if (r < 0)
 		return r;
 	subscriber = calloc(1, sizeof(*subscriber));
-	if (!subscriber)
+	if (subscriber)
+		subscriber->anchor = zcp_anchor_new(subscriber);
+	if (!subscriber || !subscriber->anchor)
 		return zcp_node_fail(node, -ENOMEM, "out of memory");
+	subscriber->generation = zcp_anchor_generation(subscriber->anchor);
 	r = zcp_endpoint_init(&subscriber->endpoint, node, topic, &request, &reply);
 	if (r < 0)
 		return r;
@@ -127,15 +125,22 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 
 struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber)
 {
+	struct zcp_node *node;
+
 	if (!subscriber)
 		return NULL;
-	if (subscriber->endpoint.node->dispatch_next == subscriber)
-		subscriber->endpoint.node->dispatch_next = LIST_NEXT(subscriber, link);
+	node = subscriber->endpoint.node;
+	if (node->dispatch_now == subscriber) {
+		subscriber->is_closing = true;
+		return NULL;
+	}
+	if (node->dispatch_next == subscriber)
+		node->dispatch_next = LIST_NEXT(subscriber, link);
 	LIST_REMOVE(subscriber, link);
 	/* What is queued and held is given back with it. */
 	zcp_endpoint_deinit(&subscriber->endpoint);
 	zcp_reader_deinit(&subscriber->reader);
-	free(subscriber);
+	free_subscriber(&subscriber);
 	return NULL;
 }
 
@@ -170,9 +175,10 @@ static inline void describe(struct zcp_subscriber *subscriber,
 	sample->publish_time_ns = message->publish_time_ns;
 	sample->publisher_id = message->publisher_id;
 	sample->lost = message->n_lost;
-	sample->reserved[SAMPLE_SUBSCRIBER] = (uint64_t)(uintptr_t)subscriber;
-	sample->reserved[SAMPLE_PLACE] = message->place;
-	sample->reserved[SAMPLE_HELD] = message->held;
+	sample->reserved[ZCP_SAMPLE_ANCHOR] = (uint64_t)(uintptr_t)subscriber->anchor;
+	sample->reserved[ZCP_SAMPLE_PLACE] = message->place;
+	sample->reserved[ZCP_SAMPLE_HELD] = message->held;
+	sample->reserved[ZCP_SAMPLE_GENERATION] = subscriber->generation;
 }
 
 static int take(struct zcp_subscriber *subscriber, take_fn take_message, struct zcp_sample *sample)
@@ -223,20 +229,56 @@ int zcp_subscriber_latest(struct zcp_subscriber *subscriber, struct zcp_sample *
 	return take(subscriber, zcp_reader_latest, sample);
 }
 
+/* NULL: never taken, or the subscriber is closed. */
+static struct zcp_subscriber *find_subscriber(const struct zcp_sample *sample)
+{
+	const struct zcp_anchor *anchor =
+		(const struct zcp_anchor *)(uintptr_t)sample->reserved[ZCP_SAMPLE_ANCHOR];
+
+	return sample->data && anchor ?
+		       zcp_anchor_find(anchor, sample->reserved[ZCP_SAMPLE_GENERATION]) :
+		       NULL;
+}
+
+static bool is_held(const struct zcp_subscriber *subscriber, const struct zcp_sample *sample)
+{
+	return zcp_reader_holds(&subscriber->reader, (uint32_t)sample->reserved[ZCP_SAMPLE_PLACE],
+				sample->reserved[ZCP_SAMPLE_HELD]);
+}
+
+/* What a stale one holds is given back to those that it has it from. */
+static bool is_ours(const struct zcp_subscriber *subscriber)
+{
+	return zcp_process_is(subscriber->endpoint.process) ||
+	       zcp_endpoint_refuse(&subscriber->endpoint) == -ESTALE;
+}
+
+int zcp_sample_keep(const struct zcp_sample *sample)
+{
+	struct zcp_subscriber *subscriber = find_subscriber(sample);
+
+	if (!subscriber)
+		return -EINVAL;
+	if (!is_ours(subscriber))
+		return -EOWNERDEAD;
+	if (!is_held(subscriber, sample))
+		return -EINVAL;
+	if (subscriber->lent == sample->reserved[ZCP_SAMPLE_HELD])
+		subscriber->lent = 0;
+	return 0;
+}
+
 int zcp_sample_release(struct zcp_sample *sample)
 {
-	struct zcp_subscriber *subscriber =
-		(struct zcp_subscriber *)(uintptr_t)sample->reserved[SAMPLE_SUBSCRIBER];
+	struct zcp_subscriber *subscriber = find_subscriber(sample);
 	int r;
 
-	if (!sample->data || !subscriber)
+	if (!subscriber)
 		return -EINVAL;
-	/* What a stale one holds is given back to those that it has it from. */
-	if (!zcp_process_is(subscriber->endpoint.process) &&
-	    zcp_endpoint_refuse(&subscriber->endpoint) != -ESTALE)
+	if (!is_ours(subscriber))
 		return -EOWNERDEAD;
-	r = zcp_reader_release(&subscriber->reader, (uint32_t)sample->reserved[SAMPLE_PLACE],
-			       sample->reserved[SAMPLE_HELD]);
+	r = zcp_reader_release(&subscriber->reader, (uint32_t)sample->reserved[ZCP_SAMPLE_PLACE],
+			       sample->reserved[ZCP_SAMPLE_HELD]);
 	if (r < 0)
 		return r;
 	if (__builtin_expect(zcp_reader_is_starved(&subscriber->reader), 0))
@@ -245,7 +287,7 @@ int zcp_sample_release(struct zcp_sample *sample)
 	sample->size = 0;
 	sample->user_header = NULL;
 	sample->user_header_size = 0;
-	sample->reserved[SAMPLE_SUBSCRIBER] = 0;
+	sample->reserved[ZCP_SAMPLE_ANCHOR] = 0;
 	return 0;
 }
 
@@ -277,14 +319,15 @@ int zcp_subscriber_on_match(struct zcp_subscriber *subscriber, zcp_on_match_fn o
 
 int zcp_sample_publisher_name(const struct zcp_sample *sample, char *name, size_t size)
 {
-	const struct zcp_subscriber *subscriber =
-		(const struct zcp_subscriber *)(uintptr_t)sample->reserved[SAMPLE_SUBSCRIBER];
+	const struct zcp_subscriber *subscriber = find_subscriber(sample);
 	struct zcp_member member;
 
-	if (!sample->data || !subscriber)
+	if (!subscriber)
 		return -EINVAL;
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return zcp_endpoint_refuse(&subscriber->endpoint);
+	if (!is_held(subscriber, sample))
+		return -EINVAL;
 	if (!zcp_member_find(&subscriber->endpoint.topic, ZCP_MEMBER_PUBLISHER,
 			     sample->publisher_id, &member))
 		return -ENOENT;

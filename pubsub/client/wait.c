@@ -27,7 +27,7 @@ enum waiting {
 
 static bool counts(const struct zcp_subscriber *subscriber, enum waiting which)
 {
-	return (which == WAIT_ALL || subscriber->on_sample) &&
+	return (which == WAIT_ALL || subscriber->on_sample) && !subscriber->is_closing &&
 	       subscriber->endpoint.process != ZCP_ENDPOINT_STALE;
 }
 
@@ -258,33 +258,58 @@ int zcp_node_fd(struct zcp_node *node)
 	return r < 0 ? r : node->poll_fd;
 }
 
-/* Also where a callback of C++ leaves by an exception. */
-static void release_sample(struct zcp_sample *sample)
+/* A callback and its sample. */
+struct call {
+	struct zcp_subscriber *subscriber;
+	struct zcp_sample sample;
+};
+
+/* This one and those below also run where a callback of C++ leaves by an exception. */
+static void end_call(struct call *call)
 {
-	(void)zcp_sample_release(sample);
+	if (call->subscriber->lent)
+		(void)zcp_sample_release(&call->sample);
+	call->subscriber->lent = 0;
+}
+
+static void end_turn(struct zcp_subscriber **subscriber)
+{
+	(*subscriber)->endpoint.node->dispatch_now = NULL;
+	if ((*subscriber)->is_closing)
+		zcp_subscriber_close(*subscriber);
+}
+
+/* A callback may end itself, its subscriber and its node. */
+static bool is_called(const struct zcp_subscriber *subscriber)
+{
+	return subscriber->on_sample && !subscriber->is_closing &&
+	       !subscriber->endpoint.node->is_closing;
 }
 
 /* Calls back for what one subscriber has, a queue's length at most. Returns how many. */
 static int dispatch_one(struct zcp_subscriber *subscriber, unsigned int *n)
 {
+	ZCP_CLEANUP(end_turn) struct zcp_subscriber *turn = subscriber;
 	uint32_t depth = UINT32_C(1) << subscriber->reader.options.depth_log2;
 
-	for (uint32_t i = 0; i < depth && subscriber->on_sample; i++) {
-		ZCP_CLEANUP(release_sample) struct zcp_sample sample = ZCP_SAMPLE_INIT;
-		int r = zcp_subscriber_take(subscriber, &sample);
+	turn->endpoint.node->dispatch_now = turn;
+	for (uint32_t i = 0; i < depth && is_called(subscriber); i++) {
+		ZCP_CLEANUP(end_call) struct call call = { .subscriber = subscriber };
+		int r = zcp_subscriber_take(subscriber, &call.sample);
 
 		/* Held to the limit: nothing for us before something is released. */
 		if (r == -EAGAIN || r == -EMFILE)
 			break;
 		if (r < 0)
 			return r;
-		subscriber->on_sample(&sample, subscriber->user);
+		subscriber->lent = call.sample.reserved[ZCP_SAMPLE_HELD];
+		subscriber->on_sample(&call.sample, subscriber->user);
 		(*n)++;
 	}
 	return 0;
 }
 
-static int dispatch(struct zcp_node *node, int64_t timeout_ns)
+static int wait_and_call(struct zcp_node *node, int64_t timeout_ns)
 {
 	uint64_t start = zcp_now_ns();
 
@@ -296,7 +321,7 @@ static int dispatch(struct zcp_node *node, int64_t timeout_ns)
 		if (r < 0)
 			return r;
 		n += zcp_watch_dispatch(node);
-		for (subscriber = LIST_FIRST(&node->subscribers); subscriber;
+		for (subscriber = LIST_FIRST(&node->subscribers); subscriber && !node->is_closing;
 		     subscriber = node->dispatch_next) {
 			/* A callback may close any subscriber, the next one too. */
 			node->dispatch_next = LIST_NEXT(subscriber, link);
@@ -311,10 +336,30 @@ static int dispatch(struct zcp_node *node, int64_t timeout_ns)
 	}
 }
 
+static void end_dispatch(struct zcp_node **node)
+{
+	(*node)->is_dispatching = false;
+	if ((*node)->is_closing)
+		zcp_node_close(*node);
+}
+
+static int dispatch(struct zcp_node *node, int64_t timeout_ns)
+{
+	ZCP_CLEANUP(end_dispatch) struct zcp_node *dispatched = node;
+
+	dispatched->is_dispatching = true;
+	begin(node);
+	return end(node, WAIT_CALLBACKS, wait_and_call(node, timeout_ns));
+}
+
 int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns)
 {
 	if (!zcp_process_is(node->process))
 		return -EOWNERDEAD;
-	begin(node);
-	return end(node, WAIT_CALLBACKS, dispatch(node, timeout_ns));
+	if (node->is_dispatching)
+		return zcp_node_fail(node, -EBUSY,
+				     "node '%s' is in a callback of zcp_node_dispatch(): dispatch "
+				     "again when that has returned, or take in the callback",
+				     node->name);
+	return dispatch(node, timeout_ns);
 }

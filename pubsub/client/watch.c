@@ -85,7 +85,7 @@ static unsigned int dispatch_one(struct zcp_node *node, struct zcp_watch *watch)
 		watch->on_match(&match, watch->user);
 		n++;
 		/* Closed, or set anew. */
-		if (node->watch_now != watch)
+		if (node->watch_now != watch || node->is_closing)
 			break;
 	}
 	node->watch_now = NULL;
@@ -97,7 +97,8 @@ unsigned int zcp_watch_dispatch(struct zcp_node *node)
 	struct zcp_watch *watch;
 	unsigned int n = 0;
 
-	for (watch = LIST_FIRST(&node->watches); watch; watch = node->watch_next) {
+	for (watch = LIST_FIRST(&node->watches); watch && !node->is_closing;
+	     watch = node->watch_next) {
 		node->watch_next = LIST_NEXT(watch, link);
 		if (zcp_members_have_changed(&watch->members))
 			n += dispatch_one(node, watch);

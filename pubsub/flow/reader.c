@@ -104,11 +104,16 @@ bool zcp_reader_has_place(struct zcp_reader *reader)
 	return reader->n_vacant > 0;
 }
 
-int zcp_reader_release(struct zcp_reader *reader, uint32_t place, uint64_t held)
+bool zcp_reader_holds(const struct zcp_reader *reader, uint32_t place, uint64_t held)
 {
 	/* Relaxed: the caller has the message from the thread that took it. */
-	if (place >= reader->options.max_held || held == 0 ||
-	    atomic_load_explicit(&reader->held[place], memory_order_relaxed) != held)
+	return place < reader->options.max_held && held != 0 &&
+	       atomic_load_explicit(&reader->held[place], memory_order_relaxed) == held;
+}
+
+int zcp_reader_release(struct zcp_reader *reader, uint32_t place, uint64_t held)
+{
+	if (!zcp_reader_holds(reader, place, held))
 		return -EINVAL;
 	/* HELD-R3 pairs with HELD-A1 in the exact look, and A2, A3 in the thread that takes. */
 	atomic_store_explicit(&reader->held[place], 0, memory_order_release);

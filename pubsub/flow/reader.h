@@ -140,6 +140,9 @@ __attribute__((warn_unused_result)) int zcp_reader_latest(struct zcp_reader *rea
 /* After ZCP_READER_E_UNMAPPED: there is no such class; the message is lost. */
 void zcp_reader_lose(struct zcp_reader *reader, const struct zcp_reader_message *message);
 
+/* Whether a message is held as `held` in a place. Any thread. Wait-free. */
+bool zcp_reader_holds(const struct zcp_reader *reader, uint32_t place, uint64_t held);
+
 /*
  * Gives back the message that is held as `held` in a place. Any thread. Wait-free. Returns 0, or
  * -EINVAL where that message is not held there any more.

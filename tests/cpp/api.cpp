@@ -23,6 +23,7 @@ const std::int64_t second = 1000000000;
 struct inbox {
 	std::string text;
 	unsigned int n;
+	zcp_sample sample;
 };
 
 void check_initialisers()
@@ -65,7 +66,7 @@ void check_match(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subsc
 		into->text += match->node;
 		into->n++;
 	};
-	inbox in = { "", 0 };
+	inbox in = { "", 0, ZCP_SAMPLE_INIT };
 
 	check_ok(zcp_subscriber_wait_publishers(subscriber, 1, 10 * second), node, "wait");
 	check_ok(zcp_publisher_on_match(publisher, note, &in), node, "on_match");
@@ -76,19 +77,20 @@ void check_match(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subsc
 	check_ok(zcp_subscriber_on_match(subscriber, nullptr, nullptr), node, "on_match");
 }
 
-// Loan, write, publish; be called back.
+// Loan, write, publish; be called back, and keep the sample.
 void check_callback(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *subscriber)
 {
 	const std::string text = "written in place";
 	zcp_loan loan = ZCP_LOAN_INIT;
-	inbox in = { "", 0 };
+	inbox in = { "", 0, ZCP_SAMPLE_INIT };
 
 	zcp_subscriber_on_sample(
 		subscriber,
 		[](const zcp_sample *sample, void *user) {
 			inbox *into = static_cast<inbox *>(user);
 
-			into->text.assign(static_cast<const char *>(sample->data), sample->size);
+			into->sample = *sample;
+			CHECK(zcp_sample_keep(&into->sample) == 0);
 			into->n++;
 		},
 		&in);
@@ -99,7 +101,9 @@ void check_callback(zcp_node *node, zcp_publisher *publisher, zcp_subscriber *su
 	CHECK(!loan.data);
 
 	check_ok(zcp_node_dispatch(node, 10 * second), node, "dispatch");
-	CHECK(in.n == 1 && in.text == text);
+	CHECK(in.n == 1 && in.sample.size == text.size());
+	CHECK(std::string(static_cast<const char *>(in.sample.data), in.sample.size) == text);
+	CHECK(zcp_sample_release(&in.sample) == 0);
 	zcp_subscriber_on_sample(subscriber, nullptr, nullptr);
 }
 
