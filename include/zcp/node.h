@@ -2,6 +2,7 @@
 /*
  * A node: a thread's door to a domain. It has one connection to the domain's runtime
  * (zcpd) and one signal through which it is woken; publishers and subscribers hang off it.
+ * Threads that work at the same time open a node each: see the rules in zcp/zcp.h.
  */
 #ifndef ZCP_NODE_H
 #define ZCP_NODE_H
@@ -144,7 +145,7 @@ ZCP_API const char *zcp_node_error(const struct zcp_node *node);
  * @return 0: take from your subscribers and, where there is a match callback, call
  *   zcp_node_dispatch(node, 0); -ETIMEDOUT; -EINTR: a signal handler ran or
  *   zcp_node_interrupt() was called; -EINVAL: the node has no subscriber and no match callback,
- *   and the timeout is ZCP_FOREVER; -EOWNERDEAD: the handle was inherited over fork();
+ *   and the timeout is ZCP_FOREVER; -EBUSY: another thread is inside the node; -EOWNERDEAD: the handle was inherited over fork();
  *   -ESTALE: once, when another runtime has come and something of this node cannot go on under
  *   it; the sentence says what: close that and open it again;
  *   -ENOTSUP: the kernel refuses membarrier since the node was opened: set fences = "symmetric"
@@ -164,8 +165,8 @@ ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns
  *
  * A subscriber that holds all it may hold is passed over until something is released.
  *
- * @return 0: at least one callback ran; -EBUSY: the call was made in a callback of this node;
- *   else as zcp_node_wait(), -EINVAL where the node
+ * @return 0: at least one callback ran; -EBUSY: the call was made in a callback of this node, or
+ *   another thread is inside it; else as zcp_node_wait(), -EINVAL where the node
  *   has no callback and the timeout is ZCP_FOREVER; or, where a message lies in memory that
  *   cannot be mapped, as zcp_subscriber_take()
  */
@@ -197,7 +198,8 @@ ZCP_API void zcp_node_interrupt(struct zcp_node *node);
  * most the node's timeout; it takes three descriptors.
  *
  * @return the descriptor (an epoll(7) instance, the node's: it ends with it), or -ENOTCONN,
- *   -ETIMEDOUT, -EMFILE, -ENFILE, -ENOMEM, -EOWNERDEAD; zcp_node_error(node) has the sentence
+ *   -ETIMEDOUT, -EMFILE, -ENFILE, -ENOMEM, -EOWNERDEAD, -EBUSY (another thread is inside the node);
+ *   zcp_node_error(node) has the sentence
  */
 ZCP_API ZCP_MUST_USE int zcp_node_fd(struct zcp_node *node);
 

@@ -121,7 +121,8 @@ struct zcp_loan {
  *                  and history; the sentence has the numbers, and what to raise or to lower
  *   -EBUSY         the topic's pool is shared, and was taken over from a runtime that was killed;
  *                  the process that the sentence names may have parts of it and has not come back:
- *                  try again when it has, or has ended
+ *                  try again when it has, or has ended.
+ *                  Or another thread is inside the node
  *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and
  *                  none has come
  *   -ETIMEDOUT     no answer within the node's timeout
@@ -255,7 +256,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_wait_subscribers(struct zcp_publisher *pu
  *
  * It is the runtime that tells: while there is none, no callback comes. Does not block.
  *
- * @return 0, -ENOMEM, -EOWNERDEAD, -ESTALE
+ * @return 0, -ENOMEM, -EOWNERDEAD, -ESTALE, -EBUSY (another thread is inside the node)
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_on_match(struct zcp_publisher *publisher,
 						zcp_on_match_fn on_match, void *user);

@@ -165,7 +165,8 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  *                  has the numbers, and what to raise or to lower
  *   -EBUSY         the topic's pool is shared, and was taken over from a runtime that was killed;
  *                  the process that the sentence names may have parts of it and has not come back:
- *                  try again when it has, or has ended
+ *                  try again when it has, or has ended.
+ *                  Or another thread is inside the node
  *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and
  *                  none has come
  *   -ETIMEDOUT     no answer within the node's timeout
@@ -209,6 +210,7 @@ ZCP_API struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subsc
  *   -EMFILE      as many samples are held as the subscriber declared: release one, or
  *                raise `held`
  *   -EOWNERDEAD  inherited over fork(): open a node in the child
+ *   -EBUSY       another thread is inside the node: open a node for each thread
  *   -ESTALE      another runtime has come, under which this handle cannot go on: close it and
  *                open it again
  *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM, and -EMFILE too: the message lies in
@@ -303,7 +305,7 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_wait_publishers(struct zcp_subscriber *s
  *
  * It is the runtime that tells: while there is none, no callback comes. Does not block.
  *
- * @return 0, -ENOMEM, -EOWNERDEAD, -ESTALE
+ * @return 0, -ENOMEM, -EOWNERDEAD, -ESTALE, -EBUSY (another thread is inside the node)
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_on_match(struct zcp_subscriber *subscriber,
 						 zcp_on_match_fn on_match, void *user);

@@ -12,8 +12,13 @@
  * - Functions return 0 or a negative errno; each declaration lists them. A call that
  *   fails leaves its out-parameters as they were. zcp_strerror() gives a short text,
  *   zcp_node_error() the whole sentence with names, numbers and the remedy.
- * - A handle (node, publisher, subscriber) belongs to one thread at a time. Threads that
- *   work at the same time open a node each; that costs a socket and a few kilobytes.
+ * - A node belongs to one thread at a time, with all of its publishers and subscribers. Threads
+ *   that work at the same time open a node each; that costs a socket and a few kilobytes.
+ *   While a thread is inside a node (it waits, dispatches or is in a callback, opens, sets a match
+ *   callback), the same calls and takes of another thread answer -EBUSY. Other threads may at any
+ *   time release samples and call zcp_node_interrupt(); and each publisher may be used by a thread
+ *   of its own to loan, publish and discard. Closing is not checked: a handle is closed when no
+ *   other thread is inside its node or uses it.
  * - The data path (loan, publish, discard, take, release) allocates nothing, takes no lock and
  *   does not need the runtime. It makes no system call but to wake a process that sleeps, and,
  *   where the runtime waits for a chunk to become free so that it can give the memory back later

@@ -16,6 +16,7 @@
 
 #include "pubsub/client/control.h"
 #include "pubsub/client/endpoint.h"
+#include "pubsub/client/inside.h"
 #include "pubsub/client/publisher.h"
 #include "pubsub/client/start.h"
 #include "pubsub/client/subscriber.h"
@@ -391,7 +392,7 @@ static int say_stale(struct zcp_node *node)
 	return zcp_endpoint_refuse(found);
 }
 
-void zcp_attend_quietly(struct zcp_node *node)
+static void look_after(struct zcp_node *node)
 {
 	uint64_t now = zcp_now_ns(), interval = node->socket >= 0 ? LOOK_NS : LOOK_WITHOUT_NS;
 	char error[sizeof(node->error)];
@@ -408,6 +409,16 @@ void zcp_attend_quietly(struct zcp_node *node)
 	    zcp_now_ns() - now >= BUDGET_NS)
 		node->attend_again_ns = zcp_now_ns() + REST_NS;
 	memcpy(node->error, error, sizeof(error));
+}
+
+void zcp_attend_quietly(struct zcp_node *node)
+{
+	ZCP_CLEANUP(zcp_node_leave_briefly) struct zcp_node *inside = NULL;
+
+	if (!zcp_node_enter_briefly(node))
+		return;
+	inside = node;
+	look_after(inside);
 }
 
 int zcp_attend(struct zcp_node *node)

@@ -11,6 +11,7 @@
 
 #include "pubsub/client/attach.h"
 #include "pubsub/client/endpoint.h"
+#include "pubsub/client/inside.h"
 #include "pubsub/util.h"
 
 static int gone(struct zcp_node *node)
@@ -189,7 +190,8 @@ static bool looks_for_another(const struct zcp_node *node, const struct zcp_mess
 			      enum zcp_attach_effort *effort)
 {
 	*effort = ZCP_ATTACH_WAIT;
-	if (node->is_attaching)
+	/* What a new runtime makes stale is for the thread that is inside to find. */
+	if (node->is_attaching || zcp_node_is_busy(node))
 		return false;
 	switch (request->type) {
 	case ZCP_MESSAGE_SIGNAL_GET: /* in the middle of a publish */
@@ -207,6 +209,7 @@ int zcp_control_request_with(struct zcp_node *node, const struct zcp_message *re
 			     const int *out, uint32_t n_out, enum zcp_message_type expected,
 			     struct zcp_message *reply, struct zcp_fds *fds)
 {
+	ZCP_CLEANUP(zcp_node_end_talk) struct zcp_node *talk = zcp_node_begin_talk(node);
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds received = { .n_fds = 0 };
 	uint64_t deadline = zcp_now_ns() + node->timeout_ns;
 	enum zcp_attach_effort effort;
@@ -215,7 +218,7 @@ int zcp_control_request_with(struct zcp_node *node, const struct zcp_message *re
 
 	if (node->deadline_ns > 0 && node->deadline_ns < deadline)
 		deadline = node->deadline_ns;
-	r = exchange(node, request, out, n_out, deadline, &answer, &received);
+	r = exchange(talk, request, out, n_out, deadline, &answer, &received);
 	/* What it had half done for us it has undone, or its heir does, when we are back. */
 	while (r == -ENOTCONN && looks_for_another(node, request, &effort)) {
 		r = zcp_reattach(node, effort, deadline);
@@ -256,10 +259,12 @@ int zcp_control_request(struct zcp_node *node, const struct zcp_message *request
 
 void zcp_control_drain(struct zcp_node *node)
 {
+	ZCP_CLEANUP(zcp_node_end_talk) struct zcp_node *talk = zcp_node_begin_talk(node);
+
 	for (;;) {
 		ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
 		struct zcp_message message;
-		int r = zcp_socket_receive(node->socket, &message, &fds);
+		int r = zcp_socket_receive(talk->socket, &message, &fds);
 
 		if (r == -EOPNOTSUPP)
 			continue;

@@ -13,6 +13,7 @@
 
 #include "pubsub/client/attach.h"
 #include "pubsub/client/control.h"
+#include "pubsub/client/inside.h"
 #include "pubsub/client/subscriber.h"
 #include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
@@ -330,9 +331,14 @@ void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, struct zcp_fds
 {
 	struct zcp_subscriber *subscriber;
 
-	/* What cannot be mapped now is asked for again when a message lies in it. */
+	/*
+	 * What cannot be mapped now is asked for again when a message lies in it. Nor does a publish
+	 * map it where another thread may be about to take.
+	 */
 	LIST_FOREACH(subscriber, &node->subscribers, link)
-		if (subscriber->endpoint.id == id)
+		if (subscriber->endpoint.id == id && !zcp_node_is_ours(node))
+			subscriber->endpoint.absent = 0;
+		else if (subscriber->endpoint.id == id)
 			ZCP_IGNORE(zcp_endpoint_map_classes(&subscriber->endpoint, fds, 0));
 }
 

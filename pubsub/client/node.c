@@ -12,6 +12,7 @@
 #include <zcp/subscriber.h>
 
 #include "pubsub/client/attach.h"
+#include "pubsub/client/inside.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
 #include "pubsub/wire/paths.h"
@@ -21,19 +22,36 @@
 /* What zcp_node_open() said last in this thread, when there was no node to say it. */
 static _Thread_local char open_error[sizeof(((struct zcp_node *)NULL)->error)];
 
+/* What a node said last to this thread, while another one was inside. */
+static _Thread_local char own_error[sizeof(((struct zcp_node *)NULL)->error)];
+static _Thread_local const struct zcp_node *own_error_node;
+
 int zcp_node_fail(struct zcp_node *node, int code, const char *format, ...)
 {
+	bool is_own = zcp_node_is_busy(node);
 	va_list arguments;
 
+	if (is_own || own_error_node == node)
+		own_error_node = is_own ? node : NULL;
 	va_start(arguments, format);
-	(void)vsnprintf(node->error, sizeof(node->error), format, arguments);
+	(void)vsnprintf(is_own ? own_error : node->error, sizeof(node->error), format, arguments);
 	va_end(arguments);
 	return code;
 }
 
+int zcp_node_refuse_busy(struct zcp_node *node)
+{
+	return zcp_node_fail(node, -EBUSY,
+			     "another thread is in a call on node '%s' or on one of its endpoints: "
+			     "open a node for each thread",
+			     node->name);
+}
+
 const char *zcp_node_error(const struct zcp_node *node)
 {
-	return node ? node->error : open_error;
+	if (!node)
+		return open_error;
+	return own_error_node == node ? own_error : node->error;
 }
 
 const char *zcp_node_name(const struct zcp_node *node)
@@ -126,6 +144,16 @@ static void free_strings(struct zcp_node *node)
 	free((char *)node->options.zcpd);
 }
 
+static void free_node(struct zcp_node *node)
+{
+	zcp_detach(node);
+	free_strings(node);
+	(void)pthread_mutex_destroy(&node->talk);
+	if (own_error_node == node)
+		own_error_node = NULL;
+	free(node);
+}
+
 static int open_node(struct zcp_node *node, const struct zcp_node_options *theirs)
 {
 	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
@@ -156,13 +184,28 @@ static int open_node(struct zcp_node *node, const struct zcp_node_options *their
 	return r;
 }
 
+/* Again in the same thread: a request may have to find a runtime first. */
+static int init_talk(struct zcp_node *node)
+{
+	pthread_mutexattr_t attributes;
+	int r = pthread_mutexattr_init(&attributes);
+
+	if (r != 0)
+		return -r;
+	(void)pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+	r = pthread_mutex_init(&node->talk, &attributes);
+	(void)pthread_mutexattr_destroy(&attributes);
+	return -r;
+}
+
 int zcp_node_open(struct zcp_node **nodep, const struct zcp_node_options *options)
 {
 	struct zcp_node *node = calloc(1, sizeof(*node));
 	int r;
 
-	if (!node) {
+	if (!node || init_talk(node) < 0) {
 		(void)snprintf(open_error, sizeof(open_error), "out of memory");
+		free(node);
 		return -ENOMEM;
 	}
 	node->socket = -1;
@@ -173,9 +216,7 @@ int zcp_node_open(struct zcp_node **nodep, const struct zcp_node_options *option
 	r = open_node(node, options);
 	if (r < 0) {
 		memcpy(open_error, node->error, sizeof(open_error));
-		zcp_detach(node);
-		free_strings(node);
-		free(node);
+		free_node(node);
 		return r;
 	}
 	*nodep = node;
@@ -197,8 +238,6 @@ struct zcp_node *zcp_node_close(struct zcp_node *node)
 	while (!LIST_EMPTY(&node->subscribers))
 		(void)zcp_subscriber_close(LIST_FIRST(&node->subscribers));
 	zcp_node_free_wakers(node);
-	zcp_detach(node);
-	free_strings(node);
-	free(node);
+	free_node(node);
 	return NULL;
 }

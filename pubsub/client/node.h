@@ -5,6 +5,7 @@
 #ifndef ZCP_CLIENT_NODE_H
 #define ZCP_CLIENT_NODE_H
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,6 +26,11 @@ struct zcp_waker {
 struct zcp_node {
 	/* who opened it: zcp_process_is() */
 	uint64_t process;
+	/* which thread is inside, and how often again; and who talks to the runtime: see inside.h */
+	_Atomic uintptr_t inside;
+	_Atomic uintptr_t last_inside;
+	uint32_t n_inside;
+	pthread_mutex_t talk;
 	/* -1 while there is no runtime */
 	int socket;
 	/* how it finds one; the strings are its own */
@@ -103,7 +109,10 @@ void zcp_node_free_wakers(struct zcp_node *node);
 /* Ends our own sleep, in a wait or in somebody's poll. Any thread; async-signal-safe. */
 void zcp_node_wake_self(struct zcp_node *node);
 
-/* Keeps the sentence for zcp_node_error(), and returns `code`. */
+/*
+ * Keeps the sentence for zcp_node_error(), and returns `code`. Where another thread is inside it is
+ * kept for this thread alone.
+ */
 __attribute__((format(printf, 3, 4))) int zcp_node_fail(struct zcp_node *node, int code,
 							const char *format, ...);
 

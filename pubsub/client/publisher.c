@@ -9,6 +9,7 @@
 
 #include "pubsub/client/attach.h"
 #include "pubsub/client/control.h"
+#include "pubsub/client/inside.h"
 #include "pubsub/util.h"
 
 /* Meaning of zcp_loan.reserved. */
@@ -54,9 +55,11 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 static int init_writer(struct zcp_publisher *publisher, const struct zcp_writer_options *options)
 {
 	struct zcp_endpoint *endpoint = &publisher->endpoint;
-	int r = zcp_writer_init(&publisher->writer, &endpoint->topic, &endpoint->acks,
-				&endpoint->pool, &endpoint->node->signals, options);
+	int r;
 
+	publisher->signals = endpoint->node->signals;
+	r = zcp_writer_init(&publisher->writer, &endpoint->topic, &endpoint->acks, &endpoint->pool,
+			    &publisher->signals, options);
 	if (r == -EPROTO)
 		return zcp_node_fail(endpoint->node, r,
 				     "the runtime gave a pool without room for our messages");
@@ -70,11 +73,16 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 	struct zcp_message request = { .type = ZCP_MESSAGE_OPEN_PUBLISHER };
 	struct zcp_writer_options writer_options;
 	ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .type = ZCP_MESSAGE_NONE };
+	ZCP_CLEANUP(zcp_node_leave) struct zcp_node *inside = NULL;
 	const struct zcp_opened *opened = &reply.u.opened;
 	int r;
 
 	if (!zcp_process_is(node->process))
 		return -EOWNERDEAD;
+	r = zcp_node_enter(node);
+	if (r < 0)
+		return r;
+	inside = node;
 	r = fill_request(node, &request, topic, options);
 	if (r < 0)
 		return r;
@@ -159,10 +167,11 @@ static int refused(struct zcp_publisher *publisher, size_t size, int why)
 __attribute__((noinline)) static void tell_freed(struct zcp_publisher *publisher)
 {
 	const struct zcp_endpoint *endpoint = &publisher->endpoint;
+	ZCP_CLEANUP(zcp_node_end_talk) struct zcp_node *node = zcp_node_begin_talk(endpoint->node);
 	struct zcp_message message = { .type = ZCP_MESSAGE_FREED };
 
 	message.u.freed.endpoint = endpoint->id;
-	if (zcp_socket_send(endpoint->node->socket, &message, NULL, 0) < 0)
+	if (zcp_socket_send(node->socket, &message, NULL, 0) < 0)
 		zcp_writer_want_freed(&publisher->writer);
 }
 
@@ -344,8 +353,15 @@ int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher, unsigned int
 
 int zcp_publisher_on_match(struct zcp_publisher *publisher, zcp_on_match_fn on_match, void *user)
 {
+	ZCP_CLEANUP(zcp_node_leave) struct zcp_node *inside = NULL;
+	int r;
+
 	if (!zcp_process_is(publisher->endpoint.process))
 		return zcp_endpoint_refuse(&publisher->endpoint);
+	r = zcp_node_enter(publisher->endpoint.node);
+	if (r < 0)
+		return r;
+	inside = publisher->endpoint.node;
 	return zcp_watch_set(&publisher->endpoint, &publisher->writer.slot->watches, on_match,
 			     user);
 }

@@ -13,6 +13,8 @@
 struct zcp_publisher {
 	struct zcp_endpoint endpoint;
 	struct zcp_writer writer;
+	/* the node's when it was opened, which stay mapped: the node may get others meanwhile */
+	struct zcp_signals signals;
 	LIST_ENTRY(zcp_publisher) link;
 };
 

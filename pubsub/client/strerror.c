@@ -27,7 +27,7 @@ const char *zcp_strerror(int error)
 		{ EDQUOT, "more memory than this user's topics may take" },
 		{ ENOSPC, "the pool is too small for what its endpoints may use" },
 		{ ECONNREFUSED, "no runtime answers: start zcpd" },
-		{ EBUSY, "in use: by a callback, or by a process that has not come back" },
+		{ EBUSY, "in use: by another thread, a callback, or a process that has not come back" },
 		{ ENOTCONN, "the runtime is gone" },
 		{ ESTALE,
 		  "another runtime has come, which does not take this over: open it again" },

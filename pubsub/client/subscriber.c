@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pubsub/client/control.h"
+#include "pubsub/client/inside.h"
 #include "pubsub/flow/reader_take.h"
 #include "pubsub/util.h"
 
@@ -78,11 +79,16 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 	struct zcp_message request = { .type = ZCP_MESSAGE_OPEN_SUBSCRIBER };
 	struct zcp_reader_options reader_options;
 	ZCP_CLEANUP(zcp_message_deinit) struct zcp_message reply = { .type = ZCP_MESSAGE_NONE };
+	ZCP_CLEANUP(zcp_node_leave) struct zcp_node *inside = NULL;
 	const struct zcp_opened *opened = &reply.u.opened;
 	int r;
 
 	if (!zcp_process_is(node->process))
 		return -EOWNERDEAD;
+	r = zcp_node_enter(node);
+	if (r < 0)
+		return r;
+	inside = node;
 	r = fill_request(node, &request, topic, options);
 	if (r < 0)
 		return r;
@@ -151,8 +157,13 @@ struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber)
 static int map_class(struct zcp_subscriber *subscriber, const struct zcp_reader_message *message)
 {
 	struct zcp_endpoint *endpoint = &subscriber->endpoint;
-	int r = zcp_endpoint_get_classes(endpoint, zcp_ref_class(message->ref));
+	ZCP_CLEANUP(zcp_node_leave) struct zcp_node *inside = NULL;
+	int r = zcp_node_enter(endpoint->node);
 
+	if (r < 0)
+		return r;
+	inside = endpoint->node;
+	r = zcp_endpoint_get_classes(endpoint, zcp_ref_class(message->ref));
 	/* On the way another runtime may have been found. */
 	if (!zcp_process_is(endpoint->process))
 		return zcp_endpoint_refuse(endpoint);
@@ -188,6 +199,8 @@ static int take(struct zcp_subscriber *subscriber, take_fn take_message, struct 
 
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return zcp_endpoint_refuse(&subscriber->endpoint);
+	if (__builtin_expect(zcp_node_is_busy(subscriber->endpoint.node), 0))
+		return zcp_node_refuse_busy(subscriber->endpoint.node);
 	while ((r = take_message(&subscriber->reader, &message)) == ZCP_READER_E_UNMAPPED) {
 		r = map_class(subscriber, &message);
 		if (r < 0)
@@ -212,6 +225,7 @@ int zcp_subscriber_take(struct zcp_subscriber *subscriber, struct zcp_sample *sa
 	int r;
 
 	if (__builtin_expect(!zcp_process_is(subscriber->endpoint.process) ||
+				     zcp_node_is_busy(subscriber->endpoint.node) ||
 				     !zcp_reader_takes_in_turn(&subscriber->reader),
 			     0))
 		return take(subscriber, zcp_reader_take, sample);
@@ -311,8 +325,15 @@ int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber, unsigned i
 
 int zcp_subscriber_on_match(struct zcp_subscriber *subscriber, zcp_on_match_fn on_match, void *user)
 {
+	ZCP_CLEANUP(zcp_node_leave) struct zcp_node *inside = NULL;
+	int r;
+
 	if (!zcp_process_is(subscriber->endpoint.process))
 		return zcp_endpoint_refuse(&subscriber->endpoint);
+	r = zcp_node_enter(subscriber->endpoint.node);
+	if (r < 0)
+		return r;
+	inside = subscriber->endpoint.node;
 	return zcp_watch_set(&subscriber->endpoint, &subscriber->reader.counts->watches, on_match,
 			     user);
 }

@@ -8,6 +8,7 @@
 #include <zcp/subscriber.h>
 
 #include "pubsub/client/attach.h"
+#include "pubsub/client/inside.h"
 #include "pubsub/client/node.h"
 #include "pubsub/client/subscriber.h"
 #include "pubsub/client/watch.h"
@@ -222,8 +223,15 @@ static int end(struct zcp_node *node, enum waiting which, int r)
 
 int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns)
 {
+	ZCP_CLEANUP(zcp_node_leave) struct zcp_node *inside = NULL;
+	int r;
+
 	if (!zcp_process_is(node->process))
 		return -EOWNERDEAD;
+	r = zcp_node_enter(node);
+	if (r < 0)
+		return r;
+	inside = node;
 	begin(node);
 	return end(node, WAIT_ALL, wait_for(node, WAIT_ALL, timeout_ns));
 }
@@ -248,10 +256,15 @@ void zcp_node_interrupt(struct zcp_node *node)
 
 int zcp_node_fd(struct zcp_node *node)
 {
+	ZCP_CLEANUP(zcp_node_leave) struct zcp_node *inside = NULL;
 	int r;
 
 	if (!zcp_process_is(node->process))
 		return -EOWNERDEAD;
+	r = zcp_node_enter(node);
+	if (r < 0)
+		return r;
+	inside = node;
 	if (node->poll_fd >= 0)
 		return node->poll_fd;
 	r = zcp_attach_make_poll_fd(node);
@@ -339,10 +352,12 @@ static int wait_and_call(struct zcp_node *node, int64_t timeout_ns)
 static void end_dispatch(struct zcp_node **node)
 {
 	(*node)->is_dispatching = false;
+	zcp_node_leave(node);
 	if ((*node)->is_closing)
 		zcp_node_close(*node);
 }
 
+/* Our thread is inside, and leaves. */
 static int dispatch(struct zcp_node *node, int64_t timeout_ns)
 {
 	ZCP_CLEANUP(end_dispatch) struct zcp_node *dispatched = node;
@@ -354,12 +369,19 @@ static int dispatch(struct zcp_node *node, int64_t timeout_ns)
 
 int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns)
 {
+	int r;
+
 	if (!zcp_process_is(node->process))
 		return -EOWNERDEAD;
-	if (node->is_dispatching)
+	r = zcp_node_enter(node);
+	if (r < 0)
+		return r;
+	if (node->is_dispatching) {
+		zcp_node_leave(&node);
 		return zcp_node_fail(node, -EBUSY,
 				     "node '%s' is in a callback of zcp_node_dispatch(): dispatch "
 				     "again when that has returned, or take in the callback",
 				     node->name);
+	}
 	return dispatch(node, timeout_ns);
 }

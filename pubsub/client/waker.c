@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 
 #include "pubsub/client/control.h"
+#include "pubsub/client/inside.h"
 #include "pubsub/client/node.h"
 #include "pubsub/util.h"
 
@@ -59,7 +60,7 @@ static void ask(struct zcp_node *node, uint32_t signal)
 
 void zcp_node_wake_fd(uint32_t signal, void *user)
 {
-	struct zcp_node *node = user;
+	ZCP_CLEANUP(zcp_node_end_talk) struct zcp_node *node = zcp_node_begin_talk(user);
 	int fd = find(node, signal);
 
 	if (fd < 0) {
