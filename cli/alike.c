@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/complain.h"
+#include "cli/elsewhere.h"
 #include "cli/topics.h"
 #include "cli/utf8.h"
 #include "pubsub/util.h"
@@ -102,6 +103,7 @@ void cli_complain_no_publisher(struct zcp_node *node, const char *topic)
 			     difference);
 	else
 		cli_complain("nobody publishes on '%s'", topic);
+	cli_elsewhere_complain_chosen(node);
 }
 
 void cli_complain_no_subscriber(struct zcp_node *node, const char *topic, bool only_alike)
@@ -114,6 +116,8 @@ void cli_complain_no_subscriber(struct zcp_node *node, const char *topic, bool o
 			     search.found, difference);
 	else if (!only_alike)
 		cli_complain("nobody subscribes to '%s'", topic);
+	if (!only_alike)
+		cli_elsewhere_complain_chosen(node);
 }
 
 bool cli_complain_no_topic(struct zcp_node *node, const char *topic)

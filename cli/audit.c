@@ -103,6 +103,7 @@ static int run(int argc, char **argv)
 		return r;
 	/* A runtime that we would start has nothing to look at. */
 	options.common.no_start = true;
+	options.common.looks = true;
 	node = cli_node_open(&options.common, "zcp-audit");
 	if (!node)
 		return CLI_EXIT_FAILED;

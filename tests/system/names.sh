@@ -7,6 +7,9 @@ set -u
 # shellcheck source=tests/support/domain.sh
 . "$(dirname "$0")/../support/domain.sh"
 
+# No other runtime is told of.
+ZCP_DOMAIN=names$$
+export ZCP_DOMAIN
 mkfifo "$dir/in" "$dir/said"
 exec 4<>"$dir/in"
 start camera "$zcp" pub camera/front --lines --quiet <"$dir/in"
@@ -21,6 +24,7 @@ join first || fail "first viewer ended with $?"
 told() {
 	what=$1
 	shift
+	# shellcheck disable=SC2016
 	start waiter sh -c 'exec "$@" 2>"$0"' "$dir/said" "$@"
 	said=
 	exec 5<"$dir/said"
