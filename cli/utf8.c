@@ -4,6 +4,8 @@
  */
 #include "cli/utf8.h"
 
+#include <string.h>
+
 struct form {
 	/* of the first byte */
 	uint8_t mask;
@@ -65,4 +67,14 @@ size_t cli_utf8_encode(uint32_t character, char out[CLI_UTF8_SIZE])
 bool cli_utf8_is_control(uint32_t character)
 {
 	return character < 0x20 || (character >= 0x7f && character < 0xa0);
+}
+
+void cli_utf8_make_printable(char *text)
+{
+	const char *next = text;
+	uint32_t character;
+
+	for (const char *at = text; (character = cli_utf8_next(&next)) != 0; at = next)
+		if (cli_utf8_is_control(character) && character != '\n' && character != '\t')
+			memset(text + (at - text), '?', (size_t)(next - at));
 }

@@ -26,4 +26,7 @@ size_t cli_utf8_encode(uint32_t character, char out[CLI_UTF8_SIZE]);
 /* Whether a terminal would act on it. */
 bool cli_utf8_is_control(uint32_t character);
 
+/* Writes '?' over each byte of those in a text, but for newlines and tabs. */
+void cli_utf8_make_printable(char *text);
+
 #endif
