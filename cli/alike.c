@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/complain.h"
+#include "cli/elsewhere.h"
 #include "cli/topics.h"
 #include "cli/utf8.h"
 #include "pubsub/util.h"
@@ -68,17 +69,6 @@ static void describe_difference(const char *a, const char *b, char *text, size_t
 		(void)snprintf(text, text_size, " (they differ from byte %zu on)", at + 1);
 }
 
-/* It comes from another program. */
-static void make_printable(char *name)
-{
-	const char *next = name;
-	uint32_t character;
-
-	for (const char *at = name; (character = cli_utf8_next(&next)) != 0; at = next)
-		if (cli_utf8_is_control(character))
-			memset(name + (at - name), '?', (size_t)(next - at));
-}
-
 /* The topic that looks like search->topic, and what to add; whether there is one. */
 static bool find(struct zcp_node *node, struct search *search, char *difference, size_t size)
 {
@@ -88,7 +78,6 @@ static bool find(struct zcp_node *node, struct search *search, char *difference,
 	if (cli_topics_each(node, look_at, search) < 0 || search->found[0] == '\0')
 		return false;
 	describe_difference(search->topic, search->found, difference, size);
-	make_printable(search->found);
 	return true;
 }
 
@@ -102,6 +91,7 @@ void cli_complain_no_publisher(struct zcp_node *node, const char *topic)
 			     difference);
 	else
 		cli_complain("nobody publishes on '%s'", topic);
+	cli_elsewhere_complain_chosen(node);
 }
 
 void cli_complain_no_subscriber(struct zcp_node *node, const char *topic, bool only_alike)
@@ -114,6 +104,8 @@ void cli_complain_no_subscriber(struct zcp_node *node, const char *topic, bool o
 			     search.found, difference);
 	else if (!only_alike)
 		cli_complain("nobody subscribes to '%s'", topic);
+	if (!only_alike)
+		cli_elsewhere_complain_chosen(node);
 }
 
 bool cli_complain_no_topic(struct zcp_node *node, const char *topic)

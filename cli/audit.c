@@ -10,6 +10,7 @@
 #include "cli/json.h"
 #include "cli/node.h"
 #include "cli/output.h"
+#include "cli/utf8.h"
 #include "pubsub/client/control.h"
 #include "pubsub/util.h"
 
@@ -56,8 +57,12 @@ static void print_json(const struct zcp_audit_report *report, struct cli_output 
 
 static void print(const struct zcp_audit_report *report, struct cli_output *output)
 {
-	for (uint32_t i = 0; i < report->n_findings; i++)
-		cli_output_printf(output, "%s\n", report->findings[i].text);
+	for (uint32_t i = 0; i < report->n_findings; i++) {
+		struct zcp_finding finding = report->findings[i];
+
+		cli_utf8_make_printable(finding.text);
+		cli_output_printf(output, "%s\n", finding.text);
+	}
 	if (report->n_wrong > report->n_findings)
 		cli_output_printf(output, "and %" PRIu64 " more\n",
 				  report->n_wrong - report->n_findings);
@@ -103,6 +108,7 @@ static int run(int argc, char **argv)
 		return r;
 	/* A runtime that we would start has nothing to look at. */
 	options.common.no_start = true;
+	options.common.looks = true;
 	node = cli_node_open(&options.common, "zcp-audit");
 	if (!node)
 		return CLI_EXIT_FAILED;

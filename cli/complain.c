@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "cli/command.h"
+#include "cli/utf8.h"
 
 #define SENTENCE_SIZE 2048
 
@@ -18,9 +19,16 @@ void cli_complain_as(const char *name)
 	command = name;
 }
 
-/* What cannot be written to standard error can be told nowhere else. */
-static void say(const char *sentence, const char *remedy)
+/*
+ * What cannot be written to standard error can be told nowhere else. Names in it, and all of a
+ * runtime's sentence, come from other programs, of other users too.
+ */
+static void say(const char *text, const char *remedy)
 {
+	char sentence[SENTENCE_SIZE];
+
+	(void)snprintf(sentence, sizeof(sentence), "%s", text);
+	cli_utf8_make_printable(sentence);
 	(void)fprintf(stderr, "zcp%s%s: %s%s\n", command ? " " : "", command ? command : "",
 		      sentence, remedy);
 }

@@ -129,7 +129,7 @@ static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
-	  .help = "say nothing about a topic without publishers, about lost messages and\n"
+	  .help = "say nothing about runtimes elsewhere, a topic without publishers, about lost messages and\n"
 		  "how many came" },
 	CLI_COMMON_OPTIONS(echo_options, common),
 	{ .kind = CLI_OPTION_END },
@@ -388,6 +388,7 @@ static int run(int argc, char **argv)
 		r = check(&options);
 	if (r != CLI_OPTIONS_RUN)
 		return r;
+	options.common.quiet = options.quiet;
 	node = cli_node_open(&options.common, "zcp-echo");
 	if (!node)
 		return CLI_EXIT_FAILED;

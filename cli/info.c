@@ -61,6 +61,7 @@ static int run(int argc, char **argv)
 		return r;
 	/* A runtime that we would start has no topic. */
 	options.common.no_start = true;
+	options.common.looks = true;
 	node = cli_node_open(&options.common, "zcp-info");
 	if (!node)
 		return CLI_EXIT_FAILED;

@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/complain.h"
+#include "cli/elsewhere.h"
 #include "cli/json.h"
 #include "cli/node.h"
 #include "cli/table.h"
@@ -115,20 +116,25 @@ static int run(int argc, char **argv)
 		return r;
 	/* To start a runtime would only show that nothing is there. */
 	options.common.no_start = true;
+	options.common.looks = true;
+	/* Behind the table. */
+	options.common.quiet = true;
 	node = cli_node_open(&options.common, "zcp-list");
-	if (!node)
-		return CLI_EXIT_FAILED;
-	return print_list(node, options.json);
+	r = node ? print_list(node, options.json) : CLI_EXIT_FAILED;
+	cli_elsewhere_complain_all(&options.common, node);
+	return r;
 }
 
 const struct cli_command cli_list = {
 	.name = "list",
 	.argument = "",
 	.summary = "lists the topics",
-	.description = "Lists the topics of a domain, with their types, how many publishers and\n"
-		       "subscribers they have, and how many messages were published on them; and\n"
-		       "apart from them the names that are waited for: they have subscribers, and\n"
-		       "nobody has published on them.\n",
+	.description =
+		"Lists the topics of a domain, with their types, how many publishers and\n"
+		"subscribers they have, and how many messages were published on them; and\n"
+		"apart from them the names that are waited for: they have subscribers, and\n"
+		"nobody has published on them. The last line, on standard error, tells which\n"
+		"domain that is, and where other runtimes have one of that name.\n",
 	.examples = "  zcp list\n"
 		    "  zcp list --json | jq -r '.[] | select(.publishers == 0) | .name'\n",
 	.options = options_table,

@@ -5,6 +5,7 @@
 #include "cli/node.h"
 
 #include "cli/complain.h"
+#include "cli/elsewhere.h"
 #include "cli/stop.h"
 #include "pubsub/client/node.h"
 
@@ -18,11 +19,11 @@ struct zcp_node *cli_node_open(const struct cli_common *common, const char *name
 	options.domain = common->domain;
 	options.runtime_dir = common->runtime_dir;
 	options.auto_start = common->no_start ? ZCP_AUTO_START_OFF : ZCP_AUTO_START_DEFAULT;
-	r = zcp_node_open(&node, &options);
+	r = zcp_node_open_as(&node, &options, common->looks ? ZCP_NODE_LOOKS : ZCP_NODE_OBSERVES);
 	if (r < 0)
 		(void)cli_complain_error(NULL, r, "cannot open a node");
-	else
-		node->observes = true;
+	if (!common->quiet)
+		cli_elsewhere_complain(common, node);
 	return node;
 }
 

@@ -13,7 +13,7 @@
 
 /*
  * Opens it; `name` is what `zcp info` shows of it. Returns NULL where that failed; it has
- * been complained about then.
+ * been complained about then. Says of runtimes of the domain in other places: see elsewhere.h.
  */
 struct zcp_node *cli_node_open(const struct cli_common *common, const char *name);
 

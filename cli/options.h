@@ -40,6 +40,10 @@ struct cli_common {
 	const char *domain;
 	const char *runtime_dir;
 	bool no_start;
+	/* the command only asks: root may ask any user's runtime */
+	bool looks;
+	/* it says nothing of runtimes elsewhere, or says it itself */
+	bool quiet;
 };
 
 /* The lines for it in a command's table; `member` is its place in struct `type`. */

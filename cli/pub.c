@@ -111,7 +111,7 @@ static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
-	  .help = "do not say that nobody subscribes, and how much was published when\n"
+	  .help = "say nothing about runtimes elsewhere, that nobody subscribes, and how much was published when\n"
 		  "stopped" },
 	CLI_COMMON_OPTIONS(pub_options, common),
 	{ .kind = CLI_OPTION_END },
@@ -191,6 +191,7 @@ static int run(int argc, char **argv)
 		r = check(&options);
 	if (r != CLI_OPTIONS_RUN)
 		return r;
+	options.common.quiet = options.quiet;
 	node = cli_node_open(&options.common, "zcp-pub");
 	if (!node)
 		return CLI_EXIT_FAILED;

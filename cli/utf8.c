@@ -5,6 +5,7 @@
 #include "cli/utf8.h"
 
 #include <locale.h>
+#include <string.h>
 #include <wchar.h>
 
 struct form {
@@ -92,4 +93,14 @@ unsigned int cli_utf8_width(uint32_t character)
 	width = wcwidth((wchar_t)character);
 	(void)uselocale(before);
 	return width < 0 ? 1 : (unsigned int)width;
+}
+
+void cli_utf8_make_printable(char *text)
+{
+	const char *next = text;
+	uint32_t character;
+
+	for (const char *at = text; (character = cli_utf8_next(&next)) != 0; at = next)
+		if (cli_utf8_is_control(character) && character != '\n' && character != '\t')
+			memset(text + (at - text), '?', (size_t)(next - at));
 }

@@ -29,4 +29,7 @@ unsigned int cli_utf8_width(uint32_t character);
 /* Whether a terminal would act on it. */
 bool cli_utf8_is_control(uint32_t character);
 
+/* Writes '?' over each byte of those in a text, but for newlines and tabs. */
+void cli_utf8_make_printable(char *text);
+
 #endif

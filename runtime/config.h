@@ -123,6 +123,8 @@ struct zcpd_config {
 	size_t n_topics;
 	struct zcpd_pool_config *pools; /* sorted by name */
 	size_t n_pools;
+	/* which file that was, for people; "" where it is too long to be told */
+	char source[1024];
 };
 
 /* What is wrong: "file:line:column: sentence", or "file: sentence" with line and column 0. */

@@ -202,6 +202,8 @@ static int load_config(struct zcpd_config **config, struct arguments *arguments)
 		r = zcpd_config_load_fd(config, arguments->config_copy, path, &error);
 	if (r < 0)
 		(void)fprintf(stderr, "zcpd: %s\n", error.text);
+	else if (strlen(path) < sizeof((*config)->source))
+		(void)strcpy((*config)->source, path);
 	return r;
 }
 

@@ -33,6 +33,7 @@ static void welcome(struct zcpd_session *session, uint64_t id)
 	reply.u.welcome.signal = session->signal;
 	reply.u.welcome.symmetric = session->registry->symmetric;
 	(void)strcpy(reply.u.welcome.version, ZCP_VERSION_STRING);
+	(void)strcpy(reply.u.welcome.config, session->registry->config->source);
 	zcpd_session_send(session, &reply, &session->registry->signals_fd, 1);
 }
 

@@ -133,6 +133,7 @@ static int accept_welcome(struct zcp_node *node, const struct zcp_welcome *welco
 			"'%s' counts on it: set fences = \"symmetric\" in [runtime] of its "
 			"configuration",
 			node->domain);
+	(void)strcpy(node->config, welcome->config);
 	if (node->id != 0 && welcome->domain_id == node->domain_id && welcome->node == node->id &&
 	    welcome->signal == node->signal_index)
 		return 0;
@@ -279,7 +280,7 @@ static int attach_once(struct zcp_node *node, uint64_t deadline)
 	int r;
 
 	zcp_attach_close_socket(node);
-	r = zcp_start_connect(&node->options, deadline, &node->socket, node->error,
+	r = zcp_start_connect(&node->options, node->role == ZCP_NODE_LOOKS, deadline, &node->socket, node->error,
 			      sizeof(node->error));
 	if (r < 0)
 		return r;

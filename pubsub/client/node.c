@@ -198,7 +198,8 @@ static int init_talk(struct zcp_node *node)
 	return -r;
 }
 
-int zcp_node_open(struct zcp_node **nodep, const struct zcp_node_options *options)
+int zcp_node_open_as(struct zcp_node **nodep, const struct zcp_node_options *options,
+		     enum zcp_node_role role)
 {
 	struct zcp_node *node = calloc(1, sizeof(*node));
 	int r;
@@ -213,6 +214,7 @@ int zcp_node_open(struct zcp_node **nodep, const struct zcp_node_options *option
 	node->event_fd = -1;
 	node->poll_fd = -1;
 	node->timer_fd = -1;
+	node->role = role;
 	r = open_node(node, options);
 	if (r < 0) {
 		memcpy(open_error, node->error, sizeof(open_error));
@@ -221,6 +223,11 @@ int zcp_node_open(struct zcp_node **nodep, const struct zcp_node_options *option
 	}
 	*nodep = node;
 	return 0;
+}
+
+int zcp_node_open(struct zcp_node **node, const struct zcp_node_options *options)
+{
+	return zcp_node_open_as(node, options, ZCP_NODE_TAKES_PART);
 }
 
 struct zcp_node *zcp_node_close(struct zcp_node *node)

@@ -23,6 +23,12 @@ struct zcp_waker {
 	int fd;
 };
 
+enum zcp_node_role {
+	ZCP_NODE_TAKES_PART = 0,
+	ZCP_NODE_OBSERVES, /* a command's: its subscribers settle nothing for others */
+	ZCP_NODE_LOOKS,    /* it only asks, and as root may ask the runtime of any user */
+};
+
 struct zcp_node {
 	/* who opened it: zcp_process_is() */
 	uint64_t process;
@@ -49,8 +55,7 @@ struct zcp_node {
 	uint32_t n_attached;
 	/* it is looking for a runtime: what fails meanwhile does not begin that once more */
 	bool is_attaching;
-	/* a command's: its subscribers settle nothing for others */
-	bool observes;
+	enum zcp_node_role role;
 	/* one or more endpoints have become stale, and nobody was told yet */
 	bool is_stale_unsaid;
 	/* of the last request */
@@ -95,8 +100,15 @@ struct zcp_node {
 	struct zcp_watch *watch_next;
 	char name[ZCP_NAME_SIZE];
 	char domain[ZCP_NAME_SIZE];
+	/* what the runtime goes by; "": it does not say */
+	char config[ZCP_TEXT_SIZE];
 	char error[2 * ZCP_TEXT_SIZE];
 };
+
+/* As zcp_node_open(). */
+__attribute__((warn_unused_result)) int zcp_node_open_as(struct zcp_node **node,
+							 const struct zcp_node_options *options,
+							 enum zcp_node_role role);
 
 /* An eventfd has come from the runtime (consumed): it is that of node `id` at `signal`. */
 void zcp_node_add_waker(struct zcp_node *node, uint32_t signal, uint64_t id, int fd);

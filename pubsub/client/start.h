@@ -5,6 +5,7 @@
 #ifndef ZCP_CLIENT_START_H
 #define ZCP_CLIENT_START_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <zcp/node.h>
@@ -12,11 +13,12 @@
 /*
  * Connects to the runtime of options->domain (not NULL), and starts one if there is none
  * and options->auto_start is ZCP_AUTO_START_ON. Blocks until `deadline` (CLOCK_MONOTONIC,
- * ns) at most. Returns 0 with *socket, the caller's; or the errors of zcp_node_open(), with
+ * ns) at most. With `looks` root connects to the runtime of any user. Returns 0 with *socket, the caller's; or the errors of zcp_node_open(), with
  * a sentence in `text`.
  */
 __attribute__((warn_unused_result)) int zcp_start_connect(const struct zcp_node_options *options,
-							  uint64_t deadline, int *socket,
-							  char *text, size_t text_size);
+							  bool looks, uint64_t deadline,
+							  int *socket, char *text,
+							  size_t text_size);
 
 #endif

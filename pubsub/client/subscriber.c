@@ -57,7 +57,7 @@ static int fill_request(struct zcp_node *node, struct zcp_message *request, cons
 	request->u.open_subscriber.history = options.history;
 	request->u.open_subscriber.order = options.order;
 	request->u.open_subscriber.user_header_size = options.user_header_size;
-	request->u.open_subscriber.observes = node->observes;
+	request->u.open_subscriber.observes = node->role != ZCP_NODE_TAKES_PART;
 	return 0;
 }
 

@@ -55,6 +55,7 @@ static const struct zcp_field zcp_welcome_fields[] = {
 	U32(zcp_welcome, signal),
 	BOOL(zcp_welcome, symmetric),
 	STRING(zcp_welcome, version),
+	STRING(zcp_welcome, config),
 	END,
 };
 

@@ -98,6 +98,7 @@ struct zcp_welcome {
 	uint32_t signal; /* the node's */
 	bool symmetric;  /* fences */
 	char version[ZCP_NAME_SIZE];
+	char config[ZCP_TEXT_SIZE]; /* the file that it goes by, or that these are the defaults */
 };
 
 /* Node. Answer: opened. */

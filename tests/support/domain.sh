@@ -15,8 +15,9 @@
 #   fail TEXT...            says what is wrong; the script goes on and ends with 1
 #   is WHAT WANTED GOT      fails unless they are equal
 #   has WHAT FILE TEXT      fails unless a line of the file has the text
-#   said FILE               prints what a command has said there, but for the line that comes
-#                           when the other end is not there within a second
+#   said FILE               prints what a command has said there, but for the lines that come
+#                           when the other end is not there within a second, and of runtimes
+#                           elsewhere
 #
 # Its own variables begin with d_, but for these.
 #
@@ -44,7 +45,7 @@ has() {
 }
 
 said() {
-	grep -v "^zcp [a-z]*: nobody " "$1"
+	grep -v -e "^zcp [a-z]*: nobody " -e " has another runtime at " -e " more runtimes of " "$1"
 }
 
 pid() {

@@ -189,7 +189,7 @@ before it were published" "$(cat "$dir/message")"
 	head -c 100 /dev/zero | publish 1 cut --frame-size 2764800
 	has "cut first frame" "$dir/message" "input ends inside frame 1: 100 of 2764800 bytes"
 	publish 0 cut --frame-size 2764800 </dev/null
-	is "no frame: message" "" "$(cat "$dir/message")"
+	is "no frame: message" "" "$(said "$dir/message")"
 }
 
 line_that_is_too_long_is_an_error() {

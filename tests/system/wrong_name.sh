@@ -7,6 +7,9 @@ set -u
 # shellcheck source=tests/support/domain.sh
 . "$(dirname "$0")/../support/domain.sh"
 
+# No other runtime is told of.
+ZCP_DOMAIN=names$$
+export ZCP_DOMAIN
 mkfifo "$dir/in" "$dir/said"
 exec 4<>"$dir/in"
 start camera "$zcp" pub camera/front --lines --quiet <"$dir/in"
@@ -21,6 +24,7 @@ join first || fail "first viewer ended with $?"
 told() {
 	what=$1
 	shift
+	# shellcheck disable=SC2016
 	start waiter sh -c 'exec "$@" 2>"$0"' "$dir/said" "$@"
 	said=
 	exec 5<"$dir/said"
@@ -75,6 +79,17 @@ for options in "--wait-subscribers 1" "--rate 20"; do
 done
 told "zcp pub: nobody subscribes to 'lidar'" \
 	"$zcp" pub lidar --frame-size 8 --wait-subscribers 1 </dev/zero
+
+# A name that would move the cursor.
+echo hello >"$dir/hello"
+start lidar "$zcp" pub "$(printf 'lid\302\233ar')" --lines --stay --quiet <"$dir/hello"
+until "$zcp" list --json 2>/dev/null | jq -e 'any(.messages == 1)' >"$dir/any"; do
+	kill -0 "$(pid lidar)" || break
+done
+told "zcp echo: nobody publishes on 'lidar'; there is 'lid??ar' (they differ from byte 4 on)" \
+	"$zcp" echo lidar
+kill "$(pid lidar)"
+join lidar || fail "lidar ended with $?"
 
 exec 4>&-
 join camera || fail "camera ended with $?"
