@@ -65,6 +65,14 @@ uint64_t zcpd_process_max_fds(void)
 	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
+bool zcpd_process_lacks_fds(uint32_t n)
+{
+	ZCP_CLEANUP(zcp_close_fd) int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	/* It is the lowest that is free. */
+	return fd < 0 || (uint64_t)fd + n > zcpd_process_max_fds();
+}
+
 /* A /proc of other pids than ours speaks of other processes. */
 static bool proc_is_ours(void)
 {

@@ -23,8 +23,9 @@ uint64_t zcpd_process_start(uint32_t pid);
 __attribute__((warn_unused_result)) int zcpd_process_open(uint32_t pid, uint64_t start,
 							  uint32_t *uid);
 
-/* How many descriptors we may have (RLIMIT_NOFILE). */
+/* How many descriptors we may have (RLIMIT_NOFILE), and whether fewer than `n` of them are left. */
 uint64_t zcpd_process_max_fds(void);
+bool zcpd_process_lacks_fds(uint32_t n);
 
 /*
  * Whether a process maps the file that `fd` (borrowed) has open, as its /proc/<pid>/maps says. Also

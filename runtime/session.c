@@ -388,6 +388,10 @@ static void receive(struct zcpd_session *session)
 		zcpd_session_send_error(session, message.id, -EPROTO, text);
 		break;
 	case -EMFILE:
+		if (!zcpd_process_lacks_fds(ZCP_PACKET_FDS_MAX)) {
+			zcpd_session_refuse(session, "sent too many descriptors");
+			break;
+		}
 		(void)snprintf(
 			text, sizeof(text),
 			"the runtime has no room for the descriptors of a request: raise its "

@@ -109,6 +109,23 @@ static void without_any_it_says_so_as_well(void)
 	check_refusal(0);
 }
 
+/* A request brings one. */
+static void node_whose_request_finds_no_room_stays(void)
+{
+	rlim_t before;
+
+	begin();
+	before = limit_worker(lowest_free());
+	ZCP_CHECK(zcp_node_fd(node) == -EMFILE);
+	ZCP_CHECK(zcp_test_has(zcp_node_error(node), "the runtime has no room|RLIMIT_NOFILE"));
+	check_link();
+	(void)limit_worker(before);
+	ZCP_CHECK(zcp_node_fd(node) >= 0);
+	check_link();
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
 /* Each of these takes two: the limit is met while nodes come. */
 static void room_of_one_that_leaves_is_for_the_next(void)
 {
@@ -134,6 +151,7 @@ static void room_of_one_that_leaves_is_for_the_next(void)
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(the_last_descriptors_are_for_those_who_are_there),
 	ZCP_TEST_CASE(without_any_it_says_so_as_well),
+	ZCP_TEST_CASE(node_whose_request_finds_no_room_stays),
 	ZCP_TEST_CASE(room_of_one_that_leaves_is_for_the_next),
 };
 
