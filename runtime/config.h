@@ -69,6 +69,7 @@ struct zcpd_topic_config {
 	uint32_t loans;
 	uint32_t held;
 	uint32_t on_full; /* enum zcpd_config_on_full */
+	bool allow_block;
 	uint32_t history;
 	bool keep_history;
 	uint32_t order; /* enum zcpd_config_order */

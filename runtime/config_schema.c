@@ -91,6 +91,8 @@ static const struct zcpd_config_key topic_keys[] = {
 	TOPIC("held", COUNT, held, 4, 1, 4096, "samples held by a subscriber that does not ask"),
 	CHOICE("on_full", zcpd_topic_config, on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST, on_full,
 	       "when the queue is full of a subscriber that does not ask"),
+	TOPIC("allow_block", BOOLEAN, allow_block, true, 0, 0,
+	      "subscribers may make publishers wait"),
 	TOPIC("history", COUNT, history, 0, 0, 1024, "messages kept for those who join later"),
 	TOPIC("keep_history", BOOLEAN, keep_history, false, 0, 0,
 	      "history stays when its publisher goes"),

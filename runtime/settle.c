@@ -140,6 +140,15 @@ static int settle_depth(struct zcpd_endpoint *subscriber, const struct zcp_open_
 			       subscriber->on_full);
 		return -EINVAL;
 	}
+	if (subscriber->on_full == ZCP_ON_FULL_BLOCK && !topic->config.allow_block) {
+		(void)snprintf(
+			text, text_size,
+			"topic '%s' has allow_block = false, by its configuration, and this "
+			"subscriber asks its publishers to wait: set on_full to drop-oldest, or "
+			"allow_block = true",
+			topic->name);
+		return -EACCES;
+	}
 	return settle_order(subscriber, request, text, text_size);
 }
 

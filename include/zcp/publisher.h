@@ -193,6 +193,8 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, siz
  *   -EINVAL      not a loan of this publisher, or already published
  *   -EMSGSIZE    loan->size is more than loan->capacity; the loan stays the caller's
  *   -EINTR       a signal handler ran while it waited; the loan stays the caller's
+ *   -EDEADLK     it would have to wait for a subscriber of its own node, from which nobody can
+ *                take meanwhile: take from that one; the loan stays the caller's
  *   -EOWNERDEAD  inherited over fork()
  *   -ESTALE      as zcp_publisher_loan()
  */
@@ -204,8 +206,8 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_publish(struct zcp_publisher *publisher,
  * nanoseconds (0: not at all). All subscribers get the message or none does.
  *
  * @return as zcp_publisher_publish(), or
- *   -EAGAIN  a blocking subscriber's queue stayed full; the loan stays the caller's: try
- *            again, or discard it
+ *   -EAGAIN  a blocking subscriber's queue stayed full, also one of its own node; the loan
+ *            stays the caller's: try again, or discard it
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_publish_timed(struct zcp_publisher *publisher,
 						     struct zcp_loan *loan, int64_t timeout_ns);
@@ -223,7 +225,8 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_discard(struct zcp_publisher *publisher,
  * Copies `size` bytes into a loan and publishes it, for small messages and for payloads
  * that cannot be written in place. A user header is all zeros.
  *
- * @return 0, or the errors of zcp_publisher_loan(); -EINTR as zcp_publisher_publish()
+ * @return 0, or the errors of zcp_publisher_loan(); -EINTR and -EDEADLK as
+ *   zcp_publisher_publish()
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_send(struct zcp_publisher *publisher, const void *data,
 					    size_t size);

@@ -26,7 +26,10 @@ enum zcp_on_full {
 	ZCP_ON_FULL_DEFAULT = 0,
 	/* the subscriber loses its oldest message and learns how many it lost */
 	ZCP_ON_FULL_DROP_OLDEST = 1,
-	/* the publisher waits: nothing is lost, and a slow subscriber slows it down */
+	/*
+	 * the publisher waits: nothing is lost, and a slow subscriber slows it down; refused on a
+	 * topic that has allow_block = false
+	 */
 	ZCP_ON_FULL_BLOCK = 2,
 };
 
@@ -141,6 +144,8 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  *   -ENAMETOOLONG  the topic's or the type's name is too long
  *   -EPROTOTYPE    the topic has another type, or one of another size or alignment, or
  *                  another user header (both are named in the sentence)
+ *   -EACCES        on_full is ZCP_ON_FULL_BLOCK, and the topic's configuration has
+ *                  allow_block = false
  *   -ERANGE        depth is more than the topic's max_depth, held more than 4096, or history
  *                  more than 1024
  *   -EUSERS        the topic has max_subscribers subscribers, the runtime max_topics topics, or

@@ -91,6 +91,7 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		.max_loans = opened->loans,
 		.max_payload = opened->max_payload,
 		.publisher_id = opened->endpoint,
+		.node = node->id,
 		.history = opened->history,
 		.user_header_size = opened->user_header_size,
 		.symmetric = node->symmetric,
@@ -235,6 +236,12 @@ __attribute__((noinline)) static int publish_slowly(struct zcp_publisher *publis
 	struct zcp_node *node = publisher->endpoint.node;
 	int64_t left = timeout_ns;
 
+	if (left < 0 && zcp_writer_waits_for_itself(&publisher->writer))
+		return zcp_node_fail(
+			node, -EDEADLK,
+			"topic '%s': the queue of a subscriber of this node is full, and it makes "
+			"publishers wait: take from it first, or set its on_full to drop-oldest",
+			publisher->endpoint.name);
 	for (;;) {
 		int64_t most = (int64_t)zcp_attend_interval(node);
 		int64_t slice = left < 0 || left > most ? most : left;
@@ -273,7 +280,7 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 	if (r == ZCP_WRITER_E_FULL)
 		return -EAGAIN;
 	if (__builtin_expect(r < 0, 0))
-		return r == -ESTALE || r == -EINTR || r == -EOWNERDEAD ?
+		return r == -ESTALE || r == -EINTR || r == -EOWNERDEAD || r == -EDEADLK ?
 			       r :
 			       zcp_node_fail(publisher->endpoint.node, -ENOTSUP,
 					     "membarrier has stopped working in this process: set "

@@ -95,6 +95,9 @@ static void add_member(struct zcp_writer *writer, uint32_t subscriber, bool is_a
 	lane->blocks = atomic_load_explicit(&slot->on_full, memory_order_relaxed) ==
 		       ZCP_ON_FULL_BLOCK;
 	writer->n_blocking += lane->blocks;
+	lane->is_own = writer->options.node != 0 &&
+		       atomic_load_explicit(&slot->session, memory_order_relaxed) ==
+			       writer->options.node;
 	if (signal < writer->signals->n_signals)
 		lane->signal = &writer->signals->signals[signal];
 	writer->members[subscriber / 64] |= UINT64_C(1) << (subscriber % 64);
@@ -533,19 +536,31 @@ void zcp_writer_want_freed(const struct zcp_writer *writer)
 
 /* --- blocking lanes --- */
 
+/* Whether it has no room, and is to be waited for. */
+static bool is_in_the_way(const struct zcp_writer *writer, struct zcp_writer_lane *lane)
+{
+	const struct zcp_lane *shared = &lane->stake.lane;
+
+	if (!lane->blocks || !zcp_lane_is_full(shared, writer->next_seq, lane->tail))
+		return false;
+	zcp_lane_refresh_tail(shared, writer->next_seq, &lane->tail);
+	return zcp_lane_is_full(shared, writer->next_seq, lane->tail);
+}
+
 static bool has_room(struct zcp_writer *writer)
 {
-	for (uint32_t i = 0; i < writer->n_active; i++) {
-		struct zcp_writer_lane *lane = &writer->lanes[i];
-
-		if (!lane->blocks ||
-		    !zcp_lane_is_full(&lane->stake.lane, writer->next_seq, lane->tail))
-			continue;
-		zcp_lane_refresh_tail(&lane->stake.lane, writer->next_seq, &lane->tail);
-		if (zcp_lane_is_full(&lane->stake.lane, writer->next_seq, lane->tail))
+	for (uint32_t i = 0; i < writer->n_active; i++)
+		if (is_in_the_way(writer, &writer->lanes[i]))
 			return false;
-	}
 	return true;
+}
+
+bool zcp_writer_waits_for_itself(struct zcp_writer *writer)
+{
+	for (uint32_t i = 0; i < writer->n_active; i++)
+		if (writer->lanes[i].is_own && is_in_the_way(writer, &writer->lanes[i]))
+			return true;
+	return false;
 }
 
 /*

@@ -72,6 +72,8 @@ struct zcp_writer_lane {
 	uint64_t woken;
 	uint32_t subscriber;
 	bool blocks;
+	/* of our own node */
+	bool is_own;
 };
 
 struct zcp_writer_options {
@@ -84,6 +86,8 @@ struct zcp_writer_options {
 	/* bytes */
 	uint64_t max_payload;
 	uint64_t publisher_id;
+	/* its node, which is nobody to wait for; 0: it has none */
+	uint64_t node;
 	/* messages that stay for those who join later; at most ZCP_TOPIC_HISTORY_MAX */
 	uint32_t history;
 	/* of every message, bytes */
@@ -184,6 +188,12 @@ static inline bool zcp_writer_owns(const struct zcp_writer *writer,
 __attribute__((warn_unused_result)) int zcp_writer_publish(struct zcp_writer *writer,
 							   const struct zcp_writer_loan *loan,
 							   uint64_t size, int64_t timeout_ns);
+
+/*
+ * Right after ZCP_WRITER_E_FULL: whether a queue that is full is that of a subscriber of its own
+ * node, whose thread takes nothing while it waits here.
+ */
+bool zcp_writer_waits_for_itself(struct zcp_writer *writer);
 
 /* Gives a loan of this writer back. Wait-free. */
 void zcp_writer_discard(struct zcp_writer *writer, const struct zcp_writer_loan *loan);

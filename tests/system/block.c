@@ -227,6 +227,71 @@ static void configuration_says_what_holds_for_who_does_not(void)
 	zcp_node_close(node);
 }
 
+static void configuration_forbids_to_block(void)
+{
+	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
+	struct zcp_subscriber *subscriber = NULL;
+	struct zcp_test_runtime runtime;
+	struct zcp_node *node;
+
+	zcp_test_runtime_start(&runtime, "[topic.\"a/*\"]\nallow_block = false\n"
+					 "[topic.\"a/b/*\"]\non_full = \"block\"\n"
+					 "[topic.\"a/c\"]\nallow_block = true\n");
+	node = zcp_test_node();
+	options.on_full = ZCP_ON_FULL_BLOCK;
+	ZCP_REFUSED(zcp_subscriber_open(&subscriber, node, "a/x", &options), node, -EACCES,
+		    "'a/x' has allow_block = false|drop-oldest");
+	/* What holds for those who do not say is refused as well: nobody has said otherwise. */
+	options.on_full = ZCP_ON_FULL_DEFAULT;
+	ZCP_REFUSED(zcp_subscriber_open(&subscriber, node, "a/b/x", &options), node, -EACCES,
+		    "'a/b/x' has allow_block = false");
+	ZCP_CHECK(subscriber == NULL);
+	ZCP_CHECK(zcp_test_ask(node, "a/x") == -ENOENT);
+	ZCP_CHECK(!blocks(node, "a/x", ZCP_ON_FULL_DEFAULT));
+	ZCP_CHECK(!blocks(node, "a/b/x", ZCP_ON_FULL_DROP_OLDEST));
+	ZCP_CHECK(blocks(node, "a/c", ZCP_ON_FULL_BLOCK));
+	ZCP_CHECK(blocks(node, "b", ZCP_ON_FULL_BLOCK));
+	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+/* The thread that would have to take is the one that waits. */
+static void node_does_not_wait_for_itself(void)
+{
+	struct zcp_node *node = zcp_test_node(), *other = zcp_test_node();
+	struct zcp_publisher *publisher = open_publisher(node);
+	struct zcp_subscriber *own = open_blocking(node), *others;
+	struct zcp_loan loan;
+
+	for (uint64_t i = 1; i <= DEPTH; i++)
+		zcp_test_send(publisher, i);
+	ZCP_OK(zcp_publisher_loan(publisher, sizeof(uint64_t), &loan), node);
+	*(uint64_t *)loan.data = DEPTH + 1;
+	ZCP_CHECK(zcp_publisher_publish_timed(publisher, &loan, 0) == -EAGAIN);
+	ZCP_CHECK(zcp_publisher_publish_timed(publisher, &loan, MS) == -EAGAIN);
+	ZCP_REFUSED(zcp_publisher_publish(publisher, &loan), node, -EDEADLK,
+		    "topic 't'|subscriber of this node|take from it");
+	ZCP_CHECK(loan.data != NULL);
+	ZCP_CHECK(zcp_publisher_send(publisher, "", 1) == -EDEADLK);
+	zcp_test_expect(own, 1);
+	ZCP_OK(zcp_publisher_publish(publisher, &loan), node);
+	for (uint64_t i = 2; i <= DEPTH + 1; i++)
+		zcp_test_expect(own, i);
+
+	/* Another node's is waited for, and our own has room. */
+	others = open_blocking(other);
+	for (uint64_t i = 1; i <= DEPTH; i++) {
+		zcp_test_send(publisher, i);
+		zcp_test_expect(own, i);
+	}
+	ZCP_OK(zcp_publisher_loan(publisher, sizeof(uint64_t), &loan), node);
+	ZCP_CHECK(zcp_publisher_publish_timed(publisher, &loan, MS) == -EAGAIN);
+	zcp_test_expect(others, 1);
+	ZCP_OK(zcp_publisher_publish(publisher, &loan), node);
+	zcp_node_close(other);
+	zcp_node_close(node);
+}
+
 static void do_nothing(int number)
 {
 	(void)number;
@@ -371,6 +436,8 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(publisher_dies_while_it_waits),
 	ZCP_TEST_CASE(loan_stays_where_there_is_no_room),
 	ZCP_TEST_CASE(configuration_says_what_holds_for_who_does_not),
+	ZCP_TEST_CASE(configuration_forbids_to_block),
+	ZCP_TEST_CASE(node_does_not_wait_for_itself),
 	ZCP_TEST_CASE(signal_ends_the_wait_and_the_loan_stays),
 	ZCP_TEST_CASE(nothing_is_lost),
 	ZCP_TEST_CASE(subscribers_are_waited_for),

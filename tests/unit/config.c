@@ -66,6 +66,7 @@ Test(config, without_a_file_every_key_has_its_default)
 	cr_expect_eq(config->defaults.loans, 2);
 	cr_expect_eq(config->defaults.held, 4);
 	cr_expect_eq(config->defaults.on_full, ZCPD_CONFIG_ON_FULL_DROP_OLDEST);
+	cr_expect_eq(config->defaults.allow_block, true);
 	cr_expect_eq(config->defaults.timestamps, true);
 	cr_expect_eq(config->defaults.trim_after_ns, 30 * SECOND);
 	cr_expect_eq(config->defaults.alignment, 0);
@@ -168,7 +169,7 @@ Test(config, every_key_is_read)
 		"'symmetric'\nmax_nodes = 7\nmax_topics = 65536\nmax_connections_per_user = 9\n"
 		"max_endpoints_per_user = 0\nmax_memory_per_user = '3GiB'\nhello_timeout = '200ms'\nreturn_timeout = '7s'\n[defaults]\nmax_publishers = "
 		"64\nmax_subscribers = 256\ndepth = 1\nmax_depth = 2\nloans = 3\nheld = "
-		"5\non_full = 'block'\ntimestamps = false\ntrim_after = '2min'\nalignment = 128\nuser_header = 16\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
+		"5\non_full = 'block'\nallow_block = false\ntimestamps = false\ntrim_after = '2min'\nalignment = 128\nuser_header = 16\n[topic.\"a/b\"]\ntype = 'sensor/Image'\nmax_payload = "
 		"'6MB'\npool = 'p'\nmax_publishers = 1\nmax_subscribers = 2\ndepth = "
 		"100\nmax_depth = 65536\nloans = 1024\nheld = 4096\non_full = "
 		"'drop-oldest'\ntimestamps = "
@@ -198,6 +199,7 @@ Test(config, every_key_is_read)
 	cr_expect_eq(topic.loans, 3);
 	cr_expect_eq(topic.held, 5);
 	cr_expect_eq(topic.on_full, ZCPD_CONFIG_ON_FULL_BLOCK);
+	cr_expect_eq(topic.allow_block, false);
 	cr_expect_eq(topic.timestamps, false);
 	cr_expect_eq(topic.trim_after_ns, 120 * SECOND);
 	cr_expect_eq(topic.alignment, 128);
