@@ -36,6 +36,7 @@ struct echo_options {
 	uint32_t order;
 	bool raw;
 	bool lines;
+	bool header;
 	bool quiet;
 };
 
@@ -62,6 +63,10 @@ static const struct cli_option options_table[] = {
 	  .argument = "N",
 	  .help = "show the first N bytes of each payload (default: 64)",
 	  .max = UINT64_MAX },
+	{ .kind = CLI_OPTION_FLAG,
+	  OPTION(header),
+	  .name = "header",
+	  .help = "show each message's user header, before its payload" },
 	{ .kind = CLI_OPTION_COUNT,
 	  OPTION(count),
 	  .name = "count",
@@ -142,6 +147,10 @@ static int check(const struct echo_options *options)
 {
 	if (options->raw && options->lines)
 		return cli_complain_usage("--raw and --lines exclude each other: leave one out");
+	if (options->header && (options->raw || options->lines))
+		return cli_complain_usage("--header is for the readable form, and --%s writes "
+					  "payloads alone: leave one out",
+					  options->raw ? "raw" : "lines");
 	return CLI_OPTIONS_RUN;
 }
 
@@ -161,6 +170,17 @@ static void print_name(struct cli_output *output, const char *name)
 	cli_output_printf(output, ")");
 }
 
+static void print_header(struct cli_output *output, const struct zcp_sample *sample)
+{
+	if (sample->user_header_size == 0) {
+		cli_output_printf(output, "  no user header\n");
+		return;
+	}
+	cli_output_printf(output, "  user header, %zu bytes\n", sample->user_header_size);
+	cli_hexdump(sample->user_header, sample->user_header_size, output);
+	cli_output_printf(output, "  payload\n");
+}
+
 static void print_readable(struct echo *echo, const struct zcp_sample *sample)
 {
 	struct cli_output *output = &echo->output;
@@ -176,6 +196,8 @@ static void print_readable(struct echo *echo, const struct zcp_sample *sample)
 		cli_output_printf(output, "  age %.1f us",
 				  (double)(int64_t)(zcp_now_ns() - sample->publish_time_ns) / 1e3);
 	cli_output_printf(output, "  lost %" PRIu64 "\n", sample->lost);
+	if (echo->options->header)
+		print_header(output, sample);
 	cli_hexdump(sample->data, shown, output);
 	if (shown < sample->size && shown > 0)
 		cli_output_printf(output, "  ... %zu more bytes (--bytes %zu shows them)\n",

@@ -277,7 +277,30 @@ without_a_runtime_it_says_so() {
 	has "no zcpd" "$dir/message" "/nonexistent/zcpd"
 }
 
+user_header_is_shown() {
+	printf '[topic.headed]\nuser_header = 20\n' >"$dir/config"
+	echo abc >"$dir/in"
+	for topic in headed plain; do
+		start echo env ZCP_CONFIG="$dir/config" "$zcp" echo $topic --header --count 1 \
+			--quiet --domain headed
+		ZCP_CONFIG="$dir/config" publish 0 $topic --lines --wait-subscribers 1 \
+			--domain headed <"$dir/in"
+		join echo || fail "echo ended with $?"
+		sed 's/^message .*/message/' "$dir/echo.out" >"$dir/$topic"
+	done
+	is "with a user header" "message
+  user header, 20 bytes
+  00000000: 0000 0000 0000 0000 0000 0000 0000 0000  ................
+  00000010: 0000 0000                                ....
+  payload
+  00000000: 6162 63                                  abc" "$(cat "$dir/headed")"
+	is "without one" "message
+  no user header
+  00000000: 6162 63                                  abc" "$(cat "$dir/plain")"
+}
+
 lines_come_out_as_they_went_in
+user_header_is_shown
 frames_come_out_as_they_went_in
 late_echo_begins_with_history
 readable_form_has_a_line_and_hexadecimal

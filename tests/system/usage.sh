@@ -72,6 +72,8 @@ wrong "zcp pub: --frame-size and --lines exclude each other: leave one out (see 
 	pub a --lines --frame-size 8
 wrong "zcp echo: --raw and --lines exclude each other: leave one out (see zcp echo --help)" \
 	echo a --raw --lines
+wrong "zcp echo: --header is for the readable form, and --raw writes payloads alone: leave one out \
+(see zcp echo --help)" echo a --raw --header
 wrong "zcp pub: --frame-size is larger than --max-payload: 4096 and 1000 bytes; raise \
 --max-payload or leave it out (see zcp pub --help)" pub a --frame-size 4KiB --max-payload 1kB
 
