@@ -13,6 +13,7 @@
 #include "pubsub/client/attach.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
+#include "pubsub/wire/paths.h"
 
 #define TIMEOUT_DEFAULT_NS UINT64_C(5000000000)
 
@@ -127,6 +128,7 @@ static void free_strings(struct zcp_node *node)
 static int open_node(struct zcp_node *node, const struct zcp_node_options *theirs)
 {
 	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
+	struct zcp_paths paths;
 	uint64_t deadline;
 	int r;
 
@@ -141,6 +143,12 @@ static int open_node(struct zcp_node *node, const struct zcp_node_options *their
 	if (options.wait_ns > options.timeout_ns)
 		deadline += options.wait_ns - options.timeout_ns;
 	(void)strncpy(node->domain, options.domain, sizeof(node->domain) - 1);
+	/* Another runtime is looked for there too, whatever environment and user are by then. */
+	r = zcp_paths_init(&paths, options.runtime_dir, options.domain, node->error,
+			   sizeof(node->error));
+	if (r < 0)
+		return r;
+	options.runtime_dir = paths.directory;
 	node->options = options;
 	r = copy_strings(node);
 	if (r == 0)
