@@ -28,7 +28,9 @@
  *   or to somebody who sleeps, and hands back what it has; nothing is lost by that. The new runtime
  *   waits for its nodes (return_timeout, 1 s) before anything new is opened: one that does none of
  *   this so often calls zcp_node_wait(node, 0) now and then. What comes too late, or cannot be
- *   taken over, answers -ESTALE: close the handle and open it again.
+ *   taken over, answers -ESTALE: close the handle and open it again. So does, once the runtime has
+ *   gone, what has nobody at its other end in a process that may not connect to another one, as
+ *   it has given up its user.
  * - After fork() the child's inherited handles answer -EOWNERDEAD; the child opens its
  *   own node.
  * - Times are nanoseconds of CLOCK_MONOTONIC. A timeout of 0 does not wait, one of

@@ -393,10 +393,35 @@ static int say_stale(struct zcp_node *node)
 	return zcp_endpoint_refuse(found);
 }
 
+/*
+ * There is no runtime that this process may connect to, as where it has changed its user: whoever
+ * has nobody at its other end would have nobody for ever. The others go on.
+ */
+static void give_up_lonely(struct zcp_node *node)
+{
+	struct zcp_publisher *publisher;
+	struct zcp_subscriber *subscriber;
+	char text[2 * sizeof(node->error)];
+
+	(void)snprintf(text, sizeof(text),
+		       "the runtime of domain '%s' is gone, and node '%s' may not look for another "
+		       "one: close this handle, and open it again as a user who may (%s)",
+		       node->domain, node->name, node->error);
+	LIST_FOREACH(publisher, &node->publishers, link)
+		if (!is_stale(&publisher->endpoint) &&
+		    zcp_endpoint_n_others(&publisher->endpoint) == 0)
+			zcp_endpoint_set_stale(&publisher->endpoint, text);
+	LIST_FOREACH(subscriber, &node->subscribers, link)
+		if (!is_stale(&subscriber->endpoint) &&
+		    zcp_endpoint_n_others(&subscriber->endpoint) == 0)
+			zcp_endpoint_set_stale(&subscriber->endpoint, text);
+}
+
 static void look_after(struct zcp_node *node)
 {
 	uint64_t now = zcp_now_ns(), interval = node->socket >= 0 ? LOOK_NS : LOOK_WITHOUT_NS;
 	char error[sizeof(node->error)];
+	int r;
 
 	node->n_unattended = 0;
 	/* Who polls on us is called again at once as long as the end of a connection is there. */
@@ -406,9 +431,11 @@ static void look_after(struct zcp_node *node)
 	node->attended_ns = now;
 	memcpy(error, node->error, sizeof(error));
 	/* What is not found now is nobody's failure. */
-	if (!is_connected(node) && zcp_reattach(node, ZCP_ATTACH_LOOK, now + BUDGET_NS) < 0 &&
-	    zcp_now_ns() - now >= BUDGET_NS)
+	r = is_connected(node) ? 0 : zcp_reattach(node, ZCP_ATTACH_LOOK, now + BUDGET_NS);
+	if (r < 0 && zcp_now_ns() - now >= BUDGET_NS)
 		node->attend_again_ns = zcp_now_ns() + REST_NS;
+	if (r == -EPERM || r == -EACCES)
+		give_up_lonely(node);
 	memcpy(node->error, error, sizeof(error));
 }
 

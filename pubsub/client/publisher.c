@@ -245,7 +245,9 @@ __attribute__((noinline)) static int wait_longer(struct zcp_publisher *publisher
 	struct zcp_node *node = publisher->endpoint.node;
 	int64_t most = (int64_t)zcp_attend_interval(node);
 
-	if (*left_ns < 0 && *slice_ns == 0 && zcp_writer_waits_for_itself(&publisher->writer))
+	/* Where another thread works in the node, that one may take. */
+	if (*left_ns < 0 && *slice_ns == 0 && zcp_node_is_ours(node) &&
+	    zcp_writer_waits_for_itself(&publisher->writer))
 		return zcp_node_fail(
 			node, -EDEADLK,
 			"topic '%s': the queue of a subscriber of this node is full, and it makes "

@@ -480,6 +480,62 @@ static void what_is_handed_back_is_not_believed(void)
 	ZCP_CHECK(n_back > 0 && n_back < ROUNDS);
 }
 
+/* --- what may not come back --- */
+
+#define NOBODY 65534
+
+/* It has opened everything, and gives up its user, as servers do. */
+static void become_nobody(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node(), *other = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, "alone", PAYLOAD, 2);
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(other, "none", DEPTH, HELD, 0);
+	struct zcp_publisher *met = zcp_test_publisher(node, "t", PAYLOAD, 2);
+	struct zcp_subscriber *taker = zcp_test_subscriber(other, "t", DEPTH, HELD, 0);
+	struct zcp_loan loan;
+	struct zcp_sample sample;
+	int r;
+
+	(void)arg;
+	ZCP_CHECK(setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	zcp_test_say_step(self, 1);
+	zcp_test_hear_step(self, 2);
+	do {
+		r = zcp_publisher_loan(publisher, PAYLOAD, &loan);
+		if (r == 0)
+			ZCP_OK(zcp_publisher_publish(publisher, &loan), node);
+	} while (r == 0);
+	ZCP_CHECK(r == -ESTALE && zcp_test_has(zcp_node_error(node), "may not look for another|"
+								      "we are user 65534"));
+	do {
+		r = zcp_node_wait(other, 0);
+	} while (r == -ETIMEDOUT);
+	ZCP_CHECK(r == -ESTALE && zcp_test_has(zcp_node_error(other), "may not look for another"));
+	ZCP_CHECK(zcp_subscriber_take(subscriber, &sample) == -ESTALE);
+	/* Those that have one another go on. */
+	zcp_test_send(met, 1);
+	zcp_test_expect(taker, 1);
+	zcp_node_close(node);
+	zcp_node_close(other);
+}
+
+static void node_whose_process_has_given_up_its_user_is_told(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_test_child child;
+
+	if (geteuid() != 0)
+		zcp_test_skip("only root can become another user");
+	zcp_test_runtime_start(&runtime, NULL);
+	zcp_test_fork(&child, become_nobody, NULL);
+	zcp_test_hear_step(&child, 1);
+	zcp_test_runtime_kill_all(&runtime);
+	zcp_test_runtime_start(&runtime, NULL);
+	zcp_test_say_step(&child, 2);
+	zcp_test_join(&child);
+	zcp_test_runtime_stop(&runtime);
+}
+
 /* --- under load --- */
 
 static void nothing_is_lost_under_load(void)
@@ -513,6 +569,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(what_is_closed_meanwhile_is_gone),
 	ZCP_TEST_CASE(a_connection_that_breaks_is_told),
 	ZCP_TEST_CASE(what_is_handed_back_is_not_believed),
+	ZCP_TEST_CASE(node_whose_process_has_given_up_its_user_is_told),
 	ZCP_TEST_CASE(nothing_is_lost_under_load),
 };
 

@@ -82,14 +82,14 @@ static void run_loop(struct zcp_test_child *self, void *arg)
 	ZCP_CHECK(watch.error == 0);
 }
 
-/* Once its one subscriber, which is its own and takes nothing, has a full queue. */
+/* Once its one subscriber, another node's that takes nothing, has a full queue. */
 static void block(struct zcp_test_child *self, void *arg)
 {
-	struct zcp_node *node = zcp_test_node();
+	struct zcp_node *node = zcp_test_node(), *other = zcp_test_node();
 	struct zcp_publisher *publisher = zcp_test_publisher(node, "blocked", 64, 1);
 
 	(void)arg;
-	(void)zcp_test_subscriber(node, "blocked", 1, 1, ZCP_ON_FULL_BLOCK);
+	(void)zcp_test_subscriber(other, "blocked", 1, 1, ZCP_ON_FULL_BLOCK);
 	zcp_test_send(publisher, 1);
 	zcp_test_say_step(self, 0);
 	zcp_test_send(publisher, 2);
