@@ -80,17 +80,6 @@ done
 told "zcp pub: nobody subscribes to 'lidar'" \
 	"$zcp" pub lidar --frame-size 8 --wait-subscribers 1 </dev/zero
 
-# A name that would move the cursor.
-echo hello >"$dir/hello"
-start lidar "$zcp" pub "$(printf 'lid\302\233ar')" --lines --stay --quiet <"$dir/hello"
-until "$zcp" list --json 2>/dev/null | jq -e 'any(.messages == 1)' >"$dir/any"; do
-	kill -0 "$(pid lidar)" || break
-done
-told "zcp echo: nobody publishes on 'lidar'; there is 'lid??ar' (they differ from byte 4 on)" \
-	"$zcp" echo lidar
-kill "$(pid lidar)"
-join lidar || fail "lidar ended with $?"
-
 exec 4>&-
 join camera || fail "camera ended with $?"
 kill "$(pid viewer)"
