@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -412,6 +413,20 @@ static void begin(struct scene *scene, const char *point, unsigned int k)
 	}
 }
 
+/* A worker that kills its keeper and then itself has the domain until it is gone. */
+static void wait_for_domain(void)
+{
+	char path[160];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/default/zcpd.lock", zcp_test_directory());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	ZCP_CHECK(flock(fd, LOCK_EX) == 0);
+	(void)close(fd);
+}
+
 /* Returns whether somebody was killed. */
 static bool end(struct scene *scene)
 {
@@ -439,6 +454,7 @@ static bool end(struct scene *scene)
 		zcp_test_runtime_stop(&scene->runtime);
 		killed = access(scene->mark, F_OK) == 0;
 	}
+	wait_for_domain();
 	ZCP_CHECK(unlink(scene->runtime.log) == 0);
 	(void)unlink(scene->mark);
 	/* One that was ended before it saw the last node leave: nobody is left to wait for. */
