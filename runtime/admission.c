@@ -58,8 +58,8 @@ static uint64_t class_sum(const struct zcpd_registry *registry, const struct zcp
 	LIST_FOREACH(topic, &registry->topics, link)
 		for (uint32_t p = 0; topic->pool == pool && p < topic->view.geometry.max_publishers;
 		     p++)
-			sum += slot_sum(topic, p, c,
-					topic->owners[p] ? owned[topic->owners[p]] : 0, more);
+			sum += slot_sum(topic, p, c, topic->owners[p] ? owned[topic->owners[p]] : 0,
+					more);
 	return sum > 0 ? sum + 1 : 0;
 }
 
@@ -134,7 +134,9 @@ static void refuse(const struct zcpd_endpoint *more, uint32_t c,
 		       "pool '%s' has %" PRIu64 " chunks of %s, %" PRIu64
 		       " of them left; %s; raise %s, or lower %s",
 		       pool->name, with->n_chunks, size, left, who,
-		       pool->automatic ? "the topic's limits" : "the pool's count", what);
+		       pool->automatic ? "the topic's limits or give it a pool" :
+					 "the pool's count",
+		       what);
 }
 
 /* The class that lacks room; the number of classes where none does. */

@@ -22,6 +22,8 @@
 
 /* Address space that one size class of an automatic pool may span; memory is taken by use. */
 #define AUTOMATIC_SPAN_MAX (UINT64_C(64) << 30)
+/* The same for one publisher and one subscriber with the topic's own settings, whatever comes first. */
+#define AUTOMATIC_SPAN_FIRST (UINT64_C(1) << 42)
 #define AUTOMATIC_PAYLOAD_MAX (UINT64_C(1) << 46)
 #define AUTOMATIC_CHUNKS_MAX (UINT64_C(1) << 20)
 
@@ -192,6 +194,18 @@ int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 	return make_named(registry, named, zcpd_topic_size(config), poolp, text, text_size);
 }
 
+/* What one publisher and one subscriber use that say nothing of their own. */
+static uint64_t first_demand(const struct zcpd_topic_config *config, uint32_t history,
+			     uint64_t payload)
+{
+	struct zcpd_topic_config first = *config;
+
+	first.max_publishers = 1;
+	first.max_subscribers = 1;
+	first.max_depth = first.depth;
+	return zcpd_topic_limit_demand(&first, history, payload);
+}
+
 /* A size class for payloads that no class of the topic's own pool holds. */
 static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher, char *text,
 		size_t text_size)
@@ -199,7 +213,7 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 	struct zcpd_topic *topic = publisher->topic;
 	struct zcpd_pool *pool = topic->pool;
 	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->max_payload;
-	uint64_t now = zcpd_topic_demand(topic, publisher) + 1, limit, most;
+	uint64_t now = zcpd_topic_demand(topic, publisher) + 1, limit, most, least;
 	struct zcp_class_geometry geometry = { .n_chunks = 1 };
 	uint32_t first = pool->view.n_classes, n_chunks;
 	int r;
@@ -223,10 +237,13 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(&geometry);
 	if (most > AUTOMATIC_CHUNKS_MAX)
 		most = AUTOMATIC_CHUNKS_MAX;
-	if (most < now)
-		most = now;
-	if (limit < now)
-		limit = now;
+	least = first_demand(&topic->config, publisher->history, payload);
+	if (least < now || least > AUTOMATIC_SPAN_FIRST / zcp_class_stride(&geometry))
+		least = now;
+	if (most < least)
+		most = least;
+	if (limit < least)
+		limit = least;
 	n_chunks = (uint32_t)(limit < most ? limit : most);
 	r = zcpd_quota_check_memory(registry, publisher->uid, topic->name,
 				    zcpd_pool_class_size(pool, payload, n_chunks), text, text_size);

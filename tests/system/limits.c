@@ -228,6 +228,28 @@ static void within_the_sum_nobody_starves(void)
 	zcp_node_close(node);
 }
 
+/* One publisher and one subscriber that say nothing else, whichever of them comes first. */
+static void large_payload_has_room_in_either_order(void)
+{
+	const size_t size = (size_t)4 << 30;
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_subscriber *subscriber, *second;
+	struct zcp_publisher *publisher;
+
+	publisher = zcp_test_publisher(node, "publisher/first", size, 0);
+	ZCP_OK(zcp_subscriber_open(&subscriber, node, "publisher/first", NULL), node);
+	zcp_test_send(publisher, 1);
+	zcp_test_expect(subscriber, 1);
+	/* What helps is said. */
+	ZCP_REFUSED(zcp_subscriber_open(&second, node, "publisher/first", NULL), node, -ENOSPC,
+		    "26 chunks of 4 GiB|raise the topic's limits or give it a pool|lower");
+	ZCP_OK(zcp_subscriber_open(&subscriber, node, "subscriber/first", NULL), node);
+	publisher = zcp_test_publisher(node, "subscriber/first", size, 0);
+	zcp_test_send(publisher, 1);
+	zcp_test_expect(subscriber, 1);
+	zcp_node_close(node);
+}
+
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(max_nodes),
 	ZCP_TEST_CASE(node_that_did_not_wait_leaves_room),
@@ -236,6 +258,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(as_many_as_there_can_be),
 	ZCP_TEST_CASE(pool_that_is_shared_has_one_sum),
 	ZCP_TEST_CASE(within_the_sum_nobody_starves),
+	ZCP_TEST_CASE(large_payload_has_room_in_either_order),
 };
 
 int main(int argc, char **argv)

@@ -224,7 +224,8 @@ Test(admission, pool_of_a_topics_own_holds_what_its_limits_allow)
 	close_endpoint(subscribers[0]);
 	cr_assert_eq(subscribe("t", 4, 2, &more), -ENOSPC);
 	cr_assert_not_null(strstr(text, "pool 't' has 55 chunks of 100 bytes"));
-	cr_assert_not_null(strstr(text, "raise the topic's limits, or lower depth or held"));
+	cr_assert_not_null(strstr(text, "raise the topic's limits or give it a pool, or "
+					"lower depth or held"));
 	cr_assert_eq(subscribe("t", 4, 1, &more), 0);
 	end();
 }
