@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "pubsub/util.h"
@@ -39,8 +40,12 @@ int zcpd_notify_connect(void)
 
 void zcpd_notify(const char *state)
 {
+	static const struct timeval patience = { .tv_sec = 1 };
 	ZCP_CLEANUP(zcp_close_fd) int fd = zcpd_notify_connect();
 
+	/* Nobody is served while we wait for a manager that does not listen. */
+	if (fd >= 0)
+		ZCP_IGNORE(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0);
 	if (fd >= 0 && send(fd, state, strlen(state), MSG_NOSIGNAL) < 0)
 		zcpd_warning("cannot notify %s: %s", getenv("NOTIFY_SOCKET"), strerror(errno));
 }

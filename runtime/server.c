@@ -34,6 +34,8 @@
 
 void zcpd_server_stop(struct zcpd_server *server, const char *why)
 {
+	if (server->is_ending)
+		return;
 	zcpd_info("domain '%s' ends: %s", strrchr(server->paths.domain, '/') + 1, why);
 	server->is_ending = true;
 	zcpd_journal_stopping(&server->journal);

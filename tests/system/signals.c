@@ -2,9 +2,12 @@
 /*
  * What the runtime does when it is sent a signal.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/support/cases.h"
@@ -126,11 +129,32 @@ static void under_nohup_it_goes_on(void)
 	run_until_hangup(true);
 }
 
+/* A service manager whose socket is full. */
+static void manager_that_does_not_listen_holds_nothing_up(void)
+{
+	struct zcp_test_runtime runtime;
+	struct sockaddr_un address;
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	zcp_test_runtime_start(&runtime, NULL);
+	ZCP_CHECK(fd >= 0 && getsockname(runtime.notify, (struct sockaddr *)&address, &size) == 0 &&
+		  connect(fd, (struct sockaddr *)&address, size) == 0);
+	while (send(fd, "X=1", 3, MSG_DONTWAIT) == 3)
+		;
+	ZCP_CHECK(errno == EAGAIN);
+	ZCP_CHECK(kill(runtime.pid, SIGTERM) == 0);
+	ZCP_CHECK(zcp_test_ends(runtime.pidfd, -1));
+	ZCP_CHECK(zcp_test_runtime_said(&runtime, "cannot notify"));
+	(void)close(fd);
+}
+
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(signals_that_have_no_meaning_are_ignored),
 	ZCP_TEST_CASE(sigquit_ends_it_in_order),
 	ZCP_TEST_CASE(it_ends_in_order_with_its_terminal),
 	ZCP_TEST_CASE(under_nohup_it_goes_on),
+	ZCP_TEST_CASE(manager_that_does_not_listen_holds_nothing_up),
 };
 
 int main(int argc, char **argv)
