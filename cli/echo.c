@@ -129,8 +129,8 @@ static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
-	  .help = "say nothing about runtimes elsewhere, a topic without publishers, about lost messages and\n"
-		  "how many came" },
+	  .help = "say nothing about runtimes elsewhere, a topic without\n"
+		  "publishers, lost messages and how many came" },
 	CLI_COMMON_OPTIONS(echo_options, common),
 	{ .kind = CLI_OPTION_END },
 };

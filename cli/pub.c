@@ -111,8 +111,8 @@ static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
-	  .help = "say nothing about runtimes elsewhere, that nobody subscribes, and how much was published when\n"
-		  "stopped" },
+	  .help = "say nothing about runtimes elsewhere, that nobody\n"
+		  "subscribes, and how much was published when stopped" },
 	CLI_COMMON_OPTIONS(pub_options, common),
 	{ .kind = CLI_OPTION_END },
 };

@@ -21,9 +21,10 @@ struct zcpd_admission_sum {
  * Fills in one for each class of the pool; with `more` among its endpoints, or NULL. Returns 0 or
  * -ENOMEM.
  */
-__attribute__((warn_unused_result)) int
-zcpd_admission_sums(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
-		    const struct zcpd_endpoint *more, struct zcpd_admission_sum *sums);
+__attribute__((warn_unused_result)) int zcpd_admission_sums(const struct zcpd_registry *registry,
+							    const struct zcpd_pool *pool,
+							    const struct zcpd_endpoint *more,
+							    struct zcpd_admission_sum *sums);
 
 /* What is left for further endpoints. */
 static inline uint64_t zcpd_admission_left(const struct zcpd_admission_sum *sum)

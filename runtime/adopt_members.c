@@ -176,7 +176,7 @@ static bool has_own_place(const struct zcpd_adoption *adoption, struct zcpd_endp
 	if (!endpoint->is_publisher)
 		return endpoint->held > 0;
 	class = zcpd_pool_class_for(pool, endpoint->max_payload);
-	endpoint->class_index = class < 0 ? 0 : (uint32_t)class;
+	endpoint->class_index = class < 0 ? 0 : (uint32_t) class;
 	return class >= 0 && endpoint->owner != 0;
 }
 

@@ -21,8 +21,8 @@ const struct zcp_chunk_shm *zcpd_history_find(const struct zcpd_topic *topic, ui
  * The promised history of a subscriber that has joined, as far as it has not taken it. Returns 0 or
  * -ENOMEM.
  */
-__attribute__((warn_unused_result)) int
-zcpd_history_backlog(const struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber,
-		     struct zcp_backlog *backlog);
+__attribute__((warn_unused_result)) int zcpd_history_backlog(const struct zcpd_topic *topic,
+							     const struct zcpd_endpoint *subscriber,
+							     struct zcp_backlog *backlog);
 
 #endif

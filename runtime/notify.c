@@ -45,7 +45,8 @@ void zcpd_notify(const char *state)
 
 	/* Nobody is served while we wait for a manager that does not listen. */
 	if (fd >= 0)
-		ZCP_IGNORE(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0);
+		ZCP_IGNORE(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) <
+			   0);
 	if (fd >= 0 && send(fd, state, strlen(state), MSG_NOSIGNAL) < 0)
 		zcpd_warning("cannot notify %s: %s", getenv("NOTIFY_SOCKET"), strerror(errno));
 }

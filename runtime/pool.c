@@ -41,8 +41,7 @@ static int open_readonly(struct zcpd_class *class)
 	return class->data_readonly_fd < 0 ? class->data_readonly_fd : 0;
 }
 
-static struct zcp_class view_of(const struct zcp_class_geometry *geometry,
-				struct zcp_region chunks)
+static struct zcp_class view_of(const struct zcp_class_geometry *geometry, struct zcp_region chunks)
 {
 	return (struct zcp_class){
 		.shm = chunks.base,
@@ -357,6 +356,6 @@ void zcpd_pool_count_owned(const struct zcpd_pool *pool, uint32_t class_index, u
 
 	for (uint32_t i = 0; i < n_touched; i++)
 		/* Relaxed: counts, which change meanwhile. */
-		counts[zcp_chunk_owner(atomic_load_explicit(&class->chunks[i].state,
-							    memory_order_relaxed))]++;
+		counts[zcp_chunk_owner(
+			atomic_load_explicit(&class->chunks[i].state, memory_order_relaxed))]++;
 }

@@ -274,9 +274,8 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 static bool has(const struct zcp_lane *lane, uint64_t seq)
 {
 	/* Acquire: LANE-R1, in the publisher. */
-	return zcp_slot_is(atomic_load_explicit(&zcp_lane_slot(lane, seq)->word,
-						memory_order_acquire),
-			   seq);
+	return zcp_slot_is(
+		atomic_load_explicit(&zcp_lane_slot(lane, seq)->word, memory_order_acquire), seq);
 }
 
 /* Pushes what a dead publisher was publishing to a lane that lacks it. */

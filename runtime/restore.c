@@ -218,8 +218,7 @@ static int restore_endpoint(struct restore *restore, const struct zcp_record_end
 	struct zcpd_topic *topic = find_topic(restore, record->topic);
 	struct zcpd_endpoint *endpoint;
 
-	if (!topic || fds->n_fds > 0 ||
-	    record->signal >= restore->registry->signals.n_signals ||
+	if (!topic || fds->n_fds > 0 || record->signal >= restore->registry->signals.n_signals ||
 	    !(record->is_publisher ? is_publisher(topic, record) : is_subscriber(topic, record)))
 		return -EPROTO;
 	endpoint = calloc(1, sizeof(*endpoint));

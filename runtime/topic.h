@@ -134,10 +134,11 @@ __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic
 						       const struct zcpd_topic_config *config,
 						       struct zcpd_pool *pool);
 /* The same from a record and its two regions (consumed). Returns 0, or what mapping them gives. */
-__attribute__((warn_unused_result)) int
-zcpd_topic_restore(struct zcpd_topic **topic, const struct zcpd_topic_config *config,
-		   struct zcpd_pool *pool, const struct zcp_record_topic *record, int fd,
-		   int acks_fd);
+__attribute__((warn_unused_result)) int zcpd_topic_restore(struct zcpd_topic **topic,
+							   const struct zcpd_topic_config *config,
+							   struct zcpd_pool *pool,
+							   const struct zcp_record_topic *record,
+							   int fd, int acks_fd);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 
 /* What of a topic's messages is settled, and what the subscribers declare that it has now. */

@@ -145,7 +145,8 @@ ZCP_API const char *zcp_node_error(const struct zcp_node *node);
  * @return 0: take from your subscribers and, where there is a match callback, call
  *   zcp_node_dispatch(node, 0); -ETIMEDOUT; -EINTR: a signal handler ran or
  *   zcp_node_interrupt() was called; -EINVAL: the node has no subscriber and no match callback,
- *   and the timeout is ZCP_FOREVER; -EBUSY: another thread is inside the node; -EOWNERDEAD: the handle was inherited over fork();
+ *   and the timeout is ZCP_FOREVER; -EBUSY: another thread is inside the node; -EOWNERDEAD: the
+ *   handle was inherited over fork();
  *   -ESTALE: once, when another runtime has come and something of this node cannot go on under
  *   it; the sentence says what: close that and open it again;
  *   -ENOTSUP: the kernel refuses membarrier since the node was opened: set fences = "symmetric"

@@ -280,8 +280,8 @@ static int attach_once(struct zcp_node *node, uint64_t deadline)
 	int r;
 
 	zcp_attach_close_socket(node);
-	r = zcp_start_connect(&node->options, node->role == ZCP_NODE_LOOKS, deadline, &node->socket, node->error,
-			      sizeof(node->error));
+	r = zcp_start_connect(&node->options, node->role == ZCP_NODE_LOOKS, deadline, &node->socket,
+			      node->error, sizeof(node->error));
 	if (r < 0)
 		return r;
 	r = introduce(node);
@@ -484,8 +484,7 @@ static int make_poll_fd(struct zcp_node *node)
 
 	/* Readable at first: the call that follows puts it right. */
 	node->event_fd = zcp_raise_fd(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
-	node->timer_fd = zcp_raise_fd(
-		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+	node->timer_fd = zcp_raise_fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 	node->poll_fd = zcp_raise_fd(epoll_create1(EPOLL_CLOEXEC));
 	if (node->event_fd < 0 || node->timer_fd < 0 || node->poll_fd < 0 ||
 	    epoll_ctl(node->poll_fd, EPOLL_CTL_ADD, node->event_fd, &event) < 0 ||

@@ -181,8 +181,8 @@ static int map_topic(struct zcp_endpoint *endpoint, struct zcp_fds *fds)
 	struct zcp_node *node = endpoint->node;
 	const struct zcp_region_shm *region;
 	const char *why;
-	int r = zcp_topic_attach(&endpoint->topic, fds->fds[0], node->domain_id,
-				 endpoint->writable, &why);
+	int r = zcp_topic_attach(&endpoint->topic, fds->fds[0], node->domain_id, endpoint->writable,
+				 &why);
 
 	if (r < 0)
 		return zcp_node_fail(node, r, "the topic's region: %s", why);

@@ -12,8 +12,8 @@
 #include "pubsub/client/node.h"
 #include "pubsub/client/subscriber.h"
 #include "pubsub/client/watch.h"
-#include "pubsub/shm/fence.h"
 #include "pubsub/flow/reader.h"
+#include "pubsub/shm/fence.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/util.h"
 

@@ -89,8 +89,8 @@ static bool find_newest(struct zcp_reader *reader, uint32_t n, struct newest *ne
 		if (!find_in_lane(&reader->lanes[p], &candidate) &&
 		    !find_in_history(reader, p, &candidate))
 			continue;
-		if (!found || candidate.description.publish_time_ns >=
-				      newest->description.publish_time_ns)
+		if (!found ||
+		    candidate.description.publish_time_ns >= newest->description.publish_time_ns)
 			*newest = candidate;
 		found = true;
 	}

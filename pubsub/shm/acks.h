@@ -31,11 +31,9 @@ void zcp_acks_construct(struct zcp_region *region, uint32_t max_publishers,
  * Maps the acks of the topic `topic_id` with these limits from `fd` (borrowed). Errors as
  * zcp_region_attach() and zcp_region_settle().
  */
-__attribute__((warn_unused_result)) int zcp_acks_attach(struct zcp_acks *acks, int fd,
-							uint32_t max_publishers,
-							uint32_t max_subscribers,
-							uint64_t domain_id, uint64_t topic_id,
-							const char **why);
+__attribute__((warn_unused_result)) int
+zcp_acks_attach(struct zcp_acks *acks, int fd, uint32_t max_publishers, uint32_t max_subscribers,
+		uint64_t domain_id, uint64_t topic_id, const char **why);
 
 /* For the runtime, which knows the limits better than the region does: see zcp_region_map(). */
 __attribute__((warn_unused_result)) int zcp_acks_map(struct zcp_acks *acks, int fd,
@@ -50,14 +48,14 @@ static inline char *zcp_acks_block(const struct zcp_acks *acks, uint32_t subscri
 }
 
 static inline struct zcp_ack_counts_shm *zcp_acks_counts(const struct zcp_acks *acks,
-							  uint32_t subscriber)
+							 uint32_t subscriber)
 {
 	return (struct zcp_ack_counts_shm *)(void *)zcp_acks_block(acks, subscriber);
 }
 
 /* What a subscriber says of the lane from a publisher. */
 static inline struct zcp_ack_shm *zcp_acks_ack(const struct zcp_acks *acks, uint32_t publisher,
-						uint32_t subscriber)
+					       uint32_t subscriber)
 {
 	return (struct zcp_ack_shm *)(void *)(zcp_acks_block(acks, subscriber) +
 					      sizeof(struct zcp_ack_counts_shm)) +

@@ -30,7 +30,8 @@ static uint64_t payload_offset_of(const struct zcp_class_geometry *geometry)
 	uint32_t room = zcp_user_header_room(geometry->user_header_size);
 	uint32_t alignment = alignment_of(geometry);
 
-	return round_up(ZCP_CLASS_DATA_OFFSET + room, alignment < LINE_PAIR ? LINE_PAIR : alignment);
+	return round_up(ZCP_CLASS_DATA_OFFSET + room,
+			alignment < LINE_PAIR ? LINE_PAIR : alignment);
 }
 
 uint64_t zcp_class_stride(const struct zcp_class_geometry *geometry)
@@ -135,9 +136,9 @@ void zcp_class_touch(const struct zcp_class *class, uint32_t index)
 	/* Relaxed, all: it only has to be there when the claim is, and a death orders that. */
 	uint32_t n = atomic_load_explicit(n_touched, memory_order_relaxed);
 
-	while (n <= index && !atomic_compare_exchange_weak_explicit(n_touched, &n, index + 1,
-								    memory_order_relaxed,
-								    memory_order_relaxed))
+	while (n <= index &&
+	       !atomic_compare_exchange_weak_explicit(n_touched, &n, index + 1,
+						      memory_order_relaxed, memory_order_relaxed))
 		continue;
 }
 

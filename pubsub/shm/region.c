@@ -19,9 +19,9 @@
 #include "pubsub/layout/acks_shm.h"
 #include "pubsub/layout/backlog_shm.h"
 #include "pubsub/layout/class_shm.h"
-#include "pubsub/shm/memory.h"
 #include "pubsub/layout/signal_shm.h"
 #include "pubsub/layout/topic_shm.h"
+#include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)

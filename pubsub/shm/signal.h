@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pubsub/shm/region.h"
 #include "pubsub/layout/signal_shm.h"
+#include "pubsub/shm/region.h"
 
 /* The domain's signals as one process sees them. */
 struct zcp_signals {

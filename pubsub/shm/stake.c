@@ -26,10 +26,9 @@ void zcp_stake_init(struct zcp_stake *stake, const struct zcp_topic *topic,
 /* ACK-A1 pairs with ACK-R1 in a take: what is held is said before `tail` passes it. */
 static uint64_t look_tail(const struct zcp_stake *stake, uint64_t end)
 {
-	return zcp_lane_bound_tail(&stake->lane,
-				   atomic_load_explicit(&stake->lane.ack->tail,
-							memory_order_acquire),
-				   end);
+	return zcp_lane_bound_tail(
+		&stake->lane, atomic_load_explicit(&stake->lane.ack->tail, memory_order_acquire),
+		end);
 }
 
 /* The promised history that is not taken yet: [from, base). */

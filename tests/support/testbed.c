@@ -5,8 +5,8 @@
 #include "tests/support/testbed.h"
 
 #include <sched.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <zcp/subscriber.h>
 

@@ -28,7 +28,8 @@ uint32_t zcp_traffic_n_chunks(const struct zcp_traffic *traffic, uint32_t depth_
 	 * Queues overlap: each has the newest messages. What a subscriber held of one publisher and
 	 * holds of another one now is that of both, until the first one looks.
 	 */
-	uint32_t of_publisher = 1 + (UINT32_C(1) << depth_log2) + zcp_rotation(ZCP_TRAFFIC_PAYLOAD) +
+	uint32_t of_publisher = 1 + (UINT32_C(1) << depth_log2) +
+				zcp_rotation(ZCP_TRAFFIC_PAYLOAD) +
 				n_subscribers * ZCP_TRAFFIC_HELD_MAX;
 
 	return traffic->n_publishers * of_publisher;

@@ -111,8 +111,7 @@ static void take_step(const struct attempt *attempt, enum step step, uint32_t n_
 		zcp_test_store(&attempt->slot->next_seq, attempt->n + 1);
 		break;
 	case UNLOANED:
-		zcp_test_store(&chunk->state,
-			       zcp_test_load(&chunk->state) & ~ZCP_CHUNK_LOANED);
+		zcp_test_store(&chunk->state, zcp_test_load(&chunk->state) & ~ZCP_CHUNK_LOANED);
 		break;
 	default:
 		break;

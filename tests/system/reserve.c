@@ -36,8 +36,8 @@ static void open_all(struct actors *actors, const char *topic, size_t size, uint
 {
 	actors->publisher = zcp_test_publisher(actors->node, topic, size, actors->n_loans);
 	for (uint32_t s = 0; s < actors->n_subscribers; s++)
-		actors->subscribers[s] =
-			zcp_test_subscriber(actors->node, topic, depth, actors->held, 0);
+		actors->subscribers[s] = zcp_test_subscriber(actors->node, topic, depth,
+							     actors->held, 0);
 	actors->reserved = actors->n_loans + depth + actors->n_subscribers * actors->held +
 			   zcp_rotation(size);
 }
@@ -59,8 +59,7 @@ static void check_and_close(struct actors *actors)
 static void publish(struct actors *actors, uint32_t n_loans)
 {
 	while (actors->n_loaned < n_loans)
-		ZCP_OK(zcp_publisher_loan(actors->publisher, 8,
-					  &actors->loans[actors->n_loaned++]),
+		ZCP_OK(zcp_publisher_loan(actors->publisher, 8, &actors->loans[actors->n_loaned++]),
 		       actors->node);
 	ZCP_OK(zcp_publisher_publish(actors->publisher, &actors->loans[--actors->n_loaned]),
 	       actors->node);

@@ -401,10 +401,11 @@ Test(config, printed_configuration_shows_what_holds)
 	cr_expect_not_null(strstr(text,
 				  "[runtime]\nlog_level = \"info\"              # how much is "
 				  "logged\nidle_timeout = \"10s\""));
-	cr_expect_not_null(strstr(text, "\n[pool.\"p\"]\nclasses = [\n\t{ size = \"64\", "
-					"count = 1 },\n]\nalignment = \"64\"\n"
-					"user_header = \"0\"\ntrim_after = \"30s\"\nprefault = false\nlock = false\n"
-					"huge_pages = \"no\"\n"));
+	cr_expect_not_null(strstr(
+		text, "\n[pool.\"p\"]\nclasses = [\n\t{ size = \"64\", "
+		      "count = 1 },\n]\nalignment = \"64\"\n"
+		      "user_header = \"0\"\ntrim_after = \"30s\"\nprefault = false\nlock = false\n"
+		      "huge_pages = \"no\"\n"));
 	cr_expect_not_null(strstr(text, "\n[topic.\"a/b\"]\nmax_publishers = 8\n"
 					"max_subscribers = 32\ndepth = 512\nmax_depth = 512\n"));
 	cr_expect_not_null(strstr(text, "\ntimestamps = true\n"));
