@@ -290,6 +290,17 @@ bool zcp_test_ends(int pidfd, int timeout_ms)
 	return r == 1;
 }
 
+pid_t zcp_test_parent(pid_t pid)
+{
+	char stat[512];
+	const char *end;
+	int parent = 0;
+
+	read_proc(pid, "stat", stat, sizeof(stat));
+	end = strrchr(stat, ')');
+	return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
 pid_t zcp_test_any_child(void)
 {
 	DIR *proc = opendir("/proc");
@@ -299,15 +310,8 @@ pid_t zcp_test_any_child(void)
 	ZCP_CHECK(proc != NULL);
 	while (!found && (entry = readdir(proc))) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		char stat[512];
-		const char *end;
-		int parent = 0;
 
-		if (pid <= 0)
-			continue;
-		read_proc(pid, "stat", stat, sizeof(stat));
-		end = strrchr(stat, ')');
-		if (end && sscanf(end, ") %*c %d", &parent) == 1 && parent == getpid())
+		if (pid > 0 && zcp_test_parent(pid) == getpid())
 			found = pid;
 	}
 	(void)closedir(proc);

@@ -72,6 +72,9 @@ int zcp_test_pidfd_kill(int pidfd, int number);
 /* Whether the process has ended, or does so within `timeout_ms` (-1: waits for it). */
 bool zcp_test_ends(int pidfd, int timeout_ms);
 
+/* The parent of a process; 0 where that has ended. */
+pid_t zcp_test_parent(pid_t pid);
+
 /* A process whose parent we are, zombies too; 0 if there is none. */
 pid_t zcp_test_any_child(void);
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -88,6 +89,12 @@ void zcp_test_runtime_follow(struct zcp_test_runtime *runtime)
 	(void)close(runtime->pidfd);
 	runtime->pidfd = zcp_test_pidfd(runtime->pid);
 	ZCP_CHECK(runtime->pidfd >= 0);
+	/*
+	 * A worker that has made another keeper closes its descriptors, which the keeper waits for,
+	 * before it hands its child on to us.
+	 */
+	while (zcp_test_parent(runtime->pid) != getpid())
+		(void)sched_yield();
 	runtime->worker = zcp_test_worker(runtime->pid);
 }
 
