@@ -189,7 +189,7 @@ void zcpd_registry_tell_publishers(struct zcpd_registry *registry,
 {
 	struct zcpd_topic *topic = subscriber->topic;
 
-	if (registry->signal_fds[subscriber->signal] < 0)
+	if (registry->signal_fds[subscriber->entry.signal] < 0)
 		return;
 	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
 		if (topic->publishers[p])
@@ -205,6 +205,6 @@ void zcpd_registry_set_signal_fd(struct zcpd_registry *registry, uint32_t signal
 	registry->signal_fds[signal] = fd;
 	LIST_FOREACH(topic, &registry->topics, link)
 		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
-			if (topic->subscribers[s] && topic->subscribers[s]->signal == signal)
+			if (topic->subscribers[s] && topic->subscribers[s]->entry.signal == signal)
 				zcpd_registry_tell_publishers(registry, topic->subscribers[s]);
 }

@@ -10,7 +10,6 @@
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/util.h"
-#include "pubsub/wire/codec.h"
 #include "runtime/failover/keep.h"
 #include "runtime/failover/store.h"
 #include "runtime/system/log.h"
@@ -19,7 +18,8 @@
 /* Between two tries where the kernel has no room for descriptors under way. */
 #define RETRY_NS 1000000
 
-static char buffer[ZCPD_KEEP_SIZE_MAX];
+/* Entries are read where they lie. */
+static _Alignas(8) char buffer[ZCPD_KEEP_SIZE_MAX];
 
 static __attribute__((noreturn)) void give_up(int r)
 {
@@ -62,28 +62,21 @@ static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation o
 		lose(journal, r);
 }
 
-void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct zcp_message *record,
-		       const int *fds, uint32_t n_fds)
+void zcpd_journal_keep(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id,
+		       const void *entry, size_t size, const int *fds, uint32_t n_fds)
 {
-	const size_t at = sizeof(struct zcpd_keep_header);
-	size_t size;
-	int r;
-
 	if (!journal || (!journal->store && (journal->socket < 0 || journal->lost)))
 		return;
 	ZCP_CRASHPOINT("journal.before_keep");
-	r = zcp_codec_pack(record, buffer + at, sizeof(buffer) - at, &size);
-	if (r < 0)
-		lose(journal, r);
-	else
-		send_packet(journal, ZCPD_KEEP_RECORD, record->type, id, size, fds, n_fds);
+	memcpy(buffer + sizeof(struct zcpd_keep_header), entry, size);
+	send_packet(journal, ZCPD_KEEP_RECORD, kind, id, size, fds, n_fds);
 	/* After the keeper, and although it may be gone: see runtime/failover/store.h. */
-	if (r == 0 && journal->store)
-		zcpd_store_keep(journal->store, record->type, id, buffer + at, size, fds, n_fds);
+	if (journal->store)
+		zcpd_store_keep(journal->store, kind, id, entry, size, fds, n_fds);
 	ZCP_CRASHPOINT("journal.after_keep");
 }
 
-void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_message_type kind, uint64_t id)
+void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id)
 {
 	ZCP_CRASHPOINT("journal.before_drop");
 	if (journal && journal->store)
@@ -183,7 +176,7 @@ static void wait_for_predecessor(int socket, pid_t keeper)
 	}
 }
 
-int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, struct zcp_fds *fds)
+int zcpd_journal_next(struct zcpd_journal *journal, struct zcpd_journal_record *record)
 {
 	struct zcpd_keep_header header;
 	size_t size;
@@ -191,27 +184,31 @@ int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, 
 
 	if (!journal || journal->socket < 0)
 		return ZCPD_JOURNAL_E_END;
-	r = zcp_socket_receive_packet(journal->socket, 0, buffer, sizeof(buffer), &size, fds);
+	r = zcp_socket_receive_packet(journal->socket, 0, buffer, sizeof(buffer), &size,
+				      &record->fds);
 	if (r < 0)
 		return r;
-	if (size < sizeof(header))
+	if (size < sizeof(header)) {
+		zcp_fds_deinit(&record->fds);
 		return -EPROTO;
+	}
 	memcpy(&header, buffer, sizeof(header));
 	if (header.operation == ZCPD_KEEP_END) {
 		journal->keeper = (pid_t)header.id;
-		if (fds->n_fds > 0)
-			wait_for_predecessor(fds->fds[0], journal->keeper);
-		zcp_fds_deinit(fds);
+		if (record->fds.n_fds > 0)
+			wait_for_predecessor(record->fds.fds[0], journal->keeper);
+		zcp_fds_deinit(&record->fds);
 		return ZCPD_JOURNAL_E_END;
 	}
 	if (header.kind == ZCPD_KEEP_LEDGER) {
-		if (fds->n_fds > 0 && journal->ledger <= 0)
-			journal->ledger = zcp_steal_fd(&fds->fds[0]);
-		zcp_fds_deinit(fds);
-		return zcpd_journal_next(journal, record, fds);
+		if (record->fds.n_fds > 0 && journal->ledger <= 0)
+			journal->ledger = zcp_steal_fd(&record->fds.fds[0]);
+		zcp_fds_deinit(&record->fds);
+		return zcpd_journal_next(journal, record);
 	}
-	r = zcp_codec_unpack(record, buffer + sizeof(header), size - sizeof(header));
-	if (r < 0)
-		zcp_fds_deinit(fds);
-	return r;
+	record->kind = (enum zcp_entry_kind)header.kind;
+	record->id = header.id;
+	record->entry = buffer + sizeof(header);
+	record->size = size - sizeof(header);
+	return 0;
 }

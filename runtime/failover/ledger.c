@@ -72,7 +72,7 @@ int zcpd_ledger_new(struct zcpd_ledger *ledger, uint64_t serial)
 		return r;
 	}
 	ledger->header->magic = MAGIC;
-	ledger->header->version = ZCP_RECORDS_VERSION;
+	ledger->header->version = ZCP_SHM_VERSION;
 	ledger->header->fingerprint = zcp_layout_fingerprint();
 	ledger->header->number = zcp_now_ns();
 	ledger->header->first_serial = serial;
@@ -170,7 +170,7 @@ static const char *fault_of(const struct zcpd_ledger *ledger)
 {
 	if (ledger->header->magic != MAGIC)
 		return "its list of records is none";
-	if (ledger->header->version != ZCP_RECORDS_VERSION ||
+	if (ledger->header->version != ZCP_SHM_VERSION ||
 	    ledger->header->fingerprint != zcp_layout_fingerprint())
 		return "it is of another version";
 	return NULL;

@@ -17,7 +17,7 @@ void zcpd_record_pool(struct zcpd_registry *registry, const struct zcpd_pool *po
 void zcpd_record_class(struct zcpd_registry *registry, const struct zcpd_pool *pool,
 		       uint32_t class_index);
 void zcpd_record_topic(struct zcpd_registry *registry, const struct zcpd_topic *topic);
-void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint);
+void zcpd_record_endpoint(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint);
 void zcpd_record_session(const struct zcpd_session *session);
 
 /* Nothing is left of it. */

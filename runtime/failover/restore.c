@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "pubsub/util.h"
+#include "pubsub/wire/name.h"
 #include "runtime/failover/record.h"
 #include "runtime/repair/reclaim.h"
 #include "runtime/system/log.h"
@@ -27,7 +29,7 @@ struct restore {
 static struct zcpd_pool *find_pool(const struct restore *restore, uint64_t id)
 {
 	for (size_t i = 0; i < restore->n_pools; i++)
-		if (restore->pools[i]->id == id)
+		if (restore->pools[i]->entry.id == id)
 			return restore->pools[i];
 	return NULL;
 }
@@ -37,7 +39,7 @@ static struct zcpd_topic *find_topic(const struct restore *restore, uint64_t id)
 	struct zcpd_topic *topic;
 
 	LIST_FOREACH(topic, &restore->registry->topics, link)
-		if (topic->id == id)
+		if (topic->entry.id == id)
 			return topic;
 	return NULL;
 }
@@ -47,245 +49,233 @@ static struct zcpd_session *find_session(const struct restore *restore, uint64_t
 	struct zcpd_session *session;
 
 	LIST_FOREACH(session, &restore->server->sessions, link)
-		if (session->id == id)
+		if (session->entry.id == id)
 			return session;
 	return NULL;
 }
 
-static int restore_server(struct restore *restore, const struct zcp_record_server *record,
+static int restore_server(struct restore *restore, const struct zcp_server_entry *entry,
 			  struct zcp_fds *fds)
 {
 	struct zcpd_server *server = restore->server;
 
-	if (server->lock >= 0 || fds->n_fds != 1 + (uint32_t)record->listening)
+	if (server->lock >= 0 || fds->n_fds < 1)
 		return -EPROTO;
 	server->lock = zcp_steal_fd(&fds->fds[0]);
-	server->waits_until_ns = record->waits_until_ns;
-	if (record->listening)
+	server->waits_until_ns = entry->waits_until_ns;
+	if (fds->n_fds > 1)
 		server->listener = zcp_steal_fd(&fds->fds[1]);
 	return 0;
 }
 
-static int restore_session(struct restore *restore, const struct zcp_record_session *record,
-			   struct zcp_fds *fds)
+static int restore_domain(struct restore *restore, const struct zcp_domain_entry *entry,
+			  struct zcp_fds *fds)
 {
+	if (fds->n_fds != 1)
+		return -EPROTO;
+	return zcpd_registry_restore(restore->registry, restore->server->config, entry,
+				     zcp_steal_fd(&fds->fds[0]), restore->events);
+}
+
+static bool is_socket(int fd)
+{
+	socklen_t size = sizeof(int);
+	int type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
+static int restore_node(struct restore *restore, const struct zcp_node_entry *entry,
+			struct zcp_fds *fds)
+{
+	bool connected = fds->n_fds > 1 && is_socket(fds->fds[1]);
 	struct zcpd_session *session;
 	uint32_t n = 1;
 	int r;
 
-	if (fds->n_fds != 1 + (uint32_t)record->connected + record->has_eventfd)
+	if (fds->n_fds < 1 || !zcp_name_ends(entry->node, sizeof(entry->node)) ||
+	    find_session(restore, entry->id) ||
+	    (entry->greeted && (entry->signal >= restore->registry->signals.n_signals ||
+				zcpd_registry_has_signal(restore->registry, entry->signal))))
 		return -EPROTO;
-	if (find_session(restore, record->number) ||
-	    (record->greeted && (record->signal >= restore->registry->signals.n_signals ||
-				 zcpd_registry_has_signal(restore->registry, record->signal))))
-		return -EPROTO;
-	r = zcpd_server_add_session(restore->server, record, zcp_steal_fd(&fds->fds[0]),
-				    record->connected ? zcp_steal_fd(&fds->fds[n++]) : -1,
-				    &session);
-	if (r < 0 || !record->greeted)
+	r = zcpd_server_add_session(restore->server, entry, zcp_steal_fd(&fds->fds[0]),
+				    connected ? zcp_steal_fd(&fds->fds[n++]) : -1, &session);
+	if (r < 0 || !entry->greeted)
 		return r;
-	zcpd_registry_keep_signal(restore->registry, record->signal,
-				  record->has_eventfd ? zcp_steal_fd(&fds->fds[n]) : -1);
+	zcpd_registry_keep_signal(restore->registry, entry->signal,
+				  n < fds->n_fds ? zcp_steal_fd(&fds->fds[n]) : -1);
 	return 0;
 }
 
-static int restore_pool(struct restore *restore, const struct zcp_record_pool *record)
+static int restore_pool(struct restore *restore, const struct zcp_pool_entry *entry,
+			struct zcp_fds *fds)
 {
 	struct zcpd_pool **pools, *pool;
 	int r;
 
-	if (find_pool(restore, record->number))
+	(void)fds;
+	if (!zcp_name_ends(entry->name, sizeof(entry->name)) || find_pool(restore, entry->id))
 		return -EPROTO;
 	pools = realloc(restore->pools, (restore->n_pools + 1) * sizeof(pools[0]));
 	if (!pools)
 		return -ENOMEM;
 	restore->pools = pools;
-	r = zcpd_pool_new(&pool, record->number, restore->registry->domain_id, record->name,
-			  record->automatic);
+	r = zcpd_pool_new(&pool, entry->id, restore->registry->domain_id, entry->name,
+			  entry->automatic);
 	if (r < 0)
 		return r;
-	pool->alignment = record->alignment;
-	pool->user_header_size = record->user_header_size;
-	pool->memory = record->memory;
-	pool->got = record->got;
-	pool->is_adopted = record->is_adopted;
-	if (!pool->automatic)
+	pool->entry = *entry;
+	if (!pool->entry.automatic)
 		LIST_INSERT_HEAD(&restore->registry->pools, pool, link);
 	pools[restore->n_pools++] = pool;
 	return 0;
 }
 
-static int restore_class(struct restore *restore, const struct zcp_record_class *record,
+static int restore_class(struct restore *restore, const struct zcp_class_entry *entry,
 			 struct zcp_fds *fds)
 {
-	struct zcpd_pool *pool = find_pool(restore, record->pool);
+	struct zcpd_pool *pool = find_pool(restore, entry->pool);
 	int r;
 
-	if (!pool || fds->n_fds != 2 || record->index != pool->view.n_classes ||
-	    record->index >= ZCP_CLASSES_MAX)
+	if (!pool || fds->n_fds != 2 || entry->index != pool->view.n_classes ||
+	    entry->index >= ZCP_CLASSES_MAX)
 		return -EPROTO;
 	fds->n_fds = 0;
-	r = zcpd_pool_restore_class(pool, record->payload_size, record->n_chunks, fds->fds);
+	r = zcpd_pool_restore_class(pool, entry->payload_size, entry->n_chunks, fds->fds);
 	if (r == 0)
-		pool->classes[record->index].uid = record->uid;
+		pool->classes[entry->index].uid = entry->uid;
 	return r;
 }
 
 /* Limits as zcp_topic_attach() wants them, and owner numbers that there are. */
-static bool is_topic(const struct zcp_record_topic *record)
+static bool is_topic(const struct zcp_topic_entry *entry)
 {
-	if (record->max_publishers == 0 || record->max_publishers > ZCP_TOPIC_PUBLISHERS_MAX ||
-	    record->max_subscribers == 0 || record->max_subscribers > ZCP_TOPIC_SUBSCRIBERS_MAX ||
-	    record->max_depth_log2 > ZCP_LANE_LOG2_MAX || record->n_slots != record->max_publishers)
+	if (!zcp_name_ends(entry->name, sizeof(entry->name)) ||
+	    !zcp_name_ends(entry->type, sizeof(entry->type)) || entry->max_publishers == 0 ||
+	    entry->max_publishers > ZCP_TOPIC_PUBLISHERS_MAX || entry->max_subscribers == 0 ||
+	    entry->max_subscribers > ZCP_TOPIC_SUBSCRIBERS_MAX ||
+	    entry->max_depth_log2 > ZCP_LANE_LOG2_MAX)
 		return false;
-	for (uint32_t p = 0; p < record->n_slots; p++)
-		if (record->slots[p].owner >= ZCP_OWNER_RUNTIME)
+	for (uint32_t p = 0; p < entry->max_publishers; p++)
+		if (entry->owners[p] >= ZCP_OWNER_RUNTIME)
 			return false;
 	return true;
 }
 
-static int restore_topic(struct restore *restore, const struct zcp_record_topic *record,
+static int restore_topic(struct restore *restore, const struct zcp_topic_entry *entry,
 			 struct zcp_fds *fds)
 {
-	struct zcpd_pool *pool = find_pool(restore, record->pool);
+	struct zcpd_pool *pool = find_pool(restore, entry->pool);
 	struct zcpd_topic_config config;
 	struct zcpd_topic *topic;
 	int r;
 
-	if (!pool || fds->n_fds != 2 || !is_topic(record) || find_topic(restore, record->number) ||
-	    zcpd_registry_topic(restore->registry, record->name))
+	if (!pool || fds->n_fds != 2 || !is_topic(entry) || find_topic(restore, entry->id) ||
+	    zcpd_registry_topic(restore->registry, entry->name))
 		return -EPROTO;
-	zcpd_config_topic(restore->registry->config, record->name, &config);
-	r = zcpd_topic_restore(&topic, &config, pool, record, zcp_steal_fd(&fds->fds[0]),
+	zcpd_config_topic(restore->registry->config, entry->name, &config);
+	r = zcpd_topic_restore(&topic, &config, pool, entry, zcp_steal_fd(&fds->fds[0]),
 			       zcp_steal_fd(&fds->fds[1]));
 	if (r == 0)
 		zcpd_registry_insert_topic(restore->registry, topic);
 	return r;
 }
 
-static void fill_endpoint(struct zcpd_endpoint *endpoint, const struct zcp_record_endpoint *record)
-{
-	endpoint->id = record->number;
-	endpoint->is_publisher = record->is_publisher;
-	endpoint->state = (enum zcpd_endpoint_state)record->state;
-	(void)strcpy(endpoint->node, record->node);
-	endpoint->pid = record->pid;
-	endpoint->uid = record->uid;
-	endpoint->signal = record->signal;
-	endpoint->slot = record->slot;
-	endpoint->owner = record->owner;
-	endpoint->class_index = record->class;
-	endpoint->loans = record->loans;
-	endpoint->alignment = record->alignment;
-	endpoint->user_header_size = record->user_header_size;
-	endpoint->max_payload = record->max_payload;
-	endpoint->first_seq = record->first_seq;
-	endpoint->history = record->history;
-	endpoint->order = record->order;
-	endpoint->depth_log2 = record->depth_log2;
-	endpoint->held = record->held;
-	endpoint->on_full = record->on_full;
-	endpoint->request_id = record->request;
-	endpoint->opened_by = record->opened_by;
-	endpoint->returned = record->returned;
-	(void)strcpy(endpoint->type, record->type);
-	endpoint->type_size = record->type_size;
-	endpoint->type_alignment = record->type_alignment;
-}
-
 /* Of what a publisher is known by, and where it is. */
-static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_record_endpoint *record)
+static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_endpoint_entry *entry)
 {
-	return record->slot < topic->view.geometry.max_publishers &&
-	       !topic->publishers[record->slot] && record->owner &&
-	       record->owner == topic->owners[record->slot] &&
-	       record->class < topic->pool->view.n_classes &&
-	       (record->state == ZCPD_ENDPOINT_OPEN || record->state == ZCPD_ENDPOINT_INACTIVE);
+	return entry->slot < topic->view.geometry.max_publishers &&
+	       !topic->publishers[entry->slot] && entry->owner &&
+	       entry->owner == topic->entry.owners[entry->slot] &&
+	       entry->class_index < topic->pool->view.n_classes &&
+	       (entry->state == ZCPD_ENDPOINT_OPEN || entry->state == ZCPD_ENDPOINT_INACTIVE);
 }
 
-static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_record_endpoint *record)
+static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_endpoint_entry *entry)
 {
-	return record->slot < topic->view.geometry.max_subscribers &&
-	       !topic->subscribers[record->slot] && record->held > 0 &&
-	       record->held <= ZCP_HELD_MAX &&
-	       record->depth_log2 <= topic->view.geometry.max_depth_log2 &&
-	       record->state <= ZCPD_ENDPOINT_LEAVING;
+	return entry->slot < topic->view.geometry.max_subscribers &&
+	       !topic->subscribers[entry->slot] && entry->held > 0 && entry->held <= ZCP_HELD_MAX &&
+	       entry->depth_log2 <= topic->view.geometry.max_depth_log2 &&
+	       entry->state <= ZCPD_ENDPOINT_LEAVING;
 }
 
-static int restore_endpoint(struct restore *restore, const struct zcp_record_endpoint *record,
+static int restore_endpoint(struct restore *restore, const struct zcp_endpoint_entry *entry,
 			    struct zcp_fds *fds)
 {
-	struct zcpd_topic *topic = find_topic(restore, record->topic);
+	struct zcpd_topic *topic = find_topic(restore, entry->topic);
 	struct zcpd_endpoint *endpoint;
 
-	if (!topic || fds->n_fds > 0 || record->signal >= restore->registry->signals.n_signals ||
-	    !(record->is_publisher ? is_publisher(topic, record) : is_subscriber(topic, record)))
+	if (!topic || fds->n_fds > 0 || entry->signal >= restore->registry->signals.n_signals ||
+	    !zcp_name_ends(entry->node, sizeof(entry->node)) ||
+	    !zcp_name_ends(entry->type, sizeof(entry->type)) ||
+	    !(entry->is_publisher ? is_publisher(topic, entry) : is_subscriber(topic, entry)))
 		return -EPROTO;
 	endpoint = calloc(1, sizeof(*endpoint));
 	if (!endpoint)
 		return -ENOMEM;
-	fill_endpoint(endpoint, record);
+	endpoint->entry = *entry;
 	endpoint->topic = topic;
-	endpoint->session = find_session(restore, record->session);
-	if (endpoint->session) {
-		endpoint->node_id = endpoint->session->id;
-		endpoint->process_start = endpoint->session->process_start;
+	endpoint->session = find_session(restore, entry->node_id);
+	if (endpoint->session)
 		LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
-	}
-	if (endpoint->is_publisher) {
-		topic->publishers[endpoint->slot] = endpoint;
+	if (endpoint->entry.is_publisher) {
+		topic->publishers[endpoint->entry.slot] = endpoint;
 		topic->n_publishers++;
 	} else {
-		topic->subscribers[endpoint->slot] = endpoint;
+		topic->subscribers[endpoint->entry.slot] = endpoint;
 		topic->n_subscribers++;
 	}
 	return 0;
 }
 
-static int restore_record(struct restore *restore, const struct zcp_message *record,
-			  struct zcp_fds *fds)
+static int restore_record(struct restore *restore, struct zcpd_journal_record *record)
 {
-	bool has_registry = restore->registry->signals_fd >= 0;
+	static const size_t sizes[ZCP_ENTRY_KINDS] = {
+		[ZCP_ENTRY_SERVER] = sizeof(struct zcp_server_entry),
+		[ZCP_ENTRY_DOMAIN] = sizeof(struct zcp_domain_entry),
+		[ZCP_ENTRY_NODE] = sizeof(struct zcp_node_entry),
+		[ZCP_ENTRY_POOL] = sizeof(struct zcp_pool_entry),
+		[ZCP_ENTRY_CLASS] = sizeof(struct zcp_class_entry),
+		[ZCP_ENTRY_TOPIC] = sizeof(struct zcp_topic_entry),
+		[ZCP_ENTRY_ENDPOINT] = sizeof(struct zcp_endpoint_entry),
+	};
+	bool has_domain = restore->registry->signals_fd >= 0;
 
-	if (record->type != ZCP_MESSAGE_RECORD_SERVER &&
-	    has_registry == (record->type == ZCP_MESSAGE_RECORD_REGISTRY))
+	if (record->kind == ZCP_ENTRY_NONE || record->kind >= ZCP_ENTRY_KINDS ||
+	    record->size != sizes[record->kind])
 		return -EPROTO;
-	switch (record->type) {
-	case ZCP_MESSAGE_RECORD_SERVER:
-		return restore_server(restore, &record->u.record_server, fds);
-	case ZCP_MESSAGE_RECORD_REGISTRY:
-		if (fds->n_fds != 1)
-			return -EPROTO;
-		return zcpd_registry_restore(restore->registry, restore->server->config,
-					     &record->u.record_registry, zcp_steal_fd(&fds->fds[0]),
-					     restore->events);
-	case ZCP_MESSAGE_RECORD_SESSION:
-		return restore_session(restore, &record->u.record_session, fds);
-	case ZCP_MESSAGE_RECORD_POOL:
-		return restore_pool(restore, &record->u.record_pool);
-	case ZCP_MESSAGE_RECORD_CLASS:
-		return restore_class(restore, &record->u.record_class, fds);
-	case ZCP_MESSAGE_RECORD_TOPIC:
-		return restore_topic(restore, &record->u.record_topic, fds);
-	case ZCP_MESSAGE_RECORD_ENDPOINT:
-		return restore_endpoint(restore, &record->u.record_endpoint, fds);
+	if (record->kind != ZCP_ENTRY_SERVER && has_domain == (record->kind == ZCP_ENTRY_DOMAIN))
+		return -EPROTO;
+	switch (record->kind) {
+	case ZCP_ENTRY_SERVER:
+		return restore_server(restore, record->entry, &record->fds);
+	case ZCP_ENTRY_DOMAIN:
+		return restore_domain(restore, record->entry, &record->fds);
+	case ZCP_ENTRY_NODE:
+		return restore_node(restore, record->entry, &record->fds);
+	case ZCP_ENTRY_POOL:
+		return restore_pool(restore, record->entry, &record->fds);
+	case ZCP_ENTRY_CLASS:
+		return restore_class(restore, record->entry, &record->fds);
+	case ZCP_ENTRY_TOPIC:
+		return restore_topic(restore, record->entry, &record->fds);
 	default:
-		return -EPROTO;
+		return restore_endpoint(restore, record->entry, &record->fds);
 	}
 }
 
 static int read_records(struct restore *restore)
 {
 	for (;;) {
-		ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
-		struct zcp_message record = { .type = ZCP_MESSAGE_NONE };
-		int r = zcpd_journal_next(&restore->server->journal, &record, &fds);
+		struct zcpd_journal_record record = { .kind = ZCP_ENTRY_NONE };
+		int r = zcpd_journal_next(&restore->server->journal, &record);
 
 		if (r == ZCPD_JOURNAL_E_END)
 			return 0;
-		if (r == 0)
-			r = restore_record(restore, &record, &fds);
-		zcp_message_deinit(&record);
+		if (r < 0)
+			return r;
+		r = restore_record(restore, &record);
+		zcp_fds_deinit(&record.fds);
 		if (r < 0)
 			return r;
 		restore->n_records++;
@@ -298,7 +288,7 @@ static void show_publisher(struct zcpd_registry *registry, struct zcpd_topic *to
 {
 	/* Relaxed: the runtime's word. */
 	if (!(atomic_load_explicit(&topic->view.shm->publishers, memory_order_relaxed) >>
-		      publisher->slot &
+		      publisher->entry.slot &
 	      1))
 		zcpd_publisher_enter(topic, publisher, &registry->signals, registry->signal_fds);
 }
@@ -318,7 +308,7 @@ static void resume_publishers(struct zcpd_registry *registry, struct zcpd_topic 
 			 */
 			topic->kept[p] = atomic_load_explicit(&topic->view.publishers[p].history,
 							      memory_order_relaxed);
-			if (topic->kept[p] > ZCP_TOPIC_HISTORY_MAX || !topic->owners[p])
+			if (topic->kept[p] > ZCP_TOPIC_HISTORY_MAX || !topic->entry.owners[p])
 				topic->kept[p] = 0;
 		}
 		/* Its process is dead, or its session would be there. */
@@ -335,11 +325,11 @@ static void resume_subscribers(struct zcpd_registry *registry, struct zcpd_topic
 		if (!subscriber)
 			continue;
 		if (!subscriber->session)
-			subscriber->state = ZCPD_ENDPOINT_LEAVING;
-		if (subscriber->state == ZCPD_ENDPOINT_JOINING ||
-		    subscriber->state == ZCPD_ENDPOINT_LEAVING)
+			subscriber->entry.state = ZCPD_ENDPOINT_LEAVING;
+		if (subscriber->entry.state == ZCPD_ENDPOINT_JOINING ||
+		    subscriber->entry.state == ZCPD_ENDPOINT_LEAVING)
 			zcpd_registry_resume(registry, subscriber);
-		else if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
+		else if (subscriber->entry.state == ZCPD_ENDPOINT_INACTIVE)
 			zcpd_subscriber_deactivate(topic, subscriber, &registry->signals,
 						   registry->signal_fds);
 	}
@@ -361,7 +351,7 @@ void zcpd_restore_topic(struct zcpd_registry *registry, struct zcpd_topic *topic
 static bool is_complete(const struct restore *restore, const struct zcpd_pool *pool)
 {
 	const struct zcpd_pool_config *config = zcpd_config_pool(restore->registry->config,
-								 pool->name);
+								 pool->entry.name);
 
 	return pool->n_topics > 0 || (config && config->n_classes == pool->view.n_classes);
 }
@@ -375,7 +365,7 @@ static void resume(struct restore *restore)
 		/* The worker may have died while it gave memory back. */
 		zcpd_pool_free_owner(restore->pools[i], ZCP_OWNER_RUNTIME);
 		if (!is_complete(restore, restore->pools[i]))
-			restore->pools[i]->got = 0;
+			restore->pools[i]->entry.got = 0;
 		zcpd_registry_drop_pool_if_unused(restore->registry, restore->pools[i]);
 	}
 	for (topic = LIST_FIRST(&restore->registry->topics); topic; topic = next) {

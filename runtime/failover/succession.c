@@ -98,7 +98,7 @@ void zcpd_succession_record_all(struct zcpd_server *server)
 	LIST_FOREACH(pool, &registry->pools, link)
 		record_pool(registry, pool);
 	LIST_FOREACH(topic, &registry->topics, link) {
-		if (topic->pool->automatic)
+		if (topic->pool->entry.automatic)
 			record_pool(registry, topic->pool);
 		zcpd_record_topic(registry, topic);
 		record_endpoints(registry, topic);

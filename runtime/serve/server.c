@@ -134,7 +134,7 @@ static void end_former_programs(struct zcpd_server *server, const struct zcpd_se
 
 	for (session = LIST_FIRST(&server->sessions); session; session = next) {
 		next = LIST_NEXT(session, link);
-		if (session->pid == newest->pid)
+		if (session->entry.pid == newest->entry.pid)
 			ZCP_IGNORE(zcpd_session_end_if_former(session));
 	}
 }
@@ -238,12 +238,11 @@ static void on_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint
 
 void zcpd_server_record(struct zcpd_server *server)
 {
-	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_SERVER };
+	const struct zcp_server_entry entry = { .waits_until_ns = server->waits_until_ns };
 	const int fds[] = { server->lock, server->listener };
 
-	record.u.record_server.listening = server->listener >= 0;
-	record.u.record_server.waits_until_ns = server->waits_until_ns;
-	zcpd_journal_keep(&server->journal, 0, &record, fds, server->listener >= 0 ? 2 : 1);
+	zcpd_journal_keep(&server->journal, ZCP_ENTRY_SERVER, 0, &entry, sizeof(entry), fds,
+			  server->listener >= 0 ? 2 : 1);
 }
 
 void zcpd_server_mark(struct zcpd_server *server)
@@ -318,8 +317,8 @@ static uint32_t missing(void *user)
 
 	/* Who is known by one topic may have others. */
 	LIST_FOREACH(session, &server->sessions, link)
-		if (session->returning)
-			return session->pid;
+		if (session->entry.returning)
+			return session->entry.pid;
 	return zcpd_registry_missing(&server->registry);
 }
 
@@ -340,7 +339,7 @@ static bool is_handing_back(const struct zcpd_server *server)
 	if (zcp_now_ns() >= server->waits_until_ns + most)
 		return false;
 	LIST_FOREACH(session, &server->sessions, link)
-		if (session->returning && session->socket >= 0)
+		if (session->entry.returning && session->socket >= 0)
 			return true;
 	return false;
 }
@@ -369,11 +368,11 @@ static void on_freed(struct zcpd_pool *pool, void *user)
 	zcpd_trim_freed(&server->trim, pool);
 }
 
-int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
+int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_node_entry *entry,
 			    int pidfd, int socket, struct zcpd_session **sessionp)
 {
 	struct zcpd_session *session;
-	int r = zcpd_session_restore(&session, &server->loop, &server->registry, record, pidfd,
+	int r = zcpd_session_restore(&session, &server->loop, &server->registry, entry, pidfd,
 				     socket, on_session_ended, server);
 
 	if (r < 0)

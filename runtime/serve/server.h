@@ -89,9 +89,10 @@ __attribute__((warn_unused_result)) int zcpd_server_init(struct zcpd_server *ser
 __attribute__((warn_unused_result)) int zcpd_server_run(struct zcpd_server *server, int log);
 
 /* A session that a worker before us has left. Consumes the descriptors. */
-__attribute__((warn_unused_result)) int
-zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
-			int pidfd, int socket, struct zcpd_session **session);
+__attribute__((warn_unused_result)) int zcpd_server_add_session(struct zcpd_server *server,
+								const struct zcp_node_entry *entry,
+								int pidfd, int socket,
+								struct zcpd_session **session);
 
 /* Keeps a record of what the domain is taken with. */
 void zcpd_server_record(struct zcpd_server *server);

@@ -259,8 +259,8 @@ static void run_client(struct scene *s, char command, struct zcp_fuzz_input *inp
 /* What was not handed back is closed. */
 static bool is_of_before(const struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
 {
-	return endpoint->id >> 32 < registry->last_id >> 32 && !endpoint->returned &&
-	       endpoint->state != ZCPD_ENDPOINT_LEAVING;
+	return endpoint->entry.id >> 32 < registry->last_id >> 32 && !endpoint->entry.returned &&
+	       endpoint->entry.state != ZCPD_ENDPOINT_LEAVING;
 }
 
 static void check_session(const struct scene *s, const struct zcpd_session *session)
@@ -272,10 +272,10 @@ static void check_session(const struct scene *s, const struct zcpd_session *sess
 	LIST_FOREACH(endpoint, &session->endpoints, link) {
 		ZCP_CHECK(endpoint->session == session);
 		/* Nothing new is sent to where nobody listens. */
-		ZCP_CHECK(session->socket >= 0 || session->returning ||
-			  endpoint->state == ZCPD_ENDPOINT_INACTIVE ||
-			  endpoint->state == ZCPD_ENDPOINT_LEAVING);
-		ZCP_CHECK(!s->runtime.is_honest || session->returning ||
+		ZCP_CHECK(session->socket >= 0 || session->entry.returning ||
+			  endpoint->entry.state == ZCPD_ENDPOINT_INACTIVE ||
+			  endpoint->entry.state == ZCPD_ENDPOINT_LEAVING);
+		ZCP_CHECK(!s->runtime.is_honest || session->entry.returning ||
 			  !is_of_before(registry, endpoint));
 		n++;
 	}
@@ -290,9 +290,9 @@ static void check(const struct scene *s)
 
 	zcp_fuzz_registry_check(registry, s->runtime.is_honest);
 	LIST_FOREACH(session, &s->runtime.server.sessions, link) {
-		n_greeted += session->greeted;
+		n_greeted += session->entry.greeted;
 		LIST_FOREACH(other, &s->runtime.server.sessions, link)
-			ZCP_CHECK(other == session || other->id != session->id);
+			ZCP_CHECK(other == session || other->entry.id != session->entry.id);
 		check_session(s, session);
 	}
 	ZCP_CHECK(zcp_fuzz_n_bits(registry->signals_used, n_words) == n_greeted);

@@ -89,8 +89,8 @@ static uint32_t missing(void *user)
 	struct zcpd_session *session;
 
 	LIST_FOREACH(session, &server->sessions, link)
-		if (session->returning)
-			return session->pid;
+		if (session->entry.returning)
+			return session->entry.pid;
 	return zcpd_registry_missing(&server->registry);
 }
 
@@ -208,7 +208,7 @@ static void find_sessions(struct zcp_fuzz_runtime *runtime)
 		for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
 			struct zcp_fuzz_client *client = &runtime->clients[i];
 
-			if (session->pid != client->pid)
+			if (session->entry.pid != client->pid)
 				continue;
 			is_found = true;
 			if (!client->session || session->socket >= 0)

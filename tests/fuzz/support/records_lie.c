@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "pubsub/util.h"
-#include "pubsub/wire/codec.h"
 #include "tests/support/check.h"
 
 static struct zcpd_shelf_record *choose(struct zcpd_shelf *shelf, struct zcp_fuzz_input *input)
@@ -26,71 +25,16 @@ static struct zcpd_shelf_record *choose(struct zcpd_shelf *shelf, struct zcp_fuz
 	return record;
 }
 
-static const struct zcp_field *choose_field(const struct zcp_field *fields,
-					    struct zcp_fuzz_input *input)
-{
-	uint32_t n = 0;
-
-	while (fields[n].kind != ZCP_FIELD_END)
-		n++;
-	return &fields[zcp_fuzz_below(input, n)];
-}
-
-static void change_field(void *object, const struct zcp_field *fields, struct zcp_fuzz_input *input)
-{
-	const struct zcp_field *field = choose_field(fields, input);
-	char *at = (char *)object + field->offset;
-	uint32_t count;
-	uint64_t value;
-
-	if (field->kind == ZCP_FIELD_LIST) {
-		memcpy(&count, (char *)object + field->count_offset, sizeof(count));
-		if (count > 0)
-			change_field(*(char **)(void *)at +
-					     zcp_fuzz_below(input, count) * field->size,
-				     field->fields, input);
-		return;
-	}
-	value = zcp_fuzz_number(input);
-	switch (field->kind) {
-	case ZCP_FIELD_BOOL:
-		*(bool *)at = value & 1;
-		break;
-	case ZCP_FIELD_U32:
-		memcpy(at, &(uint32_t){ (uint32_t)value }, sizeof(uint32_t));
-		break;
-	case ZCP_FIELD_U64:
-		memcpy(at, &value, sizeof(value));
-		break;
-	default:
-		*at = (char)value;
-	}
-}
-
-static void set_bytes(struct zcpd_shelf_record *record, const char *bytes, size_t size)
-{
-	char *copy = malloc(size + 1);
-
-	ZCP_CHECK(copy);
-	memcpy(copy, bytes, size);
-	free(record->bytes);
-	record->bytes = copy;
-	record->size = size;
-}
-
 void zcp_fuzz_records_change(struct zcpd_shelf *shelf, struct zcp_fuzz_input *input)
 {
-	static char bytes[ZCPD_KEEP_SIZE_MAX];
 	struct zcpd_shelf_record *record = choose(shelf, input);
-	struct zcp_message message;
-	size_t size;
+	uint32_t value, at;
 
-	if (!record || zcp_codec_unpack(&message, record->bytes, record->size) < 0)
+	if (!record || record->size < sizeof(value))
 		return;
-	change_field(&message.u, zcp_message_table(message.type)->fields, input);
-	if (zcp_codec_pack(&message, bytes, sizeof(bytes), &size) == 0)
-		set_bytes(record, bytes, size);
-	zcp_message_deinit(&message);
+	at = zcp_fuzz_below(input, (uint32_t)(record->size / sizeof(value)));
+	value = (uint32_t)zcp_fuzz_number(input);
+	memcpy(record->bytes + at * sizeof(value), &value, sizeof(value));
 }
 
 static void add_descriptor(struct zcpd_shelf_record *record)

@@ -45,7 +45,7 @@ static uint64_t choose_endpoint(const struct zcp_fuzz_client *client, struct zcp
 	if (client->session)
 		LIST_FOREACH(endpoint, &client->session->endpoints, link)
 			if (i++ == n)
-				return endpoint->id;
+				return endpoint->entry.id;
 	return n;
 }
 
