@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The directory: what the runtime has to know beside the topics' own regions. One object is one
- * entry, of a fixed size for each kind; the runtime's objects begin with the entry itself, so
- * that what is kept of them is written down once. Only the runtime writes it.
+ * The directory: what the runtime has to know beside the topics' own regions, in a file of the
+ * domain's directory. One object is one entry, of a fixed size for each kind; the runtime's
+ * objects begin with the entry's contents, so that what is kept of them is written down once.
+ * Only the runtime writes it.
+ *
+ *   0      header        4096
+ *   4096   blocks       65536 each, as many as there are
+ *
+ * A block has a header of 64 bytes and entries of one kind. An entry has its id, a number of
+ * writes, and its contents twice: that of the two which the number's lowest bit names counts, and
+ * the next write goes to the other one.
+ *
+ * What a crash can leave: an entry with id 0 and anything in it (it is free); a copy that does not
+ * count, half written; a block of kind 0 at the end, or half a block (the next runtime begins it
+ * anew); a header whose state is 0 (the file has never counted).
  *
  * Names end with a zero. Numbers that name others (topic, pool, node) are ids.
  */
@@ -10,9 +22,11 @@
 #define ZCP_DIRECTORY_SHM_H
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pubsub/layout/class_shm.h"
 #include "pubsub/layout/topic_shm.h"
 
 enum zcp_entry_kind {
@@ -21,15 +35,46 @@ enum zcp_entry_kind {
 	ZCP_ENTRY_DOMAIN,
 	ZCP_ENTRY_NODE,
 	ZCP_ENTRY_POOL,
-	ZCP_ENTRY_CLASS,
 	ZCP_ENTRY_TOPIC,
 	ZCP_ENTRY_ENDPOINT,
 	ZCP_ENTRY_KINDS,
 };
 
-/* Descriptors: the domain's lock file, and the listening socket once there is one. */
+#define ZCP_DIRECTORY_MAGIC UINT64_C(0x3172696470637a2e)
+#define ZCP_DIRECTORY_HEADER_SIZE 4096
+#define ZCP_DIRECTORY_BLOCK_SIZE 65536
+#define ZCP_DIRECTORY_READY 1
+
+struct zcp_directory_shm {
+	/* written by: the runtime that makes the file, before state */
+	uint64_t magic;
+	uint32_t version; /* ZCP_SHM_VERSION */
+	_Atomic uint32_t state;
+	uint64_t fingerprint; /* zcp_layout_fingerprint() */
+	char boot[40];        /* of the machine that it was made under: a file may survive it */
+};
+
+struct zcp_directory_block_shm {
+	/* enum zcp_entry_kind; stored last */
+	_Atomic uint32_t kind;
+	uint32_t reserved[15];
+};
+
+/* Its contents follow, twice. */
+struct zcp_directory_entry_shm {
+	/* 0: free; stored last when the entry is made, and first when it goes */
+	_Atomic uint64_t id;
+	_Atomic uint64_t n_writes;
+};
+
+/* Descriptors: the domain's lock file, the directory, the listening socket; as far as there are. */
 struct zcp_server_entry {
-	uint64_t waits_until_ns; /* CLOCK_MONOTONIC; for nodes of a runtime before */
+	uint64_t
+		waits_until_ns; /* CLOCK_MONOTONIC; for nodes of a runtime before; 0: it does not */
+	/* which domain that was, as far as is known; and whether it had nodes */
+	uint64_t former_domain_id;
+	uint32_t had_nodes;
+	uint32_t reserved;
 };
 
 /* Descriptors: the signal region. */
@@ -57,6 +102,13 @@ struct zcp_node_entry {
 	char node[64]; /* its name */
 };
 
+/* Descriptors, kept by pool and index: its chunks' descriptors and its data, both for writing. */
+struct zcp_class_entry {
+	uint64_t payload_size;
+	uint32_t n_chunks;
+	uint32_t uid; /* of an automatic pool: the user whose request it was made for */
+};
+
 struct zcp_pool_entry {
 	uint64_t id;
 	/* of all payloads, and of what stands before them; of an automatic pool once it has a class */
@@ -72,17 +124,10 @@ struct zcp_pool_entry {
 	 * so that no endpoint gets any before all of them are here, or dead
 	 */
 	uint32_t is_adopted;
-	char name[256];
-};
-
-/* Descriptors: the class's chunks' descriptors and its data, both for writing. */
-struct zcp_class_entry {
-	uint64_t pool;
-	uint64_t payload_size;
-	uint32_t index;
-	uint32_t n_chunks;
-	uint32_t uid; /* of an automatic pool: the user whose request it was made for */
+	uint32_t n_classes;
 	uint32_t reserved;
+	char name[256];
+	struct zcp_class_entry classes[ZCP_CLASSES_MAX];
 };
 
 /* Descriptors: the topic region and its acks. */
@@ -157,13 +202,17 @@ struct zcp_endpoint_entry {
 	char type[128];
 };
 
-static_assert(sizeof(struct zcp_server_entry) == 8, "layout");
+static_assert(sizeof(struct zcp_directory_shm) == 64, "layout");
+static_assert(offsetof(struct zcp_directory_shm, state) == 12, "layout");
+static_assert(sizeof(struct zcp_directory_block_shm) == 64, "layout");
+static_assert(sizeof(struct zcp_directory_entry_shm) == 16, "layout");
+static_assert(sizeof(struct zcp_server_entry) == 24, "layout");
 static_assert(sizeof(struct zcp_domain_entry) == 24, "layout");
 static_assert(sizeof(struct zcp_node_entry) == 104, "layout");
 static_assert(offsetof(struct zcp_node_entry, node) == 40, "layout");
-static_assert(sizeof(struct zcp_pool_entry) == 288, "layout");
-static_assert(offsetof(struct zcp_pool_entry, name) == 32, "layout");
-static_assert(sizeof(struct zcp_class_entry) == 32, "layout");
+static_assert(sizeof(struct zcp_class_entry) == 16, "layout");
+static_assert(sizeof(struct zcp_pool_entry) == 296 + 16 * ZCP_CLASSES_MAX, "layout");
+static_assert(offsetof(struct zcp_pool_entry, name) == 40, "layout");
 static_assert(sizeof(struct zcp_topic_entry) == 448 + 4 * ZCP_TOPIC_PUBLISHERS_MAX, "layout");
 static_assert(offsetof(struct zcp_topic_entry, name) == 64, "layout");
 static_assert(offsetof(struct zcp_topic_entry, owners) == 448, "layout");

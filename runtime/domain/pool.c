@@ -24,7 +24,7 @@ int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, con
 	pool->entry.automatic = automatic;
 	(void)snprintf(pool->entry.name, sizeof(pool->entry.name), "%s", name);
 	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
-		pool->classes[i] = (struct zcpd_class){ -1, -1, -1, -1, 0 };
+		pool->classes[i] = (struct zcpd_class){ -1, -1, -1, -1 };
 	/* 0 is nobody. */
 	pool->owners[0] = 1;
 	zcpd_pool_keep_owner(pool, ZCP_OWNER_RUNTIME);
@@ -114,7 +114,7 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 	ZCP_CLEANUP(zcp_close_fd) int chunks_fd = -1;
 	ZCP_CLEANUP(zcp_close_fd) int data_fd = -1;
 	size_t chunks_size, data_size;
-	struct zcpd_class class = { -1, -1, -1, -1, 0 };
+	struct zcpd_class class = { -1, -1, -1, -1 };
 	int r;
 	const char *why;
 

@@ -24,15 +24,14 @@ struct zcpd_class {
 	int data_fd;
 	int chunks_readonly_fd;
 	int data_readonly_fd;
-	/* of an automatic pool: the user whose request it was made for */
-	uint32_t uid;
 };
 
 struct zcpd_trim_pool;
 
 struct zcpd_pool {
-	/* what is kept of it */
+	/* what is kept of it, and where */
 	struct zcp_pool_entry entry;
+	uint32_t place;
 	uint64_t domain_id;
 	struct zcpd_class classes[ZCP_CLASSES_MAX];
 	/* the tables of descriptors; the chunks themselves are not mapped here */

@@ -290,6 +290,35 @@ static void fill_client(struct zcpd_registry *registry, struct zcpd_endpoint *en
 	(void)snprintf(endpoint->entry.node, sizeof(endpoint->entry.node), "%s", client->node);
 }
 
+/* An endpoint, and all that is made with it where it is the first of its topic. */
+static int reserve(struct zcpd_registry *registry)
+{
+	static const enum zcp_entry_kind kinds[] = {
+		ZCP_ENTRY_POOL,
+		ZCP_ENTRY_TOPIC,
+		ZCP_ENTRY_ENDPOINT,
+	};
+	int r = 0;
+
+	for (size_t i = 0; registry->directory && i < sizeof(kinds) / sizeof(kinds[0]) && r == 0;
+	     i++)
+		r = zcpd_directory_reserve(registry->directory, kinds[i]);
+	return r;
+}
+
+static int check_room(struct zcpd_registry *registry, char *text, size_t text_size)
+{
+	int r = reserve(registry);
+
+	if (r == 0)
+		return 0;
+	(void)snprintf(
+		text, text_size,
+		"the runtime's directory cannot grow: %s: have some room where its socket is",
+		strerror(-r));
+	return r == -ENOMEM ? r : -ENOSPC;
+}
+
 static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t text_size)
 {
 	struct zcpd_endpoint *endpoint = calloc(1, sizeof(*endpoint));
@@ -300,6 +329,12 @@ static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t 
 	}
 	endpoint->entry.is_publisher = is_publisher;
 	return endpoint;
+}
+
+static void tell_opened(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
+{
+	if (registry->events.opened)
+		registry->events.opened(endpoint, registry->events.user);
 }
 
 int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zcpd_client *client,
@@ -313,6 +348,8 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	r = check_name(request->topic, text, text_size);
 	if (r == 0)
 		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
+	if (r == 0)
+		r = check_room(registry, text, text_size);
 	if (r < 0)
 		return r;
 	publisher = new_endpoint(true, text, text_size);
@@ -338,6 +375,7 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	topic->publishers[publisher->entry.slot] = publisher;
 	topic->kept[publisher->entry.slot] = 0;
 	topic->n_publishers++;
+	tell_opened(registry, publisher);
 	zcpd_publisher_enter(topic, publisher, &registry->signals, registry->signal_fds);
 	ZCP_CRASHPOINT("open.after_enter");
 	*endpoint = publisher;
@@ -375,6 +413,8 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	r = check_name(request->topic, text, text_size);
 	if (r == 0)
 		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
+	if (r == 0)
+		r = check_room(registry, text, text_size);
 	if (r < 0)
 		return r;
 	subscriber = new_endpoint(false, text, text_size);
@@ -398,6 +438,7 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	ZCP_CRASHPOINT("join.before_record");
 	zcpd_record_topic(registry, topic);
 	zcpd_record_endpoint(registry, subscriber);
+	tell_opened(registry, subscriber);
 	begin_join(registry, subscriber);
 	*endpoint = subscriber;
 	subscriber = NULL;

@@ -76,8 +76,6 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 	zcpd_registry_free_signals(registry);
 	registry->domain_id = domain_id;
 	registry->symmetric = symmetric;
-	if (registry->events.nodes_changed)
-		registry->events.nodes_changed(registry->events.user);
 	registry->signals = adopted.signals;
 	registry->signals_fd = adopted.signals_fd;
 	registry->signals_used = adopted.signals_used;
@@ -169,8 +167,6 @@ void zcpd_registry_keep_signal(struct zcpd_registry *registry, uint32_t signal, 
 	registry->signals_used[signal / 64] |= UINT64_C(1) << (signal % 64);
 	registry->signal_fds[signal] = fd;
 	registry->n_nodes++;
-	if (registry->events.nodes_changed)
-		registry->events.nodes_changed(registry->events.user);
 }
 
 void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
@@ -178,8 +174,6 @@ void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
 	zcp_close_fd(&registry->signal_fds[signal]);
 	registry->signals_used[signal / 64] &= ~(UINT64_C(1) << (signal % 64));
 	registry->n_nodes--;
-	if (registry->events.nodes_changed)
-		registry->events.nodes_changed(registry->events.user);
 	/* Relaxed: a runtime after us does not wait for this node. */
 	atomic_store_explicit(&registry->signals.signals[signal].node, 0, memory_order_relaxed);
 }

@@ -32,8 +32,9 @@ struct zcpd_grace {
 };
 
 struct zcpd_endpoint {
-	/* what is kept of it */
+	/* what is kept of it, and where */
 	struct zcp_endpoint_entry entry;
+	uint32_t place;
 	struct zcpd_topic *topic;
 	/* NULL once the connection is gone */
 	struct zcpd_session *session;
@@ -45,8 +46,9 @@ struct zcpd_endpoint {
 };
 
 struct zcpd_topic {
-	/* what is kept of it */
+	/* what is kept of it, and where */
 	struct zcp_topic_entry entry;
+	uint32_t place;
 	struct zcpd_topic_config config;
 	struct zcp_topic view;
 	struct zcp_acks acks;

@@ -72,9 +72,7 @@ static int add_class(struct zcpd_adoption *adoption, const struct zcp_class *cla
 	}
 	if (zcpd_pool_restore_class(pool, class->payload_size, class->n_chunks, fds) < 0)
 		return zcpd_adoption_stale(adoption, "its pool cannot be mapped");
-	pool->classes[pool->view.n_classes - 1].uid = adoption->uid;
-	zcpd_record_pool(adoption->registry, pool);
-	zcpd_record_class(adoption->registry, pool, pool->view.n_classes - 1);
+	zcpd_record_class(adoption->registry, pool, pool->view.n_classes - 1, adoption->uid);
 	/* What the runtime before was just giving back. */
 	zcpd_pool_free_owner(pool, ZCP_OWNER_RUNTIME);
 	ZCP_CRASHPOINT("adopt.after_class");

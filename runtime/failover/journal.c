@@ -18,8 +18,7 @@
 /* Between two tries where the kernel has no room for descriptors under way. */
 #define RETRY_NS 1000000
 
-/* Entries are read where they lie. */
-static _Alignas(8) char buffer[ZCPD_KEEP_SIZE_MAX];
+static char buffer[ZCPD_KEEP_SIZE_MAX];
 
 static __attribute__((noreturn)) void give_up(int r)
 {
@@ -37,9 +36,8 @@ static void lose(struct zcpd_journal *journal, int r)
 	journal->lost = true;
 }
 
-/* What is in the buffer behind the header. */
 static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation operation,
-			uint32_t kind, uint64_t id, size_t size, const int *fds, uint32_t n_fds)
+			uint32_t kind, uint64_t id, const int *fds, uint32_t n_fds)
 {
 	const struct zcpd_keep_header header = {
 		.operation = operation,
@@ -50,10 +48,9 @@ static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation o
 
 	if (!journal || journal->socket < 0 || journal->lost)
 		return;
-	memcpy(buffer, &header, sizeof(header));
 	for (;;) {
-		r = zcp_socket_send_packet(journal->socket, buffer, sizeof(header) + size, fds,
-					   n_fds);
+		r = zcp_socket_send_packet(journal->socket, (const char *)&header, sizeof(header),
+					   fds, n_fds);
 		if (r != -EAGAIN && r != -ETOOMANYREFS)
 			break;
 		(void)nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
@@ -63,16 +60,15 @@ static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation o
 }
 
 void zcpd_journal_keep(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id,
-		       const void *entry, size_t size, const int *fds, uint32_t n_fds)
+		       const int *fds, uint32_t n_fds)
 {
 	if (!journal || (!journal->store && (journal->socket < 0 || journal->lost)))
 		return;
 	ZCP_CRASHPOINT("journal.before_keep");
-	memcpy(buffer + sizeof(struct zcpd_keep_header), entry, size);
-	send_packet(journal, ZCPD_KEEP_RECORD, kind, id, size, fds, n_fds);
+	send_packet(journal, ZCPD_KEEP_RECORD, kind, id, fds, n_fds);
 	/* After the keeper, and although it may be gone: see runtime/failover/store.h. */
 	if (journal->store)
-		zcpd_store_keep(journal->store, kind, id, entry, size, fds, n_fds);
+		zcpd_store_keep(journal->store, kind, id, fds, n_fds);
 	ZCP_CRASHPOINT("journal.after_keep");
 }
 
@@ -81,13 +77,13 @@ void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_entry_kind kind, u
 	ZCP_CRASHPOINT("journal.before_drop");
 	if (journal && journal->store)
 		zcpd_store_drop(journal->store, kind, id);
-	send_packet(journal, ZCPD_KEEP_DROP, kind, id, 0, NULL, 0);
+	send_packet(journal, ZCPD_KEEP_DROP, kind, id, NULL, 0);
 	ZCP_CRASHPOINT("journal.after_drop");
 }
 
 static void keep_ledger(void *user, int fd)
 {
-	send_packet(user, ZCPD_KEEP_RECORD, ZCPD_KEEP_LEDGER, 0, 0, &fd, 1);
+	send_packet(user, ZCPD_KEEP_RECORD, ZCPD_KEEP_LEDGER, 0, &fd, 1);
 }
 
 void zcpd_journal_keep_ledger(struct zcpd_journal *journal, const struct zcpd_store *store)
@@ -104,7 +100,7 @@ void zcpd_journal_store(struct zcpd_journal *journal, struct zcpd_store *store)
 	if (zcpd_store_init(store, ledger, keep_ledger, journal) == 0)
 		journal->store = store;
 	else if (ledger >= 0)
-		send_packet(journal, ZCPD_KEEP_DROP, ZCPD_KEEP_LEDGER, 0, 0, NULL, 0);
+		send_packet(journal, ZCPD_KEEP_DROP, ZCPD_KEEP_LEDGER, 0, NULL, 0);
 }
 
 void zcpd_journal_store_complete(struct zcpd_journal *journal)
@@ -115,13 +111,13 @@ void zcpd_journal_store_complete(struct zcpd_journal *journal)
 
 void zcpd_journal_ready(struct zcpd_journal *journal, int log)
 {
-	send_packet(journal, ZCPD_KEEP_READY, 0, 0, 0, &log, log >= 0);
+	send_packet(journal, ZCPD_KEEP_READY, 0, 0, &log, log >= 0);
 	journal->loss = ZCPD_LOSS_OF_KEEPER;
 }
 
 void zcpd_journal_stopping(struct zcpd_journal *journal)
 {
-	send_packet(journal, ZCPD_KEEP_STOPPING, 0, 0, 0, NULL, 0);
+	send_packet(journal, ZCPD_KEEP_STOPPING, 0, 0, NULL, 0);
 }
 
 void zcpd_journal_set_successor(struct zcpd_journal *journal, int socket)
@@ -136,13 +132,13 @@ void zcpd_journal_hand_on(struct zcpd_journal *journal)
 	if (journal->successor <= 0)
 		return;
 	ZCP_CRASHPOINT("replace.before_hand_on");
-	send_packet(journal, ZCPD_KEEP_REPLACE, 0, 0, 0, &journal->successor, 1);
+	send_packet(journal, ZCPD_KEEP_REPLACE, 0, 0, &journal->successor, 1);
 	zcpd_journal_set_successor(journal, 0);
 }
 
 void zcpd_journal_end(struct zcpd_journal *journal)
 {
-	send_packet(journal, ZCPD_KEEP_END, 0, (uint64_t)getpid(), 0, NULL, 0);
+	send_packet(journal, ZCPD_KEEP_END, 0, (uint64_t)getpid(), NULL, 0);
 }
 
 int zcpd_journal_wait_got(struct zcpd_journal *journal)
@@ -166,7 +162,7 @@ static void wait_for_predecessor(int socket, pid_t keeper)
 	struct zcp_fds fds;
 	size_t size;
 
-	send_packet(&journal, ZCPD_KEEP_GOT, 0, (uint64_t)keeper, 0, NULL, 0);
+	send_packet(&journal, ZCPD_KEEP_GOT, 0, (uint64_t)keeper, NULL, 0);
 	ZCP_CRASHPOINT("succession.after_got");
 	/* Left where it is, for whichever worker asks next. */
 	if (zcp_socket_receive_packet(socket, MSG_PEEK, buffer, sizeof(buffer), &size, &fds) == 0) {
@@ -206,9 +202,7 @@ int zcpd_journal_next(struct zcpd_journal *journal, struct zcpd_journal_record *
 		zcp_fds_deinit(&record->fds);
 		return zcpd_journal_next(journal, record);
 	}
-	record->kind = (enum zcp_entry_kind)header.kind;
+	record->kind = header.kind;
 	record->id = header.id;
-	record->entry = buffer + sizeof(header);
-	record->size = size - sizeof(header);
 	return 0;
 }

@@ -49,9 +49,9 @@ struct zcpd_journal {
 		.socket = -1                                                                       \
 	}
 
-/* Keeps an entry with its descriptors (borrowed). NULL: nothing is kept. */
+/* Keeps the descriptors (borrowed) of an object. NULL: nothing is kept. */
 void zcpd_journal_keep(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id,
-		       const void *entry, size_t size, const int *fds, uint32_t n_fds);
+		       const int *fds, uint32_t n_fds);
 void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id);
 
 /*
@@ -86,12 +86,10 @@ enum {
 	ZCPD_JOURNAL_E_END = 1,
 };
 
-/* One that a worker before us has kept. */
+/* Descriptors that a worker before us has kept. */
 struct zcpd_journal_record {
-	enum zcp_entry_kind kind;
+	uint32_t kind;
 	uint64_t id;
-	const void *entry; /* until the next call */
-	size_t size;
 	struct zcp_fds fds;
 };
 

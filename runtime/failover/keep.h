@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the keeper and the worker say to each other: packets over a SOCK_SEQPACKET pair, each
- * with this header, an entry of the directory behind it, and its descriptors beside it. Only the worker
- * knows what a record means.
+ * this header, and descriptors beside it. A record is the descriptors of one object; what there is
+ * to know of the object is in the directory. Only the worker knows which descriptor is which.
  *
  * A worker begins with all records, in the order in which they were kept first, and END.
  *
@@ -41,6 +41,6 @@ struct zcpd_keep_header {
 /* Descriptors of one record. */
 #define ZCPD_KEEP_FDS_MAX 4
 /* Bytes of one packet. */
-#define ZCPD_KEEP_SIZE_MAX 4096
+#define ZCPD_KEEP_SIZE_MAX sizeof(struct zcpd_keep_header)
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From records to objects. They come in the order in which they were kept first: what one names
- * has come before it. One that does not fit the others, or what there can be, is not believed.
+ * From the directory's entries, and the descriptors that the keeper has, to objects. An entry that
+ * does not fit the others, or what there can be, is not believed.
  */
 #include "runtime/failover/restore.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +14,23 @@
 
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
+#include "runtime/failover/journal.h"
 #include "runtime/failover/record.h"
+#include "runtime/failover/shelf.h"
 #include "runtime/repair/reclaim.h"
 #include "runtime/system/log.h"
 
 struct restore {
 	struct zcpd_server *server;
+	/* what the keeper has kept, by kind and id */
+	struct zcpd_shelf descriptors;
 	struct zcpd_registry *registry;
 	const struct zcpd_registry_events *events;
 	struct zcpd_pool **pools;
 	size_t n_pools;
-	uint64_t n_records;
+	uint64_t n_entries;
+	/* what is wrong, where that is known */
+	const char *why;
 };
 
 static struct zcpd_pool *find_pool(const struct restore *restore, uint64_t id)
@@ -54,27 +61,65 @@ static struct zcpd_session *find_session(const struct restore *restore, uint64_t
 	return NULL;
 }
 
-static int restore_server(struct restore *restore, const struct zcp_server_entry *entry,
-			  struct zcp_fds *fds)
+/* As many as it can have; *fds is the caller's then. False: the keeper has none. */
+static bool take_fds(struct restore *restore, enum zcp_entry_kind kind, uint64_t id,
+		     struct zcp_fds *fds)
 {
-	struct zcpd_server *server = restore->server;
+	struct zcpd_shelf_record *record = zcpd_shelf_find(&restore->descriptors, kind, id);
 
-	if (server->lock >= 0 || fds->n_fds < 1)
-		return -EPROTO;
-	server->lock = zcp_steal_fd(&fds->fds[0]);
-	server->waits_until_ns = entry->waits_until_ns;
-	if (fds->n_fds > 1)
-		server->listener = zcp_steal_fd(&fds->fds[1]);
+	if (!record)
+		return false;
+	memcpy(fds->fds, record->fds, record->n_fds * sizeof(fds->fds[0]));
+	fds->n_fds = record->n_fds;
+	record->n_fds = 0;
+	zcpd_shelf_drop(&restore->descriptors, kind, id);
+	return true;
+}
+
+static int restore_server(struct restore *restore)
+{
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	struct zcpd_server *server = restore->server;
+	const char *why;
+	uint64_t id;
+	int r;
+
+	if (!take_fds(restore, ZCP_ENTRY_SERVER, 1, &fds) || fds.n_fds < 1)
+		return 0;
+	server->lock = zcp_steal_fd(&fds.fds[0]);
+	if (fds.n_fds > 2)
+		server->listener = zcp_steal_fd(&fds.fds[2]);
+	if (fds.n_fds < 2)
+		return 0;
+	r = zcpd_directory_open(&server->directory, zcp_steal_fd(&fds.fds[1]), &why);
+	if (r < 0) {
+		restore->why = why;
+		return r;
+	}
+	server->place = 0;
+	if (!zcpd_directory_next(&server->directory, ZCP_ENTRY_SERVER, &server->place, &id,
+				 &server->entry))
+		server->place = 0;
 	return 0;
 }
 
-static int restore_domain(struct restore *restore, const struct zcp_domain_entry *entry,
-			  struct zcp_fds *fds)
+static int restore_domain(struct restore *restore)
 {
-	if (fds->n_fds != 1)
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	struct zcp_domain_entry entry;
+	uint32_t place = 0;
+	uint64_t id;
+	int r;
+
+	if (!zcpd_directory_next(&restore->server->directory, ZCP_ENTRY_DOMAIN, &place, &id,
+				 &entry))
+		return 0;
+	if (!take_fds(restore, ZCP_ENTRY_DOMAIN, 1, &fds) || fds.n_fds != 1)
 		return -EPROTO;
-	return zcpd_registry_restore(restore->registry, restore->server->config, entry,
-				     zcp_steal_fd(&fds->fds[0]), restore->events);
+	r = zcpd_registry_restore(restore->registry, restore->server->config, &entry,
+				  zcp_steal_fd(&fds.fds[0]), restore->events);
+	restore->registry->place = place;
+	return r;
 }
 
 static bool is_socket(int fd)
@@ -85,36 +130,51 @@ static bool is_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
 }
 
-static int restore_node(struct restore *restore, const struct zcp_node_entry *entry,
-			struct zcp_fds *fds)
+static int restore_node(struct restore *restore, const struct zcp_node_entry *entry, uint32_t place)
 {
-	bool connected = fds->n_fds > 1 && is_socket(fds->fds[1]);
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
 	struct zcpd_session *session;
+	bool connected;
 	uint32_t n = 1;
 	int r;
 
-	if (fds->n_fds < 1 || !zcp_name_ends(entry->node, sizeof(entry->node)) ||
-	    find_session(restore, entry->id) ||
+	if (!take_fds(restore, ZCP_ENTRY_NODE, entry->id, &fds) || fds.n_fds < 1 ||
+	    !zcp_name_ends(entry->node, sizeof(entry->node)) ||
 	    (entry->greeted && (entry->signal >= restore->registry->signals.n_signals ||
 				zcpd_registry_has_signal(restore->registry, entry->signal))))
 		return -EPROTO;
-	r = zcpd_server_add_session(restore->server, entry, zcp_steal_fd(&fds->fds[0]),
-				    connected ? zcp_steal_fd(&fds->fds[n++]) : -1, &session);
-	if (r < 0 || !entry->greeted)
+	connected = fds.n_fds > 1 && is_socket(fds.fds[1]);
+	r = zcpd_server_add_session(restore->server, entry, zcp_steal_fd(&fds.fds[0]),
+				    connected ? zcp_steal_fd(&fds.fds[n++]) : -1, &session);
+	if (r < 0)
 		return r;
-	zcpd_registry_keep_signal(restore->registry, entry->signal,
-				  n < fds->n_fds ? zcp_steal_fd(&fds->fds[n]) : -1);
+	session->place = place;
+	if (entry->greeted)
+		zcpd_registry_keep_signal(restore->registry, entry->signal,
+					  n < fds.n_fds ? zcp_steal_fd(&fds.fds[n]) : -1);
 	return 0;
 }
 
-static int restore_pool(struct restore *restore, const struct zcp_pool_entry *entry,
-			struct zcp_fds *fds)
+static int restore_class(struct restore *restore, struct zcpd_pool *pool, uint32_t index)
+{
+	struct zcp_fds fds = { .n_fds = 0 };
+	const struct zcp_class_entry *entry = &pool->entry.classes[index];
+
+	if (!take_fds(restore, ZCP_ENTRY_POOL, pool->entry.id * ZCP_CLASSES_MAX + index, &fds) ||
+	    fds.n_fds != 2) {
+		zcp_fds_deinit(&fds);
+		return -EPROTO;
+	}
+	return zcpd_pool_restore_class(pool, entry->payload_size, entry->n_chunks, fds.fds);
+}
+
+static int restore_pool(struct restore *restore, const struct zcp_pool_entry *entry, uint32_t place)
 {
 	struct zcpd_pool **pools, *pool;
 	int r;
 
-	(void)fds;
-	if (!zcp_name_ends(entry->name, sizeof(entry->name)) || find_pool(restore, entry->id))
+	if (!zcp_name_ends(entry->name, sizeof(entry->name)) ||
+	    entry->n_classes > ZCP_CLASSES_MAX || find_pool(restore, entry->id))
 		return -EPROTO;
 	pools = realloc(restore->pools, (restore->n_pools + 1) * sizeof(pools[0]));
 	if (!pools)
@@ -125,25 +185,12 @@ static int restore_pool(struct restore *restore, const struct zcp_pool_entry *en
 	if (r < 0)
 		return r;
 	pool->entry = *entry;
+	pool->place = place;
 	if (!pool->entry.automatic)
 		LIST_INSERT_HEAD(&restore->registry->pools, pool, link);
 	pools[restore->n_pools++] = pool;
-	return 0;
-}
-
-static int restore_class(struct restore *restore, const struct zcp_class_entry *entry,
-			 struct zcp_fds *fds)
-{
-	struct zcpd_pool *pool = find_pool(restore, entry->pool);
-	int r;
-
-	if (!pool || fds->n_fds != 2 || entry->index != pool->view.n_classes ||
-	    entry->index >= ZCP_CLASSES_MAX)
-		return -EPROTO;
-	fds->n_fds = 0;
-	r = zcpd_pool_restore_class(pool, entry->payload_size, entry->n_chunks, fds->fds);
-	if (r == 0)
-		pool->classes[entry->index].uid = entry->uid;
+	for (uint32_t i = 0; i < entry->n_classes && r == 0; i++)
+		r = restore_class(restore, pool, i);
 	return r;
 }
 
@@ -163,22 +210,25 @@ static bool is_topic(const struct zcp_topic_entry *entry)
 }
 
 static int restore_topic(struct restore *restore, const struct zcp_topic_entry *entry,
-			 struct zcp_fds *fds)
+			 uint32_t place)
 {
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
 	struct zcpd_pool *pool = find_pool(restore, entry->pool);
 	struct zcpd_topic_config config;
 	struct zcpd_topic *topic;
 	int r;
 
-	if (!pool || fds->n_fds != 2 || !is_topic(entry) || find_topic(restore, entry->id) ||
-	    zcpd_registry_topic(restore->registry, entry->name))
+	if (!pool || !take_fds(restore, ZCP_ENTRY_TOPIC, entry->id, &fds) || fds.n_fds != 2 ||
+	    !is_topic(entry) || zcpd_registry_topic(restore->registry, entry->name))
 		return -EPROTO;
 	zcpd_config_topic(restore->registry->config, entry->name, &config);
-	r = zcpd_topic_restore(&topic, &config, pool, entry, zcp_steal_fd(&fds->fds[0]),
-			       zcp_steal_fd(&fds->fds[1]));
-	if (r == 0)
-		zcpd_registry_insert_topic(restore->registry, topic);
-	return r;
+	r = zcpd_topic_restore(&topic, &config, pool, entry, zcp_steal_fd(&fds.fds[0]),
+			       zcp_steal_fd(&fds.fds[1]));
+	if (r < 0)
+		return r;
+	topic->place = place;
+	zcpd_registry_insert_topic(restore->registry, topic);
+	return 0;
 }
 
 /* Of what a publisher is known by, and where it is. */
@@ -200,12 +250,12 @@ static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_endpo
 }
 
 static int restore_endpoint(struct restore *restore, const struct zcp_endpoint_entry *entry,
-			    struct zcp_fds *fds)
+			    uint32_t place)
 {
 	struct zcpd_topic *topic = find_topic(restore, entry->topic);
 	struct zcpd_endpoint *endpoint;
 
-	if (!topic || fds->n_fds > 0 || entry->signal >= restore->registry->signals.n_signals ||
+	if (!topic || entry->signal >= restore->registry->signals.n_signals ||
 	    !zcp_name_ends(entry->node, sizeof(entry->node)) ||
 	    !zcp_name_ends(entry->type, sizeof(entry->type)) ||
 	    !(entry->is_publisher ? is_publisher(topic, entry) : is_subscriber(topic, entry)))
@@ -214,6 +264,7 @@ static int restore_endpoint(struct restore *restore, const struct zcp_endpoint_e
 	if (!endpoint)
 		return -ENOMEM;
 	endpoint->entry = *entry;
+	endpoint->place = place;
 	endpoint->topic = topic;
 	endpoint->session = find_session(restore, entry->node_id);
 	if (endpoint->session)
@@ -228,43 +279,8 @@ static int restore_endpoint(struct restore *restore, const struct zcp_endpoint_e
 	return 0;
 }
 
-static int restore_record(struct restore *restore, struct zcpd_journal_record *record)
-{
-	static const size_t sizes[ZCP_ENTRY_KINDS] = {
-		[ZCP_ENTRY_SERVER] = sizeof(struct zcp_server_entry),
-		[ZCP_ENTRY_DOMAIN] = sizeof(struct zcp_domain_entry),
-		[ZCP_ENTRY_NODE] = sizeof(struct zcp_node_entry),
-		[ZCP_ENTRY_POOL] = sizeof(struct zcp_pool_entry),
-		[ZCP_ENTRY_CLASS] = sizeof(struct zcp_class_entry),
-		[ZCP_ENTRY_TOPIC] = sizeof(struct zcp_topic_entry),
-		[ZCP_ENTRY_ENDPOINT] = sizeof(struct zcp_endpoint_entry),
-	};
-	bool has_domain = restore->registry->signals_fd >= 0;
-
-	if (record->kind == ZCP_ENTRY_NONE || record->kind >= ZCP_ENTRY_KINDS ||
-	    record->size != sizes[record->kind])
-		return -EPROTO;
-	if (record->kind != ZCP_ENTRY_SERVER && has_domain == (record->kind == ZCP_ENTRY_DOMAIN))
-		return -EPROTO;
-	switch (record->kind) {
-	case ZCP_ENTRY_SERVER:
-		return restore_server(restore, record->entry, &record->fds);
-	case ZCP_ENTRY_DOMAIN:
-		return restore_domain(restore, record->entry, &record->fds);
-	case ZCP_ENTRY_NODE:
-		return restore_node(restore, record->entry, &record->fds);
-	case ZCP_ENTRY_POOL:
-		return restore_pool(restore, record->entry, &record->fds);
-	case ZCP_ENTRY_CLASS:
-		return restore_class(restore, record->entry, &record->fds);
-	case ZCP_ENTRY_TOPIC:
-		return restore_topic(restore, record->entry, &record->fds);
-	default:
-		return restore_endpoint(restore, record->entry, &record->fds);
-	}
-}
-
-static int read_records(struct restore *restore)
+/* From the keeper, of whatever there is. */
+static int read_descriptors(struct restore *restore)
 {
 	for (;;) {
 		struct zcpd_journal_record record = { .kind = ZCP_ENTRY_NONE };
@@ -272,13 +288,73 @@ static int read_records(struct restore *restore)
 
 		if (r == ZCPD_JOURNAL_E_END)
 			return 0;
+		if (r == 0)
+			r = zcpd_shelf_keep(&restore->descriptors, record.kind, record.id, "", 0,
+					    record.fds.fds, record.fds.n_fds);
 		if (r < 0)
 			return r;
-		r = restore_record(restore, &record);
-		zcp_fds_deinit(&record.fds);
-		if (r < 0)
-			return r;
-		restore->n_records++;
+	}
+}
+
+union entry {
+	uint64_t id;
+	struct zcp_node_entry node;
+	struct zcp_pool_entry pool;
+	struct zcp_topic_entry topic;
+	struct zcp_endpoint_entry endpoint;
+};
+
+static int restore_entry(struct restore *restore, enum zcp_entry_kind kind,
+			 const union entry *entry, uint32_t place)
+{
+	switch (kind) {
+	case ZCP_ENTRY_NODE:
+		return restore_node(restore, &entry->node, place);
+	case ZCP_ENTRY_POOL:
+		return restore_pool(restore, &entry->pool, place);
+	case ZCP_ENTRY_TOPIC:
+		return restore_topic(restore, &entry->topic, place);
+	default:
+		return restore_endpoint(restore, &entry->endpoint, place);
+	}
+}
+
+/* What one names comes before it. */
+static int read_entries(struct restore *restore)
+{
+	static const enum zcp_entry_kind kinds[] = {
+		ZCP_ENTRY_NODE,
+		ZCP_ENTRY_POOL,
+		ZCP_ENTRY_TOPIC,
+		ZCP_ENTRY_ENDPOINT,
+	};
+	const struct zcpd_directory *directory = &restore->server->directory;
+	int r = restore_domain(restore);
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		uint32_t place = 0;
+		union entry entry;
+		uint64_t id;
+
+		while (r == 0 && zcpd_directory_next(directory, kinds[i], &place, &id, &entry)) {
+			/* Each begins with its id. */
+			if (restore->registry->signals_fd < 0 || entry.id != id)
+				return -EPROTO;
+			r = restore_entry(restore, kinds[i], &entry, place);
+			restore->n_entries += r == 0;
+		}
+	}
+	return r;
+}
+
+/* Of those whose entry was not there yet, or was there no more. */
+static void drop_orphans(struct restore *restore)
+{
+	while (!TAILQ_EMPTY(&restore->descriptors.records)) {
+		const struct zcpd_shelf_record *record = TAILQ_FIRST(&restore->descriptors.records);
+
+		zcpd_journal_drop(&restore->server->journal, record->kind, record->id);
+		zcpd_shelf_drop(&restore->descriptors, record->kind, record->id);
 	}
 }
 
@@ -381,7 +457,7 @@ static void resume(struct restore *restore)
 }
 
 /* Before anything is changed: what is stored may be behind by what was done last. */
-static void store(struct zcpd_server *server, bool has_records)
+static void store(struct zcpd_server *server)
 {
 	/* One that nodes have started is in the service of one of them. */
 	if (server->journal.socket < 0 || server->until_idle)
@@ -390,35 +466,48 @@ static void store(struct zcpd_server *server, bool has_records)
 	/* The worker before may not have come to its registry. */
 	if (server->journal.store && server->registry.signals_fd >= 0)
 		zcpd_succession_record_all(server);
-	else if (server->journal.store && has_records)
-		zcpd_server_record(server);
+	else if (server->journal.store && server->lock >= 0)
+		zcpd_server_record_fds(server);
 	zcpd_journal_store_complete(&server->journal);
 }
 
 int zcpd_restore(struct zcpd_server *server, const struct zcpd_registry_events *events, char *text,
 		 size_t text_size)
 {
-	struct restore restore = {
+	static struct restore restore;
+	bool has_domain;
+	int r;
+
+	restore = (struct restore){
 		.server = server,
 		.registry = &server->registry,
 		.events = events,
 	};
-	int r = read_records(&restore);
-
+	zcpd_shelf_init(&restore.descriptors);
+	r = read_descriptors(&restore);
+	if (r == 0)
+		r = restore_server(&restore);
+	if (r == 0)
+		r = read_entries(&restore);
 	if (r < 0)
-		(void)snprintf(
-			text, text_size,
-			"cannot go on from what the worker before has left (record %llu): %s",
-			(unsigned long long)restore.n_records + 1, strerror(-r));
+		(void)snprintf(text, text_size,
+			       "cannot go on from what the worker before has left (entry %" PRIu64
+			       "): %s: end all of it, and start anew",
+			       restore.n_entries + 1, restore.why ? restore.why : strerror(-r));
+	has_domain = server->registry.signals_fd >= 0;
 	server->registry.journal = &server->journal;
-	if (r == 0 && restore.n_records > 0)
+	server->registry.directory = &server->directory;
+	if (r == 0 && server->lock >= 0)
 		server->journal.loss = ZCPD_LOSS_OF_KEEPER;
 	if (r == 0)
-		store(server, restore.n_records > 0);
-	if (r == 0 && restore.n_records > 0) {
+		store(server);
+	if (r == 0)
+		drop_orphans(&restore);
+	if (r == 0 && has_domain) {
 		resume(&restore);
-		zcpd_info("goes on from %llu records", (unsigned long long)restore.n_records);
+		zcpd_info("goes on from %" PRIu64 " entries", restore.n_entries);
 	}
+	zcpd_shelf_deinit(&restore.descriptors);
 	free(restore.pools);
 	return r;
 }

@@ -162,7 +162,7 @@ static int make_named(struct zcpd_registry *registry, const struct zcpd_pool_con
 	LIST_INSERT_HEAD(&registry->pools, pool, link);
 	zcpd_record_pool(registry, pool);
 	for (uint32_t i = 0; i < pool->view.n_classes; i++)
-		zcpd_record_class(registry, pool, i);
+		zcpd_record_class(registry, pool, i, 0);
 	*poolp = pool;
 	return 0;
 }
@@ -255,14 +255,13 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 			pool->entry.alignment = pool->entry.user_header_size = 0;
 		return r;
 	}
-	pool->classes[first].uid = publisher->entry.uid;
 	/* The next classes are like the first, whatever becomes of this publisher. */
 	if (first == 0) {
 		zcpd_topic_set_user_header(topic, pool->entry.user_header_size);
 		zcpd_record_topic(registry, topic);
 		zcpd_record_pool(registry, pool);
 	}
-	zcpd_record_class(registry, pool, first);
+	zcpd_record_class(registry, pool, first, publisher->entry.uid);
 	ZCP_CRASHPOINT("open.after_class");
 	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->entry.name,
 		   pool->view.classes[first].n_chunks, payload);

@@ -70,7 +70,7 @@ static uint64_t memory_of(const struct zcpd_topic *topic, uint32_t uid)
 	uint64_t size = topic->entry.uid == uid ? topic->view.region.size : 0;
 
 	for (uint32_t c = 0; pool->entry.automatic && c < pool->view.n_classes; c++)
-		if (pool->classes[c].uid == uid)
+		if (pool->entry.classes[c].uid == uid)
 			size += zcpd_pool_class_size(pool, pool->view.classes[c].payload_size,
 						     pool->view.classes[c].n_chunks);
 	return size;

@@ -194,7 +194,6 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 		zcpd_session_send_error(session, message->id, r, text);
 		return;
 	}
-	LIST_INSERT_HEAD(&session->endpoints, publisher, link);
 	answer_publisher(publisher);
 }
 
@@ -211,8 +210,6 @@ static void open_subscriber(struct zcpd_session *session, const struct zcp_messa
 					  message->id, &subscriber, text, sizeof(text));
 	if (r < 0)
 		zcpd_session_send_error(session, message->id, r, text);
-	else
-		LIST_INSERT_HEAD(&session->endpoints, subscriber, link);
 }
 
 /* What was promised to a subscriber, in a region: *fd, -1 where it is nothing. */

@@ -242,6 +242,11 @@ void zcpd_session_send_ok(struct zcpd_session *session, uint64_t id)
 	zcpd_session_send(session, &reply, NULL, 0);
 }
 
+void zcpd_session_has(struct zcpd_endpoint *endpoint)
+{
+	LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
+}
+
 void zcpd_session_held_up(struct zcpd_endpoint *subscriber)
 {
 	if (subscriber->session)
@@ -537,6 +542,8 @@ int zcpd_session_new(struct zcpd_session **sessionp, uv_loop_t *loop,
 	}
 	session->socket = socket;
 	r = identify(session);
+	if (r == 0 && registry->directory)
+		r = zcpd_directory_reserve(registry->directory, ZCP_ENTRY_NODE);
 	if (r < 0)
 		return fail_session(session, r);
 	r = watch_session(session, loop);
@@ -599,6 +606,9 @@ void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t sig
 	session->entry.returning = true;
 	(void)uv_timer_stop(&session->hello_timer);
 	if (former) {
+		/* One node, one entry. */
+		session->place = former->place;
+		former->place = 0;
 		while (!LIST_EMPTY(&former->endpoints)) {
 			endpoint = LIST_FIRST(&former->endpoints);
 			LIST_REMOVE(endpoint, link);

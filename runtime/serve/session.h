@@ -30,8 +30,9 @@ struct zcpd_session {
 	struct zcpd_registry *registry;
 	int socket; /* -1 once it is closed */
 	int pidfd;
-	/* what is kept of the node */
+	/* what is kept of the node, and where */
 	struct zcp_node_entry entry;
+	uint32_t place;
 	/* what it asked waits in its socket, see zcpd_server_waits() */
 	bool postponed;
 	/* its handles are being closed */
@@ -111,6 +112,7 @@ void zcpd_session_opened(struct zcpd_endpoint *endpoint, const struct zcp_messag
 			 const int *fds, uint32_t n_fds);
 
 /* What the registry tells: see struct zcpd_registry_events. */
+void zcpd_session_has(struct zcpd_endpoint *endpoint);
 void zcpd_session_joined(struct zcpd_endpoint *subscriber);
 void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error);
 void zcpd_session_held_up(struct zcpd_endpoint *subscriber);

@@ -26,8 +26,8 @@
  *                                    its use
  *   H TOPIC SUBSCRIBER WORD VALUE    lies in a subscriber's acks, or behind the last one's in what
  *                                    all of them write
- *   R RECORD FIELD VALUE   a record is not what was kept; R and S: support/records_lie.h
- *   S RECORD HOW           it is spoiled; the next worker may refuse to go on
+ *   R BLOCK WORD VALUE     lies in the directory; R and S: support/records_lie.h
+ *   S RECORD HOW           a record is spoiled; the next worker may refuse to go on
  *   C N                    before everything else: which configuration
  *   Z                      last of all: the runtime ends, and its clients are still there
  *
@@ -221,7 +221,7 @@ static void run_runtime(struct scene *s, char command, struct zcp_fuzz_input *in
 		s->runtime.records_lie = true;
 		s->runtime.is_honest = s->runtime.is_smooth = false;
 		if (command == 'R')
-			zcp_fuzz_records_change(&s->runtime.keeper.shelf, input);
+			zcp_fuzz_records_change(&s->runtime.server.directory, input);
 		else
 			zcp_fuzz_records_spoil(&s->runtime.keeper.shelf, input);
 		break;

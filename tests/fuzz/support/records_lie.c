@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes to what lies on the shelf.
+ * Changes to what lies on the shelf, and to the directory.
  */
 #include "tests/fuzz/support/records_lie.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pubsub/util.h"
 #include "tests/support/check.h"
@@ -25,16 +26,18 @@ static struct zcpd_shelf_record *choose(struct zcpd_shelf *shelf, struct zcp_fuz
 	return record;
 }
 
-void zcp_fuzz_records_change(struct zcpd_shelf *shelf, struct zcp_fuzz_input *input)
+/* Where its entries are, or in its header. */
+void zcp_fuzz_records_change(const struct zcpd_directory *directory, struct zcp_fuzz_input *input)
 {
-	struct zcpd_shelf_record *record = choose(shelf, input);
-	uint32_t value, at;
+	uint32_t n = (uint32_t)((directory->size - ZCP_DIRECTORY_HEADER_SIZE) /
+				ZCP_DIRECTORY_BLOCK_SIZE);
+	uint32_t block = zcp_fuzz_below(input, n + 1), value;
+	off_t at = 4 * (off_t)zcp_fuzz_below(input, 1024);
 
-	if (!record || record->size < sizeof(value))
-		return;
-	at = zcp_fuzz_below(input, (uint32_t)(record->size / sizeof(value)));
+	if (block > 0)
+		at += ZCP_DIRECTORY_HEADER_SIZE + (off_t)(block - 1) * ZCP_DIRECTORY_BLOCK_SIZE;
 	value = (uint32_t)zcp_fuzz_number(input);
-	memcpy(record->bytes + at * sizeof(value), &value, sizeof(value));
+	ZCP_CHECK(pwrite(directory->fd, &value, sizeof(value), at) == sizeof(value));
 }
 
 static void add_descriptor(struct zcpd_shelf_record *record)
@@ -54,14 +57,14 @@ static void repeat(struct zcpd_shelf *shelf, const struct zcpd_shelf_record *rec
 		fds[i] = fcntl(record->fds[i], F_DUPFD_CLOEXEC, 0);
 		ZCP_CHECK(fds[i] >= 0);
 	}
-	ZCP_CHECK(zcpd_shelf_keep(shelf, record->kind, ~record->id, record->bytes, record->size,
-				  fds, record->n_fds) == 0);
+	ZCP_CHECK(zcpd_shelf_keep(shelf, record->kind, ~record->id, "", 0, fds, record->n_fds) ==
+		  0);
 }
 
 void zcp_fuzz_records_spoil(struct zcpd_shelf *shelf, struct zcp_fuzz_input *input)
 {
 	struct zcpd_shelf_record *record = choose(shelf, input);
-	uint32_t how = zcp_fuzz_below(input, 5);
+	uint32_t how = zcp_fuzz_below(input, 4);
 
 	if (!record)
 		return;
@@ -75,9 +78,6 @@ void zcp_fuzz_records_spoil(struct zcpd_shelf *shelf, struct zcp_fuzz_input *inp
 		break;
 	case 2:
 		add_descriptor(record);
-		break;
-	case 3:
-		record->size -= record->size > 0;
 		break;
 	default:
 		repeat(shelf, record);
