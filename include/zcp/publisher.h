@@ -163,7 +163,7 @@ ZCP_API struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publishe
  *
  * @return 0, or
  *   -EMSGSIZE    larger than this publisher's max_payload: raise it
- *   -EMFILE      as many loans are out as the publisher declared: publish or discard one,
+ *   -EMLINK      as many loans are out as the publisher declared: publish or discard one,
  *                or raise `loans`
  *   -ENOBUFS     no chunk of this publisher's size is free. The runtime lets in no endpoint with
  *                which that could happen, so a process of the pool has written into its memory

@@ -207,15 +207,15 @@ ZCP_API struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subsc
  *
  * @return 0, or
  *   -EAGAIN      nothing is there
- *   -EMFILE      as many samples are held as the subscriber declared: release one, or
+ *   -EMLINK      as many samples are held as the subscriber declared: release one, or
  *                raise `held`
  *   -EOWNERDEAD  inherited over fork(): open a node in the child
  *   -EBUSY       another thread is inside the node: open a node for each thread
  *   -ESTALE      another runtime has come, under which this handle cannot go on: close it and
  *                open it again
- *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM, and -EMFILE too: the message lies in
- *                memory that was added to the pool just now and could not be mapped; it
- *                stays in the queue
+ *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM, -EMFILE: the message lies in memory that was
+ *                added to the pool just now and could not be mapped (-EMFILE: this process or
+ *                the runtime is out of descriptors); it stays in the queue
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_take(struct zcp_subscriber *subscriber,
 					     struct zcp_sample *sample);

@@ -311,7 +311,7 @@ static int dispatch_one(struct zcp_subscriber *subscriber, unsigned int *n)
 		int r = zcp_subscriber_take(subscriber, &call.sample);
 
 		/* Held to the limit: nothing for us before something is released. */
-		if (r == -EAGAIN || r == -EMFILE)
+		if (r == -EAGAIN || r == -EMLINK)
 			break;
 		if (r < 0)
 			return r;
