@@ -19,6 +19,10 @@ extern "C" {
 /* As a timeout: wait without a limit. */
 #define ZCP_FOREVER INT64_C(-1)
 
+/* For timeouts and options, in nanoseconds: 3 * ZCP_SECOND, 20 * ZCP_MS. */
+#define ZCP_SECOND INT64_C(1000000000)
+#define ZCP_MS INT64_C(1000000)
+
 /* Longest names in bytes, without the terminating zero. */
 #define ZCP_NODE_NAME_MAX 63
 #define ZCP_DOMAIN_NAME_MAX 63
@@ -174,9 +178,23 @@ ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns
 ZCP_API ZCP_MUST_USE int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns);
 
 /**
- * Makes the current zcp_node_wait() or zcp_node_dispatch() of this node, or if there is
- * none the next one, return -EINTR. Any thread, and async-signal-safe: the way out of the
- * loop for a signal handler. Does not block.
+ * Dispatches until zcp_node_interrupt() is called: the main loop of a program that lives in its
+ * callbacks. Signal handlers run meanwhile, and end it only if they call zcp_node_interrupt(). A
+ * node without a callback may stay here as well, to keep what it published for those that
+ * subscribe later.
+ *
+ * Callbacks may do what zcp_node_dispatch() lets them do. One that closes the node ends the call.
+ *
+ * @return 0: interrupted, or a callback has closed the node, which must not be used again then;
+ *   else as zcp_node_dispatch(), but neither -ETIMEDOUT nor -EINTR nor -EINVAL. It may be called
+ *   again after an error: after -ESTALE, when what the sentence names was opened again
+ */
+ZCP_API ZCP_MUST_USE int zcp_node_run(struct zcp_node *node);
+
+/**
+ * Makes the current zcp_node_wait(), zcp_node_dispatch() or zcp_subscriber_take_timed() of this
+ * node return -EINTR, and zcp_node_run() 0; or if there is none, the next one. Any thread, and
+ * async-signal-safe: the way out of the loop for a signal handler. Does not block.
  */
 ZCP_API void zcp_node_interrupt(struct zcp_node *node);
 

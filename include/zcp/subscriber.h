@@ -221,6 +221,20 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_take(struct zcp_subscriber *subscriber,
 					     struct zcp_sample *sample);
 
 /**
+ * Takes like zcp_subscriber_take(), and waits for a message of this subscriber at most
+ * `timeout_ns` nanoseconds (0: not at all, ZCP_FOREVER: without a limit). Sleeps as
+ * zcp_node_wait() does; messages of the node's other subscribers, and match callbacks that are to
+ * be made, do not end it.
+ *
+ * @return as zcp_subscriber_take(), -EAGAIN where none has come within the time, and -EMLINK at
+ *   once, as no message could be taken; or
+ *   -EINTR    a signal handler ran, or zcp_node_interrupt() was called
+ *   -ENOTSUP  the kernel refuses membarrier since the node was opened: set fences = "symmetric"
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_take_timed(struct zcp_subscriber *subscriber,
+						   struct zcp_sample *sample, int64_t timeout_ns);
+
+/**
  * Takes the newest message there is and gives back at once all that came before it, those of
  * other publishers as well: for a subscriber that wants the present state and nothing else. The
  * newest is the one published last, or, on a topic without timestamps, the one that
