@@ -48,6 +48,7 @@
 #include <zcp/publisher.h>
 #include <zcp/subscriber.h>
 #include <zcp/type.h>
+#include <zcp/typed.h>
 #include <zcp/version.h>
 
 #endif
