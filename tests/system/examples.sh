@@ -121,7 +121,7 @@ for signal in INT TERM; do
 		messages=$((messages + n))
 	done
 	is "uv_viewer's messages" 16 $messages
-	is "uv_viewer's last line" "messages, 0.0 MB, 0 lost" "$rest"
+	is "uv_viewer's last line" "messages, 0.0 MB, 0 lost; number 16 is the newest" "$rest"
 	kill -$signal "$(pid viewer)"
 	join viewer
 	is "exit code of uv_viewer" 0 $?
