@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node: a thread's door to a domain. It has one connection to the domain's runtime
- * (zcpd) and one signal through which it is woken; publishers and subscribers hang off it.
+ * A node: one thread's connection to a domain, with one socket to the domain's runtime (zcpd)
+ * and one signal through which it is woken; publishers and subscribers hang off it.
  * Threads that work at the same time open a node each: see the rules in zcp/zcp.h.
  */
 #ifndef ZCP_NODE_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <zcp/errors.h>
 #include <zcp/export.h>
 
 #ifdef __cplusplus
@@ -224,13 +225,6 @@ ZCP_API ZCP_MUST_USE int zcp_node_fd(struct zcp_node *node);
 
 /** The node's name; valid as long as the node. */
 ZCP_API const char *zcp_node_name(const struct zcp_node *node);
-
-/**
- * What an error code means in zcp, for example zcp_strerror(-ENOBUFS): "no chunk is free".
- * Codes without a meaning of their own get the C library's text. Takes the code as it was
- * returned (negative) or as errno (positive). Static text; any thread, never fails.
- */
-ZCP_API const char *zcp_strerror(int error);
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <zcp/node.h>
+#include <zcp/errors.h>
 #include <zcp/version.h>
 
 const char *zcp_strerror(int error)
