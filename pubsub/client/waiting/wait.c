@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting for messages and for those who come and go, and calling back for them.
+ * Waiting for messages, and for endpoints that join or leave.
  */
+#include "pubsub/client/waiting/wait.h"
+
 #include <errno.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <zcp/subscriber.h>
 
@@ -20,28 +21,16 @@
 /* Looks between two looks at the clock, while spinning. */
 #define LOOKS_PER_CLOCK 64
 
-/* What a wait is for, and what ends it before. */
-struct waiting {
-	/* one subscriber's messages; NULL: all subscribers', and match callbacks */
-	struct zcp_subscriber *one;
-	/* subscribers without a callback do not count */
-	bool callbacks;
-	/* zcp_node_interrupt() ends it; a signal handler that has run does not */
-	bool until_interrupted;
-};
+static const struct zcp_waiting for_all = { .one = NULL };
 
-static const struct waiting for_all = { .one = NULL };
-static const struct waiting for_callbacks = { .callbacks = true };
-static const struct waiting for_interrupt = { .callbacks = true, .until_interrupted = true };
-
-static bool counts(const struct zcp_subscriber *subscriber, const struct waiting *waiting)
+static bool counts(const struct zcp_subscriber *subscriber, const struct zcp_waiting *waiting)
 {
 	return (!waiting->one || waiting->one == subscriber) &&
 	       (!waiting->callbacks || subscriber->on_sample) && !subscriber->is_closing &&
 	       subscriber->endpoint.process != ZCP_ENDPOINT_STALE;
 }
 
-static bool is_ready(struct zcp_node *node, const struct waiting *waiting)
+static bool is_ready(struct zcp_node *node, const struct zcp_waiting *waiting)
 {
 	struct zcp_subscriber *subscriber;
 
@@ -52,7 +41,7 @@ static bool is_ready(struct zcp_node *node, const struct waiting *waiting)
 }
 
 /* Whether anything can end a wait without a limit. */
-static bool can_be_ready(const struct zcp_node *node, const struct waiting *waiting)
+static bool can_be_ready(const struct zcp_node *node, const struct zcp_waiting *waiting)
 {
 	const struct zcp_subscriber *subscriber;
 
@@ -63,7 +52,7 @@ static bool can_be_ready(const struct zcp_node *node, const struct waiting *wait
 }
 
 /* Whoever publishes or releases looks at our signal from now on. */
-static int arm(struct zcp_node *node, const struct waiting *waiting)
+static int arm(struct zcp_node *node, const struct zcp_waiting *waiting)
 {
 	struct zcp_subscriber *subscriber;
 
@@ -95,8 +84,7 @@ static bool was_interrupted(struct zcp_node *node)
 	return atomic_exchange_explicit(&node->interrupted, 0, memory_order_relaxed) != 0;
 }
 
-/* What is left of a timeout that began at `start`; 0 where nothing is. */
-static int64_t time_left(int64_t timeout_ns, uint64_t start)
+int64_t zcp_wait_left(int64_t timeout_ns, uint64_t start)
 {
 	uint64_t passed;
 
@@ -107,7 +95,7 @@ static int64_t time_left(int64_t timeout_ns, uint64_t start)
 }
 
 /* Looks for messages without sleeping, for a while. */
-static bool spin(struct zcp_node *node, const struct waiting *waiting, int64_t timeout_ns)
+static bool spin(struct zcp_node *node, const struct zcp_waiting *waiting, int64_t timeout_ns)
 {
 	uint64_t spin_ns = node->spin_ns, start;
 
@@ -128,7 +116,7 @@ static bool spin(struct zcp_node *node, const struct waiting *waiting, int64_t t
 }
 
 /* One sleep. Returns 0 where it is worth looking again. */
-static int sleep_once(struct zcp_node *node, const struct waiting *waiting, int64_t timeout_ns)
+static int sleep_once(struct zcp_node *node, const struct zcp_waiting *waiting, int64_t timeout_ns)
 {
 	uint32_t announced;
 	int r;
@@ -149,7 +137,7 @@ static int sleep_once(struct zcp_node *node, const struct waiting *waiting, int6
 	return r;
 }
 
-static int wait_for(struct zcp_node *node, const struct waiting *waiting, int64_t timeout_ns)
+int zcp_wait_for(struct zcp_node *node, const struct zcp_waiting *waiting, int64_t timeout_ns)
 {
 	uint64_t start = 0;
 	int r;
@@ -179,7 +167,7 @@ static int wait_for(struct zcp_node *node, const struct waiting *waiting, int64_
 	if (timeout_ns > 0)
 		start = zcp_now_ns();
 	for (;;) {
-		int64_t left = time_left(timeout_ns, start), most;
+		int64_t left = zcp_wait_left(timeout_ns, start), most;
 
 		if (left == 0)
 			return -ETIMEDOUT;
@@ -201,18 +189,13 @@ static int wait_for(struct zcp_node *node, const struct waiting *waiting, int64_
 	}
 }
 
-/* Running: nobody needs to write to our eventfd. */
-static void begin(struct zcp_node *node)
+void zcp_wait_begin(struct zcp_node *node)
 {
 	if (node->poll_fd >= 0)
 		zcp_signal_awake(node->signal);
 }
 
-/*
- * Back to whoever polls on our eventfd: asleep as far as publishers can tell, and readable
- * if there is something after all. What is cleared here was for a sleep that is over.
- */
-static int end(struct zcp_node *node, const struct waiting *waiting, int r)
+int zcp_wait_end(struct zcp_node *node, const struct zcp_waiting *waiting, int r)
 {
 	eventfd_t count;
 	int armed;
@@ -234,7 +217,8 @@ static int end(struct zcp_node *node, const struct waiting *waiting, int r)
 	return r;
 }
 
-static int enter_and_wait(struct zcp_node *node, const struct waiting *waiting, int64_t timeout_ns)
+static int enter_and_wait(struct zcp_node *node, const struct zcp_waiting *waiting,
+			  int64_t timeout_ns)
 {
 	ZCP_CLEANUP(zcp_node_leave) struct zcp_node *inside = NULL;
 	int r;
@@ -245,8 +229,8 @@ static int enter_and_wait(struct zcp_node *node, const struct waiting *waiting, 
 	if (r < 0)
 		return r;
 	inside = node;
-	begin(node);
-	return end(node, &for_all, wait_for(node, waiting, timeout_ns));
+	zcp_wait_begin(node);
+	return zcp_wait_end(node, &for_all, zcp_wait_for(node, waiting, timeout_ns));
 }
 
 int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns)
@@ -257,7 +241,7 @@ int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns)
 int zcp_subscriber_take_timed(struct zcp_subscriber *subscriber, struct zcp_sample *sample,
 			      int64_t timeout_ns)
 {
-	const struct waiting waiting = { .one = subscriber };
+	const struct zcp_waiting waiting = { .one = subscriber };
 	uint64_t start = zcp_now_ns();
 	int r;
 
@@ -265,7 +249,7 @@ int zcp_subscriber_take_timed(struct zcp_subscriber *subscriber, struct zcp_samp
 		return zcp_endpoint_refuse(&subscriber->endpoint);
 	for (;;) {
 		r = enter_and_wait(subscriber->endpoint.node, &waiting,
-				   time_left(timeout_ns, start));
+				   zcp_wait_left(timeout_ns, start));
 		if (r < 0)
 			return r == -ETIMEDOUT ? -EAGAIN : r;
 		r = zcp_subscriber_take(subscriber, sample);
@@ -307,146 +291,4 @@ int zcp_node_fd(struct zcp_node *node)
 		return node->poll_fd;
 	r = zcp_attach_make_poll_fd(node);
 	return r < 0 ? r : node->poll_fd;
-}
-
-/* A callback and its sample. */
-struct call {
-	struct zcp_subscriber *subscriber;
-	struct zcp_sample sample;
-};
-
-/* This one and those below also run where a callback of C++ leaves by an exception. */
-static void end_call(struct call *call)
-{
-	if (call->subscriber->lent)
-		(void)zcp_sample_release(&call->sample);
-	call->subscriber->lent = 0;
-}
-
-static void end_turn(struct zcp_subscriber **subscriber)
-{
-	(*subscriber)->endpoint.node->dispatch_now = NULL;
-	if ((*subscriber)->is_closing)
-		zcp_subscriber_close(*subscriber);
-}
-
-/* A callback may end itself, its subscriber and its node. */
-static bool is_called(const struct zcp_subscriber *subscriber)
-{
-	return subscriber->on_sample && !subscriber->is_closing &&
-	       !subscriber->endpoint.node->is_closing;
-}
-
-/* Calls back for what one subscriber has, a queue's length at most. Returns how many. */
-static int dispatch_one(struct zcp_subscriber *subscriber, unsigned int *n)
-{
-	ZCP_CLEANUP(end_turn) struct zcp_subscriber *turn = subscriber;
-	uint32_t depth = UINT32_C(1) << subscriber->reader.options.depth_log2;
-
-	turn->endpoint.node->dispatch_now = turn;
-	for (uint32_t i = 0; i < depth && is_called(subscriber); i++) {
-		ZCP_CLEANUP(end_call) struct call call = { .subscriber = subscriber };
-		int r = zcp_subscriber_take(subscriber, &call.sample);
-
-		/* Held to the limit: nothing for us before something is released. */
-		if (r == -EAGAIN || r == -EMLINK)
-			break;
-		if (r < 0)
-			return r;
-		subscriber->lent = call.sample.reserved[ZCP_SAMPLE_HELD];
-		subscriber->on_sample(&call.sample, subscriber->user);
-		(*n)++;
-	}
-	return 0;
-}
-
-static int wait_and_call(struct zcp_node *node, const struct waiting *waiting, int64_t timeout_ns)
-{
-	uint64_t start = zcp_now_ns();
-
-	for (;;) {
-		struct zcp_subscriber *subscriber;
-		unsigned int n = 0;
-		int r = wait_for(node, waiting, time_left(timeout_ns, start));
-
-		if (r < 0)
-			return r;
-		n += zcp_watch_dispatch(node);
-		for (subscriber = LIST_FIRST(&node->subscribers); subscriber && !node->is_closing;
-		     subscriber = node->dispatch_next) {
-			/* A callback may close any subscriber, the next one too. */
-			node->dispatch_next = LIST_NEXT(subscriber, link);
-			r = dispatch_one(subscriber, &n);
-			if (r < 0)
-				return r;
-		}
-		node->dispatch_next = NULL;
-		/* Else what looked like something was nothing: wait for the rest of the time. */
-		if (n > 0)
-			return 0;
-	}
-}
-
-static void end_dispatch(struct zcp_node **node)
-{
-	(*node)->is_dispatching = false;
-	zcp_node_leave(node);
-	if ((*node)->is_closing)
-		zcp_node_close(*node);
-}
-
-/* Our thread is inside, and leaves. */
-static int dispatch(struct zcp_node *node, int64_t timeout_ns)
-{
-	ZCP_CLEANUP(end_dispatch) struct zcp_node *dispatched = node;
-
-	dispatched->is_dispatching = true;
-	begin(node);
-	return end(node, &for_callbacks, wait_and_call(node, &for_callbacks, timeout_ns));
-}
-
-static int run(struct zcp_node *node)
-{
-	ZCP_CLEANUP(end_dispatch) struct zcp_node *dispatched = node;
-	int r;
-
-	dispatched->is_dispatching = true;
-	begin(node);
-	do
-		r = wait_and_call(node, &for_interrupt, ZCP_FOREVER);
-	while (r == 0 && !node->is_closing);
-	return end(node, &for_callbacks, r == -EINTR ? 0 : r);
-}
-
-static int enter_to_call(struct zcp_node *node)
-{
-	int r;
-
-	if (!zcp_process_is(node->process))
-		return -EOWNERDEAD;
-	r = zcp_node_enter(node);
-	if (r < 0)
-		return r;
-	if (node->is_dispatching) {
-		zcp_node_leave(&node);
-		return zcp_node_fail(node, -EBUSY,
-				     "node '%s' is in a callback of zcp_node_dispatch(): dispatch "
-				     "again when that has returned, or take in the callback",
-				     node->name);
-	}
-	return 0;
-}
-
-int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns)
-{
-	int r = enter_to_call(node);
-
-	return r < 0 ? r : dispatch(node, timeout_ns);
-}
-
-int zcp_node_run(struct zcp_node *node)
-{
-	int r = enter_to_call(node);
-
-	return r < 0 ? r : run(node);
 }
