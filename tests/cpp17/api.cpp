@@ -193,12 +193,16 @@ void check_callbacks(zcp::node &node)
 			kept.push_back(std::move(sample));
 	});
 	subscriber = std::move(opened);
-	for (int i = 0; i < 6; i++) {
-		must(publisher.send(imu{}));
+	// More than there are chunks: what is not kept is written anew.
+	for (int i = 1; i <= 40; i++) {
+		auto loan = must(publisher.loan());
+		loan->rotation[0] = i;
+		must(loan.publish());
 		must(node.dispatch(10s));
 	}
-	CHECK(n_calls == 6 && kept.size() == 2 && kept[1].sequence() == 2);
-	CHECK(kept[1]->acceleration[2] > 9.8);
+	CHECK(n_calls == 40 && kept.size() == 2 && kept[1].sequence() == 2);
+	CHECK(static_cast<int>(kept[0]->rotation[0]) == 1);
+	CHECK(static_cast<int>(kept[1]->rotation[0]) == 2);
 	kept.clear();
 
 	// A callback that sets another one, and one that ends all: both end as they were written.
@@ -245,7 +249,7 @@ void check_exceptions(zcp::node &node)
 #endif
 
 // The node goes last, whatever is dropped first; and what is assigned anew closes the old one.
-void check_lifetimes()
+void check_lifetimes(bool publisher_is_last)
 {
 	std::optional<zcp::node> node = must(zcp::node::open());
 	auto publisher = must(zcp::publisher<imu>::open(*node, "lifetimes"));
@@ -255,10 +259,12 @@ void check_lifetimes()
 	must(publisher.send(imu{}));
 	CHECK(must(subscriber.take()).sequence() == 1);
 	node = must(zcp::node::open());
-	subscriber = must(zcp::subscriber<imu>::open(*node, "lifetimes"));
-	CHECK(publisher.n_subscribers() == 1);
+	if (publisher_is_last)
+		subscriber = must(zcp::subscriber<imu>::open(*node, "lifetimes"));
 	publisher = must(zcp::publisher<imu>::open(*node, "lifetimes"));
-	CHECK(subscriber.n_publishers() == 1);
+	if (!publisher_is_last)
+		subscriber = must(zcp::subscriber<imu>::open(*node, "lifetimes"));
+	CHECK(publisher.n_subscribers() == 1 && subscriber.n_publishers() == 1);
 	must(publisher.wait_subscribers(1));
 	must(subscriber.wait_publishers(1, 10s));
 	CHECK(must(node->fd()) >= 0);
@@ -320,6 +326,7 @@ int main(int argc, char **argv)
 #if defined(__cpp_exceptions)
 	check_exceptions(node);
 #endif
-	check_lifetimes();
+	check_lifetimes(true);
+	check_lifetimes(false);
 	return 0;
 }
