@@ -122,9 +122,10 @@ static inline struct zcp_sample zcp_sample_move(struct zcp_sample *sample)
 
 /* --- what the macros above are made of --- */
 
-static inline int zcp_typed_publisher_open(struct zcp_publisher **publisher, struct zcp_node *node,
-					   const char *topic, const char *type, size_t size,
-					   size_t alignment)
+static inline ZCP_MUST_USE int zcp_typed_publisher_open(struct zcp_publisher **publisher,
+							struct zcp_node *node, const char *topic,
+							const char *type, size_t size,
+							size_t alignment)
 {
 	struct zcp_publisher_options options = ZCP_PUBLISHER_OPTIONS_INIT;
 
@@ -134,9 +135,10 @@ static inline int zcp_typed_publisher_open(struct zcp_publisher **publisher, str
 	return zcp_publisher_open(publisher, node, topic, &options);
 }
 
-static inline int zcp_typed_subscriber_open(struct zcp_subscriber **subscriber,
-					    struct zcp_node *node, const char *topic,
-					    const char *type, size_t size, size_t alignment)
+static inline ZCP_MUST_USE int zcp_typed_subscriber_open(struct zcp_subscriber **subscriber,
+							 struct zcp_node *node, const char *topic,
+							 const char *type, size_t size,
+							 size_t alignment)
 {
 	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
 
