@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/util.h"
 
 #define N_PLACES_MAX (ZCP_TOPIC_PUBLISHERS_MAX + ZCP_TOPIC_SUBSCRIBERS_MAX)

@@ -61,7 +61,7 @@ static int exit_code(const struct cli_sender *sender, int r)
 	if (r < 0 && r != -EINTR)
 		return CLI_EXIT_FAILED;
 	return cli_stop_asked() && sender->n_published < sender->count ? CLI_EXIT_STOPPED :
-									CLI_EXIT_OK;
+									 CLI_EXIT_OK;
 }
 
 /* Fills `size` bytes; *filled is less where the input ends. Returns like read_some(). */

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#include "pubsub/client/attach.h"
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/attach.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/inside.h"
 #include "pubsub/client/subscriber.h"
 #include "pubsub/shm/memory.h"

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "pubsub/client/node.h"
-#include "pubsub/client/watch.h"
+#include "pubsub/client/waiting/watch.h"
 #include "pubsub/flow/backlog.h"
 #include "pubsub/shm/members.h"
 #include "pubsub/shm/pool.h"

@@ -11,7 +11,7 @@
 #include <zcp/publisher.h>
 #include <zcp/subscriber.h>
 
-#include "pubsub/client/attach.h"
+#include "pubsub/client/connection/attach.h"
 #include "pubsub/client/inside.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"

@@ -13,7 +13,7 @@
 #include <sys/queue.h>
 #include <zcp/node.h>
 
-#include "pubsub/client/process.h"
+#include "pubsub/client/connection/process.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/wire/message.h"
 

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/attach.h"
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/attach.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/inside.h"
 #include "pubsub/util.h"
 

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/inside.h"
 #include "pubsub/flow/reader_take.h"
 #include "pubsub/util.h"

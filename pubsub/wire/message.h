@@ -382,7 +382,8 @@ struct zcp_audit_report {
 
 /*
  * Another zcpd, as the first message of its connection: it wants to take the domain over.
- * Descriptors: a SOCK_SEQPACKET socket, through which it is given all records (runtime/keep.h).
+ * Descriptors: a SOCK_SEQPACKET socket, through which it is given all records
+ * (runtime/failover/keep.h).
  * Answer: ok, before anything is given.
  */
 struct zcp_replace {

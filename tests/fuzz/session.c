@@ -37,8 +37,8 @@
 #include <string.h>
 
 #include "pubsub/util.h"
-#include "runtime/audit.h"
-#include "runtime/log.h"
+#include "runtime/repair/audit.h"
+#include "runtime/system/log.h"
 #include "tests/fuzz/support/clients.h"
 #include "tests/fuzz/support/comeback.h"
 #include "tests/fuzz/support/descriptors.h"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/publisher.h"
 #include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"

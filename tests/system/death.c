@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/publisher.h"
 #include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"

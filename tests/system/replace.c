@@ -18,7 +18,7 @@
 #include "pubsub/shm/region.h"
 #include "pubsub/wire/paths.h"
 #include "pubsub/wire/socket.h"
-#include "runtime/keep.h"
+#include "runtime/failover/keep.h"
 #include "tests/support/cases.h"
 #include "tests/support/load.h"
 #include "tests/support/process.h"

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/node.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"

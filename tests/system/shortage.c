@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"

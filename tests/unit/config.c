@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration: what is read, how topics are layered, what is printed. */
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 #include <unistd.h>
 

@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "runtime/reclaim.h"
+#include "runtime/repair/reclaim.h"
 #include "tests/unit/plane_helpers.h"
 
 #define TOPIC "map"

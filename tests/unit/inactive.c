@@ -3,7 +3,7 @@
  * A subscriber whose connection is lost while its process lives: what was sent to it stays, and
  * nothing else does. A registry without a server.
  */
-#include "runtime/reclaim.h"
+#include "runtime/repair/reclaim.h"
 #include "tests/unit/plane_helpers.h"
 
 #define TOPIC "map"

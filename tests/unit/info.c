@@ -3,7 +3,7 @@
  * What the runtime tells about a topic: what holds for it, the sums that an endpoint more is
  * let in or refused by, and the pages of its endpoints, whoever comes and goes between them.
  */
-#include "runtime/info.h"
+#include "runtime/serve/info.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 
 #include "pubsub/flow/reader.h"
 #include "pubsub/flow/writer.h"
-#include "runtime/history.h"
+#include "runtime/repair/history.h"
 #include "tests/support/check.h"
 #include "tests/unit/registry_helpers.h"
 

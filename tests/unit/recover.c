@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/reclaim.h"
+#include "runtime/repair/reclaim.h"
 #include "tests/unit/plane_helpers.h"
 
 #define TOPIC "map"

@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 
-#include "runtime/admission.h"
+#include "runtime/open/admission.h"
 #include "tests/unit/plane_helpers.h"
 
 #define N_TOPICS 2

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "pubsub/util.h"
-#include "runtime/trim_pool.h"
+#include "runtime/domain/trim_pool.h"
 
 #define SECOND UINT64_C(1000000000)
 #define TRIM_AFTER (4 * SECOND)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/trim_pool.h"
+#include "runtime/domain/trim_pool.h"
 #include "tests/fuzz/support/guard.h"
 #include "tests/support/check.h"
 

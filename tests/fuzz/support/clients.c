@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 
 #include "pubsub/util.h"
-#include "runtime/former.h"
-#include "runtime/record.h"
-#include "runtime/restore.h"
+#include "runtime/domain/former.h"
+#include "runtime/failover/record.h"
+#include "runtime/failover/restore.h"
 #include "tests/fuzz/support/mortal.h"
 #include "tests/fuzz/support/processes.h"
 #include "tests/fuzz/support/records_check.h"

@@ -9,8 +9,8 @@
 
 #include "pubsub/shm/stake.h"
 #include "pubsub/util.h"
-#include "runtime/history.h"
-#include "runtime/reclaim.h"
+#include "runtime/repair/history.h"
+#include "runtime/repair/reclaim.h"
 #include "tests/fuzz/support/guard.h"
 #include "tests/fuzz/support/lies.h"
 #include "tests/support/check.h"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "pubsub/wire/codec.h"
-#include "runtime/record.h"
+#include "runtime/failover/record.h"
 #include "tests/support/check.h"
 
 static void keep_pool(struct zcpd_registry *registry, const struct zcpd_pool *pool)

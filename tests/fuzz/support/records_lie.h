@@ -5,7 +5,7 @@
 #ifndef ZCP_FUZZ_RECORDS_LIE_H
 #define ZCP_FUZZ_RECORDS_LIE_H
 
-#include "runtime/shelf.h"
+#include "runtime/failover/shelf.h"
 #include "tests/fuzz/support/input.h"
 
 /* RECORD FIELD VALUE, and before VALUE, where the field is a list, ELEMENT FIELD */

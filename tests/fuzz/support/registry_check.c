@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-#include "runtime/admission.h"
-#include "runtime/session.h"
+#include "runtime/open/admission.h"
+#include "runtime/serve/session.h"
 #include "tests/support/check.h"
 
 /* Endpoints that are compared with each other. */
