@@ -42,6 +42,8 @@ struct zcpd_server {
 	uint64_t grace_ms;
 	/* until then nodes of a runtime before us are waited for (CLOCK_MONOTONIC); 0: they are not */
 	uint64_t waits_until_ns;
+	/* and when it last looked whether they are here */
+	uint64_t looked_ns;
 	uv_timer_t wait_timer;
 	/* there is a file that says that nodes are attached */
 	bool is_marked;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pubsub/client/node.h"
@@ -218,6 +219,58 @@ static void sleepers_come_back_by_themselves(void)
 		zcp_test_join(&receivers[i]);
 	}
 	zcp_node_close(node);
+	zcp_test_runtime_stop(&runtime);
+}
+
+static void publish_again(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_publisher *publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
+
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	zcp_test_hear_step(self, 1);
+	check_info(node, "t", 1, 0);
+	zcp_test_send(publisher, 1);
+	zcp_node_close(node);
+	zcp_test_say_step(self, 2);
+}
+
+static void come_new(struct zcp_test_child *self, void *arg)
+{
+	(void)arg;
+	zcp_test_hear_step(self, 1);
+	(void)zcp_test_publisher(zcp_test_node(), "t", PAYLOAD, 2);
+	zcp_test_say_step(self, 2);
+}
+
+/*
+ * The new runtime does not run for as long as it would wait for the nodes of the one before. A node
+ * that is new is at its door first, and still waits for the one that comes back.
+ */
+static void time_in_which_the_runtime_does_not_run_is_not_counted(void)
+{
+	struct zcp_test_child former, new;
+	struct zcp_test_runtime runtime;
+
+	zcp_test_runtime_start(&runtime, NULL);
+	zcp_test_fork(&former, publish_again, NULL);
+	zcp_test_hear_step(&former, 0);
+	zcp_test_fork(&new, come_new, NULL);
+	zcp_test_runtime_kill_all(&runtime);
+	zcp_test_runtime_start(&runtime, NULL);
+	zcp_test_stop_process(runtime.worker);
+	zcp_test_say_step(&new, 1);
+	zcp_test_wait_until_asleep_in(new.pid, "poll");
+	zcp_test_say_step(&former, 1);
+	zcp_test_wait_until_asleep_in(former.pid, "poll");
+	/* return_timeout, and more */
+	(void)nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 100000000 }, NULL);
+	zcp_test_continue_process(runtime.worker);
+	zcp_test_hear_step(&former, 2);
+	zcp_test_hear_step(&new, 2);
+	zcp_test_join(&former);
+	zcp_test_join(&new);
 	zcp_test_runtime_stop(&runtime);
 }
 
@@ -564,6 +617,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(a_node_comes_back_with_what_it_has),
 	ZCP_TEST_CASE(one_who_only_publishes_comes_back),
 	ZCP_TEST_CASE(sleepers_come_back_by_themselves),
+	ZCP_TEST_CASE(time_in_which_the_runtime_does_not_run_is_not_counted),
 	ZCP_TEST_CASE(pools_and_history_come_back),
 	ZCP_TEST_CASE(what_cannot_go_on_says_so),
 	ZCP_TEST_CASE(what_is_closed_meanwhile_is_gone),
