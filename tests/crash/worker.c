@@ -18,10 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -171,7 +169,7 @@ static void join_late(struct scene *scene)
 
 	for (uint64_t i = HISTORY; i > 0; i--)
 		zcp_test_expect(late, scene->n - i + 1);
-	ZCP_CHECK(late->reader.options.slot == 1);
+	ZCP_CHECK(zcp_test_inside(late).slot == 1);
 	exchange(scene);
 	for (uint64_t i = DEPTH; i > 0; i--)
 		zcp_test_expect(late, scene->n - i + 1);
@@ -187,7 +185,7 @@ static void leave_history(struct scene *scene)
 
 	for (uint64_t round = 0; round < 2; round++) {
 		publisher = open_publisher(scene->node, "kept", PAYLOAD);
-		ZCP_CHECK(publisher->writer.options.slot == 0);
+		ZCP_CHECK(zcp_test_inside(publisher).slot == 0);
 		for (uint64_t i = 0; i < 3; i++)
 			zcp_test_send(publisher, 10 * round + i);
 		zcp_publisher_close(publisher);
@@ -218,7 +216,7 @@ static void grow(struct scene *scene)
 	static char bytes[100 * PAYLOAD];
 	struct zcp_sample sample;
 
-	ZCP_CHECK(large->writer.options.slot == 1);
+	ZCP_CHECK(zcp_test_inside(large).slot == 1);
 	ZCP_CHECK(zcp_publisher_send(large, bytes, sizeof(bytes)) == 0);
 	scene->n_sent++;
 	ZCP_CHECK(zcp_subscriber_take(scene->subscriber, &sample) == 0);
@@ -292,14 +290,15 @@ static void check_counts(struct scene *scene)
 /* Up to the step after which the runtime finishes it. */
 static void publish_half(struct zcp_publisher *publisher, const struct zcp_loan *loan)
 {
-	struct zcp_publisher_slot_shm *slot = publisher->writer.slot;
-	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(&publisher->endpoint.pool,
+	struct zcp_publisher_slot_shm *slot = zcp_test_inside(publisher).writer->slot;
+	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(zcp_test_inside(publisher).pool,
 							  (uint32_t)loan->reserved[LOAN_REF]);
 
 	*(uint64_t *)loan->data = LAST_WORD;
 	zcp_test_store(&slot->op, zcp_test_load(&slot->op) + 1);
 	zcp_test_store(&chunk->size, sizeof(uint64_t));
-	zcp_test_store(&chunk->publisher_id, publisher->writer.options.publisher_id);
+	zcp_test_store(&chunk->publisher_id,
+		       zcp_test_inside(publisher).writer->options.publisher_id);
 	zcp_test_store(&chunk->seq, zcp_test_load(&slot->next_seq));
 }
 
@@ -320,7 +319,7 @@ static void live_and_die(struct zcp_test_child *self, void *arg)
 	zcp_test_hear_step(self, 1);
 	publish_half(publisher, &loans[1]);
 	/* Its connection is over before it is. */
-	(void)shutdown(node->socket, SHUT_RDWR);
+	(void)shutdown(zcp_test_socket(node), SHUT_RDWR);
 	zcp_test_say_step(self, 2);
 	zcp_test_wait_for_the_end(self);
 }

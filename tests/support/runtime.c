@@ -3,6 +3,7 @@
  * zcpd as a child, and short ways through the API and through the control socket.
  */
 #include "tests/support/runtime.h"
+#include "tests/support/inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/connection/control.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 
@@ -397,7 +397,7 @@ static int ask(struct zcp_node *node, const char *topic, struct zcp_message *rep
 	struct zcp_message request = { .type = ZCP_MESSAGE_INFO };
 
 	(void)snprintf(request.u.info.topic, sizeof(request.u.info.topic), "%s", topic);
-	return zcp_control_request(node, &request, ZCP_MESSAGE_TOPIC_INFO, reply, NULL);
+	return zcp_test_node_request(node, &request, ZCP_MESSAGE_TOPIC_INFO, reply);
 }
 
 int zcp_test_ask(struct zcp_node *node, const char *topic)
@@ -420,7 +420,7 @@ void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_mes
 	struct zcp_message request = { .type = ZCP_MESSAGE_ENDPOINTS };
 
 	(void)snprintf(request.u.endpoints.topic, sizeof(request.u.endpoints.topic), "%s", topic);
-	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_ENDPOINT_PAGE, reply, NULL), node);
+	ZCP_OK(zcp_test_node_request(node, &request, ZCP_MESSAGE_ENDPOINT_PAGE, reply), node);
 }
 
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
@@ -441,7 +441,7 @@ static void audit(struct zcp_node *node, struct zcp_message *reply)
 	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT };
 	const struct zcp_audit_report *report = &reply->u.audit_report;
 
-	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply, NULL), node);
+	ZCP_OK(zcp_test_node_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply), node);
 	for (uint32_t i = 0; i < report->n_findings; i++)
 		(void)fprintf(stderr, "audit: %s\n", report->findings[i].text);
 	ZCP_CHECK(report->n_wrong == 0);

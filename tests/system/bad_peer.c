@@ -14,9 +14,9 @@
 #include <unistd.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
 #include "pubsub/wire/codec.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/peer.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"

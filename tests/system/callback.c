@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
 #include "tests/support/runtime.h"
 

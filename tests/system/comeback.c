@@ -15,11 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -59,7 +57,7 @@ static void a_node_comes_back_with_what_it_has(void)
 
 	zcp_test_runtime_start(&runtime, NULL);
 	node = zcp_test_node();
-	domain = node->domain_id;
+	domain = zcp_test_domain_id(node);
 	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
 	for (int round = 0; round < 5; round++) {
@@ -74,12 +72,14 @@ static void a_node_comes_back_with_what_it_has(void)
 		zcp_test_runtime_start(&runtime, NULL);
 		/* By asking, it comes back. */
 		check_info(node, "t", 1, 1);
-		ZCP_CHECK(node->domain_id == domain && zcp_publisher_id(publisher) == publisher_id);
+		ZCP_CHECK(zcp_test_domain_id(node) == domain &&
+			  zcp_publisher_id(publisher) == publisher_id);
 		zcp_test_expect(subscriber, n);
 		ZCP_CHECK(zcp_test_audit(node) == 0);
 		exchange(node, publisher, subscriber, &n, 100);
 		new = zcp_test_node();
-		ZCP_CHECK(new->domain_id == domain &&new->id != node->id);
+		ZCP_CHECK(zcp_test_domain_id(new) == domain &&
+			  zcp_test_node_id(new) != zcp_test_node_id(node));
 		other = zcp_test_publisher(new, "t", PAYLOAD, 2);
 		ZCP_CHECK(zcp_publisher_n_subscribers(other) == 1);
 		zcp_test_send(other, 7);
@@ -89,7 +89,7 @@ static void a_node_comes_back_with_what_it_has(void)
 	}
 	zcp_subscriber_close(subscriber);
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
-	ZCP_CHECK(subscriber->reader.options.slot == 0);
+	ZCP_CHECK(zcp_test_inside(subscriber).slot == 0);
 	exchange(node, publisher, subscriber, &n, 100);
 	zcp_subscriber_close(subscriber);
 	zcp_publisher_close(publisher);
@@ -370,7 +370,7 @@ static void what_cannot_go_on_says_so(void)
 	/* Another one comes, and somebody new, before this node looks for it. */
 	zcp_test_runtime_start(&runtime, NULL);
 	new = zcp_test_node();
-	ZCP_CHECK(new->domain_id != node->domain_id);
+	ZCP_CHECK(zcp_test_domain_id(new) != zcp_test_domain_id(node));
 	(void)zcp_test_publisher(new, "t", PAYLOAD, 2);
 	ZCP_REFUSED(zcp_node_wait(node, ZCP_FOREVER), node, -ESTALE, "open it again");
 	ZCP_REFUSED(zcp_publisher_loan(publisher, 8, &loan), node, -ESTALE,
@@ -380,7 +380,7 @@ static void what_cannot_go_on_says_so(void)
 		    "topic 't'|open it again");
 	zcp_publisher_close(publisher);
 	zcp_subscriber_close(subscriber);
-	ZCP_CHECK(new->domain_id == node->domain_id);
+	ZCP_CHECK(zcp_test_domain_id(new) == zcp_test_domain_id(node));
 	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
 	exchange(node, publisher, subscriber, &n, 10);
@@ -433,11 +433,11 @@ static void a_connection_that_breaks_is_told(void)
 	other = zcp_test_node();
 	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
-	id = node->id;
-	ZCP_CHECK(shutdown(node->socket, SHUT_RDWR) == 0);
+	id = zcp_test_node_id(node);
+	ZCP_CHECK(shutdown(zcp_test_socket(node), SHUT_RDWR) == 0);
 	ZCP_REFUSED(zcp_node_wait(node, ZCP_FOREVER), node, -ESTALE,
 		    "topic 't'|taken the connection for lost|open it again");
-	ZCP_CHECK(node->id == id);
+	ZCP_CHECK(zcp_test_node_id(node) == id);
 	zcp_publisher_close(publisher);
 	zcp_subscriber_close(subscriber);
 	ZCP_CHECK(zcp_test_ask(other, "t") == -ENOENT);
@@ -469,8 +469,8 @@ static void scribble(void *base, size_t from, size_t size, unsigned int *seed)
  */
 static void scribble_somewhere(struct zcp_publisher *publisher, int round, unsigned int *seed)
 {
-	struct zcp_topic *topic = &publisher->endpoint.topic;
-	struct zcp_signals *signals = &publisher->endpoint.node->signals;
+	struct zcp_topic *topic = zcp_test_inside(publisher).topic;
+	struct zcp_signals *signals = zcp_test_signals(zcp_test_inside(publisher).node);
 	size_t header = sizeof(struct zcp_region_shm);
 
 	switch (round % 5) {
@@ -486,8 +486,8 @@ static void scribble_somewhere(struct zcp_publisher *publisher, int round, unsig
 			 topic->geometry.max_subscribers * sizeof(topic->subscribers[0]), seed);
 		break;
 	case 3:
-		scribble(publisher->endpoint.pool.classes[0].chunks_region.base, header, 4096,
-			 seed);
+		scribble(zcp_test_inside(publisher).pool->classes[0].chunks_region.base, header,
+			 4096, seed);
 		break;
 	default:
 		scribble(signals->region.base, header, 8192, seed);

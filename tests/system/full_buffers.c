@@ -12,10 +12,10 @@
 #include <unistd.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/node.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/peer.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -220,7 +220,7 @@ static void client_that_does_not_read_what_it_is_told(void)
 
 static bool is_full(const struct zcp_node *node)
 {
-	struct pollfd pollfd = { .fd = node->socket, .events = POLLOUT };
+	struct pollfd pollfd = { .fd = zcp_test_socket(node), .events = POLLOUT };
 
 	return poll(&pollfd, 1, 0) == 0;
 }

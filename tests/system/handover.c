@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"

@@ -11,9 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -56,7 +55,7 @@ static struct zcp_subscriber *open_subscriber(struct zcp_node *node, uint32_t hi
 static void publish(struct zcp_publisher *publisher)
 {
 	struct zcp_loan loan;
-	uint64_t n = publisher->writer.next_seq;
+	uint64_t n = zcp_test_inside(publisher).writer->next_seq;
 
 	ZCP_CHECK(zcp_publisher_loan(publisher, sizeof(struct message), &loan) == 0);
 	for (int i = 0; i < N_WORDS; i++)
@@ -187,7 +186,7 @@ struct stream {
 
 static uint64_t next_seq(const struct zcp_subscriber *subscriber, uint32_t publisher)
 {
-	return zcp_test_load(&subscriber->endpoint.topic.publishers[publisher].next_seq);
+	return zcp_test_load(&zcp_test_inside(subscriber).topic->publishers[publisher].next_seq);
 }
 
 /*
@@ -257,7 +256,8 @@ static void check_join(struct zcp_node *node, const struct zcp_subscriber *witne
 	struct zcp_subscriber *subscriber;
 
 	for (uint32_t p = 0; p < N_PUBLISHERS; p++) {
-		streams[p].id = zcp_test_load(&witness->endpoint.topic.publishers[p].publisher_id);
+		streams[p].id = zcp_test_load(
+			&zcp_test_inside(witness).topic->publishers[p].publisher_id);
 		streams[p].before = next_seq(witness, p);
 	}
 	subscriber = open_subscriber(node, HISTORY, depth);

@@ -12,11 +12,10 @@
 #include <unistd.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/shm/signal.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/peer.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -68,8 +67,8 @@ static void see_row(const char *line)
 
 static uint64_t open_endpoint(struct zcp_node *node, bool is_publisher)
 {
-	return is_publisher ? zcp_test_publisher(node, "t", 64, 1)->endpoint.id :
-			      zcp_test_subscriber(node, "t", 2, 1, 0)->endpoint.id;
+	return is_publisher ? zcp_test_inside(zcp_test_publisher(node, "t", 64, 1)).id :
+			      zcp_test_inside(zcp_test_subscriber(node, "t", 2, 1, 0)).id;
 }
 
 static void every_endpoint_is_shown_once(void)

@@ -15,11 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -101,7 +99,7 @@ static void links_go_on(void)
 		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 		/* Who comes is one more, in a slot of its own. */
 		other = zcp_test_subscriber(scene.node, "t", DEPTH, HELD, 0);
-		ZCP_CHECK(other->reader.options.slot == 1);
+		ZCP_CHECK(zcp_test_inside(other).slot == 1);
 		check_info(&scene, 1, 2);
 		zcp_subscriber_close(other);
 	}
@@ -221,7 +219,7 @@ static void who_joins_still_joins(void)
 	uint64_t number, lost;
 
 	begin(&scene, NULL);
-	op = &scene.publisher->endpoint.topic.publishers[0].op;
+	op = &zcp_test_inside(scene.publisher).topic->publishers[0].op;
 	exchange(&scene);
 	(void)atomic_fetch_add(op, 1);
 	zcp_test_fork(&child, subscribe_late, NULL);

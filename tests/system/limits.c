@@ -7,8 +7,8 @@
 #include <string.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/runtime.h"
 
 static struct zcp_publisher *publish_on(struct zcp_node *node, const char *topic)
@@ -84,11 +84,13 @@ static void node_that_did_not_wait_leaves_room(void)
 	ZCP_OK(zcp_node_open(&hasty, &options), NULL);
 	(void)subscribe_to(hasty, "t");
 	/* As if it had stopped in the middle of a publish. */
-	zcp_test_store(&publisher->writer.slot->op, publisher->writer.op + 1);
+	zcp_test_store(&zcp_test_inside(publisher).writer->slot->op,
+		       zcp_test_inside(publisher).writer->op + 1);
 	zcp_node_close(hasty);
 	zcp_test_wait_for_members(node, "t", 1, 1);
 	ZCP_REFUSED(zcp_node_open(&hasty, NULL), NULL, -EUSERS, "2 nodes");
-	zcp_test_store(&publisher->writer.slot->op, publisher->writer.op);
+	zcp_test_store(&zcp_test_inside(publisher).writer->slot->op,
+		       zcp_test_inside(publisher).writer->op);
 	zcp_test_wait_for_members(node, "t", 1, 0);
 	ZCP_OK(zcp_node_open(&hasty, NULL), NULL);
 	zcp_node_close(hasty);

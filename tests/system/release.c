@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"

@@ -12,14 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/wire/paths.h"
 #include "pubsub/wire/socket.h"
 #include "runtime/failover/keep.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -63,7 +61,7 @@ static void check(struct scene *scene)
 
 	exchange(scene);
 	other = zcp_test_subscriber(scene->node, "t", DEPTH, HELD, 0);
-	ZCP_CHECK(other->reader.options.slot == 1);
+	ZCP_CHECK(zcp_test_inside(other).slot == 1);
 	zcp_test_info(scene->node, "t", &reply);
 	ZCP_CHECK(reply.u.topic_info.n_publishers == 1 && reply.u.topic_info.n_subscribers == 2);
 	ZCP_CHECK(reply.u.topic_info.n_messages == scene->n);

@@ -13,11 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -77,7 +75,7 @@ static void links_go_on(void)
 	ZCP_CHECK(zcp_publisher_n_subscribers(publisher) == 1);
 	zcp_subscriber_close(subscriber);
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
-	ZCP_CHECK(subscriber->reader.options.slot == 0);
+	ZCP_CHECK(zcp_test_inside(subscriber).slot == 0);
 	exchange(node, publisher, subscriber, &n);
 	zcp_subscriber_close(subscriber);
 	zcp_publisher_close(publisher);
@@ -193,7 +191,8 @@ static void topics_still_share_their_pool(void)
 	/* Its numbers in the pool are nobody else's. */
 	other = zcp_test_publisher(node, "shared/c", 200, 2);
 	for (int i = 0; i < 2; i++)
-		ZCP_CHECK(other->writer.options.owner != publishers[i]->writer.options.owner);
+		ZCP_CHECK(zcp_test_inside(other).writer->options.owner !=
+			  zcp_test_inside(publishers[i]).writer->options.owner);
 	zcp_publisher_close(other);
 	for (int i = 0; i < 2; i++)
 		zcp_publisher_close(publishers[i]);
@@ -218,11 +217,11 @@ static void what_peers_write_is_not_believed(void)
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
 	exchange(node, publisher, subscriber, &n);
 	/* The headers of three regions, and with them what else says how large they are. */
-	memset(publisher->endpoint.topic.region.base, 0xee, 64);
-	publisher->endpoint.topic.shm->max_publishers = 0;
-	publisher->endpoint.topic.shm->lanes_offset = UINT64_MAX;
-	memset(publisher->endpoint.pool.classes[0].chunks_region.base, 0xee, 128);
-	memset(node->signals.region.base, 0xee, 64);
+	memset(zcp_test_inside(publisher).topic->region.base, 0xee, 64);
+	zcp_test_inside(publisher).topic->shm->max_publishers = 0;
+	zcp_test_inside(publisher).topic->shm->lanes_offset = UINT64_MAX;
+	memset(zcp_test_inside(publisher).pool->classes[0].chunks_region.base, 0xee, 128);
+	memset(zcp_test_signals(node)->region.base, 0xee, 64);
 	(void)zcp_test_kill_worker(runtime.pid);
 	exchange(node, publisher, subscriber, &n);
 	check_info(node, "t", 1, 1, n);

@@ -16,9 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/connection/control.h"
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -61,12 +60,14 @@ static int open_without_starting(struct zcp_node **node)
 static void open_when_told(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_node *node;
+	uint64_t id;
 
 	(void)arg;
 	zcp_test_say_step(self, 0);
 	zcp_test_hear_step(self, 1);
 	node = zcp_test_node();
-	zcp_test_say(self, &node->domain_id, sizeof(node->domain_id));
+	id = zcp_test_domain_id(node);
+	zcp_test_say(self, &id, sizeof(id));
 	zcp_test_hear_step(self, 2);
 	zcp_node_close(node);
 }

@@ -11,9 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/connection/control.h"
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -54,13 +53,13 @@ static void ends_when_it_was_idle_and_the_next_node_starts_another(void)
 			 1) == 0);
 	for (int round = 0; round < 5; round++) {
 		node = zcp_test_node();
-		id = node->domain_id;
+		id = zcp_test_domain_id(node);
 		pidfd = runtime_pidfd();
 		/* As long as there is a node it is not idle. */
 		for (int i = 0; i < 1000; i++) {
 			struct zcp_message reply;
 
-			ZCP_OK(zcp_control_request(node, &list, ZCP_MESSAGE_TOPICS, &reply, NULL),
+			ZCP_OK(zcp_test_node_request(node, &list, ZCP_MESSAGE_TOPICS, &reply),
 			       node);
 			zcp_message_deinit(&reply);
 		}
@@ -72,7 +71,7 @@ static void ends_when_it_was_idle_and_the_next_node_starts_another(void)
 		}
 		/* Else it is met alive, as it ends, or gone: a node is served in any case. */
 		node = zcp_test_node();
-		ZCP_CHECK(node->domain_id != id || !zcp_test_ends(pidfd, 0));
+		ZCP_CHECK(zcp_test_domain_id(node) != id || !zcp_test_ends(pidfd, 0));
 		zcp_node_close(node);
 		(void)close(pidfd);
 	}
@@ -169,7 +168,7 @@ static void endpoints_go_on_when_it_is_gone(void)
 
 		/* One that comes too late finds a new runtime, where the topic is another one. */
 		new = zcp_test_node();
-		ZCP_CHECK(new->domain_id != old->domain_id);
+		ZCP_CHECK(zcp_test_domain_id(new) != zcp_test_domain_id(old));
 		other = zcp_test_publisher(new, "t", 64, 2);
 		ZCP_CHECK(zcp_publisher_n_subscribers(other) == 0);
 		ZCP_REFUSED(zcp_node_wait(old, ZCP_FOREVER), old, -ESTALE, "open it again");

@@ -20,12 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/socket.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -369,7 +367,7 @@ static void begin(struct scene *scene, const char *room)
 	scene->node = zcp_test_node();
 	scene->publisher = zcp_test_publisher(scene->node, "t", PAYLOAD, 2);
 	scene->subscriber = zcp_test_subscriber(scene->node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
-	scene->socket = scene->node->socket;
+	scene->socket = zcp_test_socket(scene->node);
 	ZCP_CHECK(fstat(scene->socket, &scene->connection) == 0);
 }
 
@@ -390,7 +388,7 @@ static void check(struct scene *scene)
 
 	exchange(scene);
 	other = zcp_test_subscriber(scene->node, "t", DEPTH, HELD, 0);
-	ZCP_CHECK(other->reader.options.slot == 1);
+	ZCP_CHECK(zcp_test_inside(other).slot == 1);
 	zcp_test_info(scene->node, "t", &reply);
 	ZCP_CHECK(reply.u.topic_info.n_publishers == 1 && reply.u.topic_info.n_subscribers == 2);
 	ZCP_CHECK(reply.u.topic_info.n_messages == scene->n);
@@ -403,7 +401,7 @@ static void check_unnoticed(const struct scene *scene)
 {
 	struct stat now;
 
-	ZCP_CHECK(scene->node->socket == scene->socket && fstat(scene->socket, &now) == 0);
+	ZCP_CHECK(zcp_test_socket(scene->node) == scene->socket && fstat(scene->socket, &now) == 0);
 	ZCP_CHECK(now.st_ino == scene->connection.st_ino && now.st_dev == scene->connection.st_dev);
 	ZCP_CHECK(!zcp_test_runtime_said(&scene->runtime, "has come back"));
 	ZCP_CHECK(!zcp_test_runtime_said(&scene->runtime, "does not go on"));
@@ -681,7 +679,7 @@ static void check_anew(struct scene *scene, const char *why)
 	ZCP_CHECK(zcp_test_runtime_said(&scene->runtime, "has come back"));
 	check(scene);
 	/* And has a store that is as good as the first one. */
-	scene->socket = scene->node->socket;
+	scene->socket = zcp_test_socket(scene->node);
 	ZCP_CHECK(fstat(scene->socket, &scene->connection) == 0);
 	ZCP_CHECK(truncate(scene->runtime.log, 0) == 0);
 	restart(scene);
@@ -824,7 +822,7 @@ static void what_one_elsewhere_has_is_not_taken(void)
 	(void)close(scene.runtime.pidfd);
 	(void)close(scene.runtime.notify);
 	scene.runtime = elsewhere;
-	ZCP_CHECK(scene.node->socket == scene.socket);
+	ZCP_CHECK(zcp_test_socket(scene.node) == scene.socket);
 	check(&scene);
 	end(&scene);
 }

@@ -18,10 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -122,7 +121,8 @@ static void publish_on(struct actor *actor, struct zcp_node *node, const char *t
 
 		ZCP_OK(zcp_publisher_loan(publisher, size, &loan), node);
 		ZCP_OK(zcp_publisher_loan(publisher, 8, &other), node);
-		fill(loan.data, size, zcp_publisher_id(publisher), publisher->writer.next_seq);
+		fill(loan.data, size, zcp_publisher_id(publisher),
+		     zcp_test_inside(publisher).writer->next_seq);
 		ZCP_OK(zcp_publisher_publish(publisher, &loan), node);
 		ZCP_OK(zcp_publisher_discard(publisher, &other), node);
 		zcp_test_store(&actor->progress->n[actor->number], i);

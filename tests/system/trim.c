@@ -6,9 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -19,12 +18,12 @@
 
 static const char config[] = "[defaults]\ntrim_after = \"20ms\"\n";
 
-/* Bytes of the pool's only size class that are really there. */
-static uint64_t n_bytes(const struct zcp_endpoint *endpoint)
+/* Bytes that are really there. */
+static uint64_t n_bytes(int chunks_fd)
 {
 	struct stat st;
 
-	ZCP_CHECK(fstat(endpoint->class_fds[0][1], &st) == 0);
+	ZCP_CHECK(fstat(chunks_fd, &st) == 0);
 	return (uint64_t)st.st_blocks * 512;
 }
 
@@ -53,7 +52,7 @@ static void burst(struct zcp_publisher *publisher)
 {
 	for (uint64_t i = 1; i <= DEPTH; i++)
 		publish(publisher, i);
-	ZCP_CHECK(n_bytes(&publisher->endpoint) > DEPTH * MIB);
+	ZCP_CHECK(n_bytes(zcp_test_inside(publisher).class_fds[0][1]) > DEPTH * MIB);
 }
 
 static void drain(struct zcp_subscriber *subscriber)
@@ -77,7 +76,7 @@ static void publisher_goes_on(void)
 	burst(publisher);
 	drain(subscriber);
 	/* It gives back what it does not need any more, message by message. */
-	while (n_bytes(&publisher->endpoint) > STAYS) {
+	while (n_bytes(zcp_test_inside(publisher).class_fds[0][1]) > STAYS) {
 		publish(publisher, ++n);
 		expect(subscriber, n);
 	}
@@ -107,7 +106,7 @@ static void publisher_closes(void)
 	/* All of it is queued still. */
 	ZCP_CHECK(zcp_test_audit(node) == DEPTH);
 	drain(subscriber);
-	while (n_bytes(&subscriber->endpoint) > STAYS)
+	while (n_bytes(zcp_test_inside(subscriber).class_fds[0][1]) > STAYS)
 		ZCP_CHECK(zcp_test_ask(node, "t") == 0);
 	ZCP_CHECK(zcp_test_audit(node) == 0);
 	zcp_node_close(node);
@@ -147,7 +146,7 @@ static void publisher_is_killed(void)
 	(void)zcp_test_kill_worker(runtime.pid);
 	ZCP_CHECK(zcp_test_audit(node) == DEPTH);
 	drain(subscriber);
-	while (n_bytes(&subscriber->endpoint) > STAYS)
+	while (n_bytes(zcp_test_inside(subscriber).class_fds[0][1]) > STAYS)
 		ZCP_CHECK(zcp_test_ask(node, "t") == 0);
 	ZCP_CHECK(zcp_test_audit(node) == 0);
 	zcp_node_close(node);

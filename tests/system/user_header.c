@@ -7,9 +7,8 @@
 #include <string.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/runtime.h"
 
 struct frame {
@@ -248,7 +247,7 @@ static void send_and_take(const char *topic, struct zcp_node *other)
 			ZCP_CHECK(!samples[i].user_header);
 		}
 	}
-	ZCP_CHECK(publishers[N_SIZES - 1]->endpoint.pool.n_classes == N_SIZES);
+	ZCP_CHECK(zcp_test_inside(publishers[N_SIZES - 1]).pool->n_classes == N_SIZES);
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 }
 

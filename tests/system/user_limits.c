@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/peer.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -109,7 +109,7 @@ static void last_word(void)
 		  0);
 	ZCP_CHECK(zcp_socket_send(sockets[1], &message, NULL, 0) == 0);
 	(void)close(sockets[1]);
-	ZCP_CHECK(dup2(sockets[0], link.node->socket) >= 0);
+	ZCP_CHECK(dup2(sockets[0], zcp_test_socket(link.node)) >= 0);
 	(void)close(sockets[0]);
 	ZCP_REFUSED(zcp_test_ask(link.node, "link"), link.node, -EUSERS, "that is enough: go");
 	zcp_node_close(link.node);
