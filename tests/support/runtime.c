@@ -423,17 +423,38 @@ void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_mes
 	ZCP_OK(zcp_test_node_request(node, &request, ZCP_MESSAGE_ENDPOINT_PAGE, reply), node);
 }
 
+static bool has_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+			uint32_t n_subscribers)
+{
+	struct zcp_message reply;
+	bool has;
+
+	zcp_test_info(node, topic, &reply);
+	has = reply.u.topic_info.n_publishers == n_publishers &&
+	      reply.u.topic_info.n_subscribers == n_subscribers;
+	zcp_message_deinit(&reply);
+	return has;
+}
+
+void zcp_test_check_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+			    uint32_t n_subscribers)
+{
+	ZCP_CHECK(has_members(node, topic, n_publishers, n_subscribers));
+}
+
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
 			       uint32_t n_subscribers)
 {
-	for (bool there = false; !there;) {
-		struct zcp_message reply;
+	while (!has_members(node, topic, n_publishers, n_subscribers))
+		;
+}
 
-		zcp_test_info(node, topic, &reply);
-		there = reply.u.topic_info.n_publishers == n_publishers &&
-			reply.u.topic_info.n_subscribers == n_subscribers;
-		zcp_message_deinit(&reply);
-	}
+void zcp_test_wait_until_gone(struct zcp_node *node, const char *topic)
+{
+	int r;
+
+	while ((r = zcp_test_ask(node, topic)) != -ENOENT)
+		ZCP_OK(r, node);
 }
 
 static void audit(struct zcp_node *node, struct zcp_message *reply)

@@ -100,9 +100,16 @@ void zcp_test_info(struct zcp_node *node, const char *topic, struct zcp_message 
 /* The first page of its endpoints; zcp_message_deinit() it. */
 void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_message *reply);
 
+/* The topic has so many, at once. */
+void zcp_test_check_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+			    uint32_t n_subscribers);
+
 /* Asks again until the topic has so many; each question is one round trip. */
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
 			       uint32_t n_subscribers);
+
+/* Asks again until there is no such topic. */
+void zcp_test_wait_until_gone(struct zcp_node *node, const char *topic);
 
 /* The audit of the domain must find nothing. Returns how many chunks are queued or held. */
 uint64_t zcp_test_audit(struct zcp_node *node);
