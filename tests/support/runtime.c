@@ -44,8 +44,7 @@ const char *zcp_test_config(const char *text)
 	return path;
 }
 
-/* A datagram socket with a name of the kernel's choosing, which goes to NOTIFY_SOCKET. */
-static int listen_for_ready(char *name, size_t size)
+int zcp_test_notify_socket(char *name, size_t size)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	socklen_t n = sizeof(address);
@@ -98,19 +97,13 @@ void zcp_test_runtime_follow(struct zcp_test_runtime *runtime)
 	runtime->worker = zcp_test_worker(runtime->pid);
 }
 
-static void start(struct zcp_test_runtime *runtime, const char *config, bool replace)
+void zcp_test_runtime_spawn(struct zcp_test_runtime *runtime, const char *const *arguments,
+			    void (*prepare)(void *user), void *user)
 {
-	const char *arguments[8] = { "zcpd", "--foreground", "--log-level", "debug" };
-	char name[128];
-	int n = 4;
+	const char *all[ARGUMENTS_MAX] = { "zcpd", "--foreground", "--log-level", "debug" };
 
-	runtime->notify = listen_for_ready(name, sizeof(name));
-	if (replace)
-		arguments[n++] = "--replace";
-	if (config) {
-		arguments[n++] = "--config";
-		arguments[n] = zcp_test_config(config);
-	}
+	for (int i = 0; i + 5 < ARGUMENTS_MAX && arguments[i]; i++)
+		all[i + 4] = arguments[i];
 	(void)snprintf(runtime->log, sizeof(runtime->log), "%s/foreground.log",
 		       zcp_test_directory());
 	(void)fflush(NULL);
@@ -120,14 +113,36 @@ static void start(struct zcp_test_runtime *runtime, const char *config, bool rep
 		int log = open(runtime->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 		ZCP_CHECK(log >= 0 && dup2(log, STDERR_FILENO) >= 0);
-		ZCP_CHECK(setenv("NOTIFY_SOCKET", name, 1) == 0);
 		/* It goes with the case, whatever becomes of that. */
 		ZCP_CHECK(prctl(PR_SET_PDEATHSIG, SIGTERM) == 0);
-		(void)execv(zcpd_path(), (char *const *)arguments);
+		if (prepare)
+			prepare(user);
+		(void)execv(zcpd_path(), (char *const *)all);
 		_exit(127);
 	}
 	runtime->pidfd = zcp_test_pidfd(runtime->pid);
 	ZCP_CHECK(runtime->pidfd >= 0);
+}
+
+static void name_notify_socket(void *user)
+{
+	ZCP_CHECK(setenv("NOTIFY_SOCKET", user, 1) == 0);
+}
+
+static void start(struct zcp_test_runtime *runtime, const char *config, bool replace)
+{
+	const char *arguments[4] = { NULL };
+	char name[128];
+	int n = 0;
+
+	runtime->notify = zcp_test_notify_socket(name, sizeof(name));
+	if (replace)
+		arguments[n++] = "--replace";
+	if (config) {
+		arguments[n++] = "--config";
+		arguments[n] = zcp_test_config(config);
+	}
+	zcp_test_runtime_spawn(runtime, arguments, name_notify_socket, name);
 }
 
 void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config)

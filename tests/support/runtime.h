@@ -25,6 +25,16 @@ struct zcp_test_runtime {
 /* Writes a configuration into the case's directory; returns its path, static. */
 const char *zcp_test_config(const char *text);
 
+/* A datagram socket with a name of the kernel's choosing, which is for NOTIFY_SOCKET. */
+int zcp_test_notify_socket(char *name, size_t size);
+
+/*
+ * Starts zcpd in the foreground with these arguments more (NULL at the end), after `prepare` (or
+ * NULL) in its process. Sets pid, pidfd and log alone, and waits for nothing.
+ */
+void zcp_test_runtime_spawn(struct zcp_test_runtime *runtime, const char *const *arguments,
+			    void (*prepare)(void *user), void *user);
+
 /*
  * Starts zcpd in the foreground for domain "default", with a configuration (its text; NULL:
  * all defaults); waits until it says that it is ready.
