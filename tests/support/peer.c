@@ -75,6 +75,16 @@ void zcp_test_request(int socket, const struct zcp_message *request, struct zcp_
 	} while (reply->id != request->id);
 }
 
+int zcp_test_greet(void)
+{
+	struct zcp_message reply, hello = zcp_test_hello();
+	int socket = zcp_test_connect();
+
+	zcp_test_request(socket, &hello, &reply);
+	ZCP_CHECK(reply.type == ZCP_MESSAGE_WELCOME);
+	return socket;
+}
+
 int zcp_test_request_error(int socket, const struct zcp_message *request, const char *words)
 {
 	struct zcp_message reply;

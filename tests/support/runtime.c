@@ -306,6 +306,22 @@ pid_t zcp_test_runtime_pid(const char *domain)
 	return zcp_test_read_pid(path);
 }
 
+int zcp_test_runtime_pidfd(const char *domain)
+{
+	int pidfd = zcp_test_pidfd(zcp_test_runtime_pid(domain));
+
+	ZCP_CHECK(pidfd >= 0);
+	return pidfd;
+}
+
+bool zcp_test_exists(const char *name)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", zcp_test_directory(), name);
+	return access(path, F_OK) == 0;
+}
+
 int zcp_test_zcpd(const char *const *arguments, char *out, char *err, size_t size)
 {
 	const char *all[ARGUMENTS_MAX] = { "zcpd" };

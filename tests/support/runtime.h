@@ -81,6 +81,12 @@ uint64_t zcp_test_runtime_count(const struct zcp_test_runtime *runtime, const ch
 /* The pid of the domain's runtime, whoever has started it; 0 if there is none. */
 pid_t zcp_test_runtime_pid(const char *domain);
 
+/* Its pidfd; there must be one. */
+int zcp_test_runtime_pidfd(const char *domain);
+
+/* Whether there is such a file in the case's directory. */
+bool zcp_test_exists(const char *name);
+
 /*
  * Runs zcpd with `arguments` (NULL at the end, the program's name not among them), waits for
  * its end, and returns its exit code; what it wrote goes to out and err (each of `size`).

@@ -92,16 +92,6 @@ static void end(struct link *link)
 
 /* --- a client that does not read --- */
 
-static int greet(void)
-{
-	struct zcp_message reply, hello = zcp_test_hello();
-	int socket = zcp_test_connect();
-
-	zcp_test_request(socket, &hello, &reply);
-	ZCP_CHECK(reply.type == ZCP_MESSAGE_WELCOME);
-	return socket;
-}
-
 /* Asks the same, with ids from `first` on, until nothing more can be sent. Returns the next id. */
 static uint64_t ask_until_full(struct link *link, int socket, struct zcp_message *request,
 			       uint64_t first)
@@ -148,7 +138,7 @@ static void client_that_reads_late(void)
 	int socket;
 
 	begin(&link);
-	socket = greet();
+	socket = zcp_test_greet();
 	for (int i = 0; i < 3; i++) {
 		next = ask_until_full(&link, socket, &list, first);
 		ZCP_CHECK(next > first + 50);
@@ -170,7 +160,7 @@ static void client_that_does_not_read_descriptors(void)
 	begin(&link);
 	ZCP_CHECK(zcp_node_fd(link.node) >= 0);
 	link.before = count(&link);
-	socket = greet();
+	socket = zcp_test_greet();
 	next = ask_until_full(&link, socket, &request, 2);
 	ZCP_CHECK(next > 52);
 	read_answers(socket, ZCP_MESSAGE_SIGNAL, 2, next);
@@ -183,7 +173,7 @@ static void client_that_does_not_read_descriptors(void)
 static void open_and_be_deaf(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_OPEN_PUBLISHER, .id = 2 }, reply;
-	int socket = greet();
+	int socket = zcp_test_greet();
 
 	(void)arg;
 	(void)strcpy(request.u.open_publisher.topic, "link");

@@ -23,32 +23,6 @@
 
 #define N_STARTERS 16
 
-static bool exists(const char *name)
-{
-	char path[256];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", zcp_test_directory(), name);
-	return access(path, F_OK) == 0;
-}
-
-/* A pidfd of the runtime that serves now, by its pid file. */
-static int runtime_pidfd(void)
-{
-	int pidfd = zcp_test_pidfd(zcp_test_runtime_pid("default"));
-
-	ZCP_CHECK(pidfd >= 0);
-	return pidfd;
-}
-
-static void end_started_runtime(void)
-{
-	int pidfd = runtime_pidfd();
-
-	ZCP_CHECK(zcp_test_pidfd_kill(pidfd, SIGTERM) == 0);
-	ZCP_CHECK(zcp_test_ends(pidfd, -1));
-	(void)close(pidfd);
-}
-
 static int open_without_starting(struct zcp_node **node)
 {
 	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
@@ -104,7 +78,7 @@ static void two_processes_start_one_runtime(void)
 		int pidfd;
 
 		ZCP_CHECK(start_at_once(2));
-		pidfd = runtime_pidfd();
+		pidfd = zcp_test_runtime_pidfd("default");
 		if (round % 2)
 			zcp_test_kill_both(zcp_test_runtime_pid("default"));
 		else
@@ -229,7 +203,8 @@ static void runtime_has_its_own_signals(void)
 	ZCP_CHECK(signal(SIGTERM, SIG_IGN) != SIG_ERR);
 	node = zcp_test_node();
 	ZCP_CHECK(sigprocmask(SIG_SETMASK, &old, NULL) == 0);
-	end_started_runtime();
+	ZCP_CHECK(zcp_test_runtime_pid("default") > 0);
+	zcp_test_started_runtime_stop("default");
 	zcp_node_close(node);
 }
 
@@ -243,13 +218,14 @@ static void in_the_background_it_returns_when_it_serves(void)
 		ZCP_CHECK(out[0] == 0 && err[0] == 0);
 		ZCP_OK(open_without_starting(&node), NULL);
 		zcp_node_close(node);
-		end_started_runtime();
+		ZCP_CHECK(zcp_test_runtime_pid("default") > 0);
+		zcp_test_started_runtime_stop("default");
 	}
-	ZCP_CHECK(exists("default/zcpd.log"));
+	ZCP_CHECK(zcp_test_exists("default/zcpd.log"));
 	ZCP_CHECK(zcp_test_zcpd((const char *[]){ "--config", zcp_test_config("[runtime"), NULL },
 				out, err, sizeof(out)) == 1);
 	ZCP_CHECK(zcp_test_has(err, "zcpd: |zcp.toml:1:"));
-	ZCP_CHECK(!exists("default/zcpd.sock"));
+	ZCP_CHECK(!zcp_test_exists("default/zcpd.sock"));
 }
 
 static void second_runtime_of_a_domain_is_refused(void)
