@@ -4,7 +4,6 @@
  * a sentence that names it.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "tests/support/cases.h"
 #include "tests/support/inside.h"

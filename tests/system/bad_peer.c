@@ -5,8 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,7 +14,6 @@
 
 #include "pubsub/wire/codec.h"
 #include "tests/support/cases.h"
-#include "tests/support/inside.h"
 #include "tests/support/peer.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"

@@ -7,15 +7,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "pubsub/util.h"
 #include "tests/support/cases.h"
 #include "tests/support/inside.h"
 #include "tests/support/load.h"

@@ -4,8 +4,6 @@
  * used again, and the others do not notice.
  */
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "tests/support/cases.h"

@@ -7,15 +7,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/util.h"
 #include "tests/support/cases.h"
 #include "tests/support/inside.h"
 #include "tests/support/load.h"

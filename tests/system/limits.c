@@ -4,7 +4,6 @@
  * sentence, and that room which was given back is there for the next one.
  */
 #include <errno.h>
-#include <string.h>
 #include <zcp/zcp.h>
 
 #include "tests/support/cases.h"

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "pubsub/util.h"
 #include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/system/match_helpers.h"

@@ -4,7 +4,6 @@
  * and no wake-up is lost.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,7 +12,6 @@
 #include <unistd.h>
 #include <zcp/uv.h>
 
-#include "pubsub/util.h"
 #include "tests/support/cases.h"
 #include "tests/support/inside.h"
 #include "tests/support/process.h"

@@ -4,16 +4,12 @@
  * lost, and what nodes ask for is done by the next worker.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/util.h"
 #include "tests/support/cases.h"
 #include "tests/support/inside.h"
 #include "tests/support/load.h"

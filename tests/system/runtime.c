@@ -2,9 +2,7 @@
 /*
  * Who starts a runtime, who may not, and who gets one while another is on its way to the end.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>

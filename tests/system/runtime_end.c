@@ -3,11 +3,8 @@
  * When a runtime ends, what it leaves, and what goes on without it.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -4,7 +4,6 @@
  * their places are free when it goes on, or has died.
  */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "tests/support/cases.h"

@@ -3,7 +3,6 @@
  * A service manager that stores descriptors: all of the runtime is killed at once, keeper and
  * worker, it is started again with what is stored, and whoever is attached notices nothing.
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include "tests/support/load.h"
