@@ -335,7 +335,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(keeper_that_dies_at_its_start_leaves_all_or_nothing),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -334,7 +334,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(membership_is_written_to),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -281,7 +281,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(publisher_stopped_in_a_publish_delays_only_a_slot),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

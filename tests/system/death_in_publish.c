@@ -243,7 +243,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(sleeper_is_woken_in_the_name_of_the_dead),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

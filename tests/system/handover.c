@@ -313,7 +313,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(symmetric_between_descriptors_with_sixteen_subscriptions),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -230,7 +230,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(endless_pages_have_an_end),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

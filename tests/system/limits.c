@@ -262,7 +262,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(large_payload_has_room_in_either_order),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -187,7 +187,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(runtime_whose_directory_cannot_be_made_ends_in_order),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

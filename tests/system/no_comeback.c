@@ -258,7 +258,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(node_whose_process_has_given_up_its_user_is_told),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

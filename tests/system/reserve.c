@@ -156,7 +156,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(many_that_are_held_for_long_keep_nothing_behind_them),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

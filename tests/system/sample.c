@@ -197,7 +197,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(sample_that_was_taken_is_kept_already),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

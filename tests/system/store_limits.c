@@ -204,7 +204,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(what_one_elsewhere_has_is_not_taken),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -317,7 +317,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(nothing_stays_readable_where_a_child_lives),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

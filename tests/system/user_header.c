@@ -355,7 +355,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(history_and_the_newest_have_it_too),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

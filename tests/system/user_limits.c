@@ -466,7 +466,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(limits_of_those_who_come_back),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)
