@@ -29,6 +29,11 @@ uint32_t zcp_test_n_attached(const struct zcp_node *node)
 	return node->n_attached;
 }
 
+void zcp_test_set_timeout(struct zcp_node *node, uint64_t timeout_ns)
+{
+	node->timeout_ns = timeout_ns;
+}
+
 struct zcp_signals *zcp_test_signals(const struct zcp_node *node)
 {
 	return &((struct zcp_node *)node)->signals;

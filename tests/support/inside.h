@@ -23,6 +23,8 @@ int zcp_test_socket(const struct zcp_node *node);
 uint64_t zcp_test_node_id(const struct zcp_node *node);
 uint64_t zcp_test_domain_id(const struct zcp_node *node);
 uint32_t zcp_test_n_attached(const struct zcp_node *node);
+/* From now on the node waits so long for an answer, where its options said something else. */
+void zcp_test_set_timeout(struct zcp_node *node, uint64_t timeout_ns);
 struct zcp_signals *zcp_test_signals(const struct zcp_node *node);
 
 /* A request of the node's, as its own calls make them: see zcp_control_request(). */

@@ -71,17 +71,16 @@ static void max_nodes(void)
  */
 static void node_that_did_not_wait_leaves_room(void)
 {
-	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
 	struct zcp_test_runtime runtime;
 	struct zcp_publisher *publisher;
-	struct zcp_node *node, *hasty = NULL;
+	struct zcp_node *node, *hasty;
 
 	zcp_test_runtime_start(&runtime, "[runtime]\nmax_nodes = 2\n");
 	node = zcp_test_node();
 	publisher = publish_on(node, "t");
-	options.timeout_ns = 20000000;
-	ZCP_OK(zcp_node_open(&hasty, &options), NULL);
+	hasty = zcp_test_node();
 	(void)subscribe_to(hasty, "t");
+	zcp_test_set_timeout(hasty, 20000000);
 	/* As if it had stopped in the middle of a publish. */
 	zcp_test_store(&zcp_test_inside(publisher).writer->slot->op,
 		       zcp_test_inside(publisher).writer->op + 1);
