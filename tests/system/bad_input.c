@@ -8,9 +8,8 @@
 #include <string.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/runtime.h"
 
 /* No slot of the topic has it. */
@@ -393,7 +392,7 @@ static void every_chunk_is_in_use(void)
 
 	node = zcp_test_node();
 	ZCP_OK(publish_on("t"), node);
-	class = &publisher->endpoint.pool.classes[0];
+	class = &zcp_test_inside(publisher).pool->classes[0];
 	zcp_class_touch(class, class->n_chunks - 1);
 	for (uint32_t i = 0; i < class->n_chunks; i++)
 		zcp_test_store(&class->chunks[i].state,
@@ -426,7 +425,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(every_chunk_is_in_use),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -273,7 +271,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(any_order_and_any_thread),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)
