@@ -29,7 +29,7 @@
 /* Between two looks at the connection of a node that is awake, and without one at the door. */
 #define LOOK_NS UINT64_C(50000000)
 #define LOOK_WITHOUT_NS UINT64_C(100000000)
-/* The same where it sleeps: somebody wakes it when the domain has another runtime, mostly. */
+/* The same where it sleeps: the end of the runtime wakes it; a keeper that is stopped has none. */
 #define LOOK_ASLEEP_NS UINT64_C(30000000000)
 /* Waits and dispatches that find something at once, between two looks. */
 #define UNATTENDED_MAX 256
@@ -439,14 +439,26 @@ static void look_after(struct zcp_node *node)
 	memcpy(node->error, error, sizeof(error));
 }
 
-void zcp_attend_quietly(struct zcp_node *node)
+static void attend(struct zcp_node *node, bool at_once)
 {
 	ZCP_CLEANUP(zcp_node_leave_briefly) struct zcp_node *inside = NULL;
 
 	if (!zcp_node_enter_briefly(node))
 		return;
 	inside = node;
+	if (at_once)
+		zcp_attend_soon(inside);
 	look_after(inside);
+}
+
+void zcp_attend_quietly(struct zcp_node *node)
+{
+	attend(node, false);
+}
+
+void zcp_attend_now(struct zcp_node *node)
+{
+	attend(node, true);
 }
 
 int zcp_attend(struct zcp_node *node)
