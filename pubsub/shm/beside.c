@@ -22,8 +22,8 @@ int zcp_beside_wait(const struct zcp_beside *beside, const struct zcp_beside_sle
 {
 	bool is_held = sleep->on_signal && zcp_signal_is_held(sleep->expected);
 
-	if (beside->signal && !is_held && (timeout_ns < 0 || timeout_ns > ZCP_BESIDE_LOOK_NS))
-		timeout_ns = ZCP_BESIDE_LOOK_NS;
+	if (beside->signal && !is_held && (timeout_ns < 0 || timeout_ns > ZCP_SIGNAL_LOOK_NS))
+		timeout_ns = ZCP_SIGNAL_LOOK_NS;
 	return zcp_futex_wait(sleep->futex, sleep->expected, timeout_ns);
 }
 

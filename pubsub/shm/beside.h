@@ -14,9 +14,6 @@
 
 #include "pubsub/shm/signal.h"
 
-/* The longest sleep that the end of the runtime does not end. */
-#define ZCP_BESIDE_LOOK_NS INT64_C(50000000)
-
 /* The same for all threads of a node. */
 struct zcp_beside {
 	/* NULL: there is no runtime to look after */

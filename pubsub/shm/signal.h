@@ -49,8 +49,10 @@ uint32_t zcp_signal_settle(_Atomic uint32_t *futex);
 
 /*
  * Whether a keeper holds the word that the sleeper sleeps with: its end ends the sleep. Where none
- * does, the sleeper looks by itself whether the runtime is there.
+ * does, the sleeper looks by itself whether the runtime is there, after this long at the latest.
  */
+#define ZCP_SIGNAL_LOOK_NS INT64_C(50000000)
+
 static inline bool zcp_signal_is_held(uint32_t word)
 {
 	return (word & ZCP_FUTEX_HOLDER) != 0;

@@ -17,8 +17,6 @@
 #include "pubsub/shm/signal.h"
 #include "pubsub/util.h"
 
-/* The longest sleep that the end of the runtime does not end. */
-#define LOOK_UNHELD_NS INT64_C(50000000)
 /* Looks between two looks at the clock, while spinning. */
 #define LOOKS_PER_CLOCK 64
 
@@ -130,8 +128,8 @@ static int sleep_announced(struct zcp_node *node, uint32_t announced, int64_t ti
 	bool is_held = zcp_signal_is_held(announced) || node->socket < 0;
 	int r;
 
-	if (!is_held && timeout_ns > LOOK_UNHELD_NS)
-		timeout_ns = LOOK_UNHELD_NS;
+	if (!is_held && timeout_ns > ZCP_SIGNAL_LOOK_NS)
+		timeout_ns = ZCP_SIGNAL_LOOK_NS;
 	r = zcp_signal_sleep(node->signal, announced, timeout_ns);
 	return r == -ETIMEDOUT && !is_held ? 0 : r;
 }
