@@ -23,9 +23,10 @@
  *   does not need the runtime. It makes no system call but to wake a process that sleeps, and,
  *   where the runtime waits for a chunk to become free so that it can give the memory back later
  *   (trim_after), one to tell it.
- * - What is open goes on without the runtime. When another one has come, a node finds it at its
- *   next call that asks the runtime for something, or waits or dispatches, or publishes to nobody
- *   or to somebody who sleeps, and hands back what it has; nothing is lost by that. The new runtime
+ * - What is open goes on without the runtime. A call that waits, in whichever way, notices the end
+ *   of the runtime within a tenth of a second and looks for another one. A node also finds it at its
+ *   next call that asks the runtime for something, or publishes to nobody or to a subscriber that
+ *   sleeps. It hands back what it has; nothing is lost by that. The new runtime
  *   waits for its nodes (return_timeout, 1 s) before anything new is opened: one that does none of
  *   this so often calls zcp_node_wait(node, 0) now and then. What comes too late, or cannot be
  *   taken over, answers -ESTALE: close the handle and open it again. So does, once the runtime has

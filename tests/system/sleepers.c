@@ -4,6 +4,7 @@
  * at once that both of its processes are gone, and come back to the next one.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -16,7 +17,7 @@
 
 /* Of each of these, so many. */
 #define TIMES 4
-#define N_WAYS 5
+#define N_WAYS 6
 #define N_SLEEPERS (TIMES * N_WAYS)
 /* Far above what it takes, and far below the 30 s after which a node looks by itself. */
 #define MOST_NS UINT64_C(10000000000)
@@ -95,8 +96,40 @@ static void block(struct zcp_test_child *self, void *arg)
 	zcp_test_send(publisher, 2);
 }
 
+static void *publish_second(void *publisher)
+{
+	zcp_test_send(publisher, 2);
+	return NULL;
+}
+
+static void *wait_for_two(void *publisher)
+{
+	ZCP_IGNORE(zcp_publisher_wait_subscribers(publisher, 2, ZCP_FOREVER) < 0);
+	return NULL;
+}
+
+/* One thread sleeps in the node, and two beside it. */
+static void three_threads(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node(), *other = zcp_test_node();
+	struct zcp_publisher *publishers[2];
+	pthread_t threads[2];
+	char topic[32];
+
+	(void)arg;
+	(void)snprintf(topic, sizeof(topic), "three/%d", (int)getpid());
+	for (int i = 0; i < 2; i++)
+		publishers[i] = zcp_test_publisher(node, topic, 64, 1);
+	(void)zcp_test_subscriber(other, topic, 1, 1, ZCP_ON_FULL_BLOCK);
+	zcp_test_send(publishers[0], 1);
+	ZCP_CHECK(pthread_create(&threads[0], NULL, publish_second, publishers[0]) == 0);
+	ZCP_CHECK(pthread_create(&threads[1], NULL, wait_for_two, publishers[1]) == 0);
+	say_ready(self);
+	ZCP_IGNORE(zcp_node_wait(node, INT64_C(3600) * 1000000000) < 0);
+}
+
 static void (*const ways[N_WAYS])(struct zcp_test_child *self, void *arg) = {
-	dispatch, wait_long, poll_descriptor, wait_for_publishers, block,
+	dispatch, wait_long, poll_descriptor, wait_for_publishers, block, three_threads,
 };
 
 struct sleeper {
@@ -107,9 +140,10 @@ struct sleeper {
 
 static struct sleeper sleepers[N_SLEEPERS];
 
+/* And nothing would end that. */
 static bool is_blocked(int i)
 {
-	return ways[i % N_WAYS] == block;
+	return ways[i % N_WAYS] == block || ways[i % N_WAYS] == three_threads;
 }
 
 static void begin(void)
