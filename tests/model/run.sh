@@ -76,7 +76,8 @@ finds() {
 
 list() {
 	echo holds wake
-	echo holds wake -DNP=1 -DKEEPERS=2
+	echo holds wake -DNP=1 -DKEEPERS=1
+	echo holds wake -DNP=1 -DMSGS=1 -DKEEPERS=2
 	echo holds block
 	echo holds block -DNS=1 -DMSGS=3 -DLATE=1 -DLATEOPENS=1
 	echo holds block -DBLOCKERS=1 -DCUTS=1 -DKILLS=0
