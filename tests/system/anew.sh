@@ -67,14 +67,16 @@ for form in "--lines" "--lines --rate 1000" "--frame-size 5"; do
 	start echo "$zcp" echo news --raw --count 1
 	# shellcheck disable=SC2086
 	start pub "$zcp" pub news $form --wait-subscribers 1 --count 2 <"$dir/in"
-	case $form in --frame*) newline= ;; *) newline='\n' ;; esac
-	printf "first$newline" >&4
+	case $form in --frame*) write=%s ;; *) write='%s\n' ;; esac
+	# shellcheck disable=SC2059
+	printf "$write" first >&4
 	join echo || fail "$what: echo"
 	is "$what" first "$(cat "$dir/echo.out")"
 	lose pub
 	start echo "$zcp" echo news --raw --count 1
 	subscribed news
-	printf "again$newline" >&4
+	# shellcheck disable=SC2059
+	printf "$write" again >&4
 	join echo || fail "$what: echo of the next"
 	is "$what" again "$(cat "$dir/echo.out")"
 	said_once pub news

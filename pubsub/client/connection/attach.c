@@ -445,7 +445,7 @@ static void attend(struct zcp_node *node, bool at_once)
 	if (!zcp_node_enter_briefly(node))
 		return;
 	inside = node;
-	if (at_once)
+	if (at_once && inside->socket >= 0)
 		zcp_attend_soon(inside);
 	look_after(inside);
 }

@@ -38,7 +38,7 @@ __attribute__((warn_unused_result)) int zcp_attend(struct zcp_node *node);
 /* The same; what has become stale is said later. */
 void zcp_attend_quietly(struct zcp_node *node);
 
-/* The same at once, however short ago it was looked last. */
+/* The same; whether the connection is still there at once, however short ago that was looked. */
 void zcp_attend_now(struct zcp_node *node);
 
 /*
