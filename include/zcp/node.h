@@ -98,7 +98,9 @@ struct zcp_node_options {
  *   -EACCES        the runtime directory or the runtime does not let this user in
  *   -EPROTO        another protocol version or memory layout: bring both to one version
  *   -ENOTSUP       the kernel or a sandbox refuses membarrier and the runtime counts on
- *                  it: set fences = "symmetric" in its configuration
+ *                  it: set fences = "symmetric" in its configuration; or the runtime does not
+ *                  see this process's pid namespace, and runs on a Linux before 6.5: run both
+ *                  in one pid namespace
  *   -EUSERS        the runtime has max_nodes nodes, or this user max_connections_per_user
  *                  connections: close some, or raise the limit that the sentence names
  *   -ETIMEDOUT     no answer within the timeout

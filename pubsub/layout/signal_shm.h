@@ -4,7 +4,7 @@
  * node.
  *
  *   0    region header   64
- *   64   geometry        64   n_signals, incarnation
+ *   64   geometry        64   n_signals, incarnation, pid_namespace
  *   128  signals        128 × n_signals
  *
  * A signal:
@@ -13,6 +13,7 @@
  *   12   pid     4   whose process; see also process_start
  *   16   node    8   whose it is
  *   24   process_start 8
+ *   32   holder  8   the node that holds the lock of this signal: see life.h
  *   64   events  4   grows with each wake; the futex word
  *
  * A waker never changes what the sleeper has set, so one that is killed or stopped on its
@@ -37,7 +38,7 @@ struct zcp_signal_shm {
 	_Atomic uint32_t mode;
 	/*
 	 * written by: the runtime, when the node has come; read by: the one that comes after it.
-	 * Its process, and when that began
+	 * Its process, and when that began; 0 and 0: not known in `pid_namespace`
 	 */
 	_Atomic uint32_t pid;
 	/*
@@ -49,7 +50,12 @@ struct zcp_signal_shm {
 	_Atomic uint64_t node;
 	/* as the pid */
 	_Atomic uint64_t process_start;
-	uint64_t reserved[4];
+	/*
+	 * written by: the node, when it holds the lock, its id; read by: a runtime that comes later. A
+	 * node that has its signal and this word, and no lock, has ended
+	 */
+	_Atomic uint64_t holder;
+	uint64_t reserved[3];
 	/* written by: wakers, with fetch_add; read by: the sleeper and the kernel */
 	_Atomic uint32_t events;
 	uint32_t reserved_events[15];
@@ -61,6 +67,7 @@ static_assert(offsetof(struct zcp_signal_shm, mode) == 8, "layout");
 static_assert(offsetof(struct zcp_signal_shm, pid) == 12, "layout");
 static_assert(offsetof(struct zcp_signal_shm, node) == 16, "layout");
 static_assert(offsetof(struct zcp_signal_shm, process_start) == 24, "layout");
+static_assert(offsetof(struct zcp_signal_shm, holder) == 32, "layout");
 static_assert(offsetof(struct zcp_signal_shm, events) == 64, "layout");
 
 struct zcp_signals_shm {
@@ -73,13 +80,19 @@ struct zcp_signals_shm {
 	 * after it. The upper half of every id that it gives
 	 */
 	_Atomic uint64_t incarnation;
-	uint64_t reserved[6];
+	/*
+	 * written by: the runtime, as above; read by: everyone. The number of the pid namespace in
+	 * which pids of this domain mean something; 0: unknown
+	 */
+	_Atomic uint64_t pid_namespace;
+	uint64_t reserved[5];
 	struct zcp_signal_shm signals[];
 };
 
 static_assert(sizeof(struct zcp_signals_shm) == 128, "layout");
 static_assert(offsetof(struct zcp_signals_shm, n_signals) == 64, "layout");
 static_assert(offsetof(struct zcp_signals_shm, incarnation) == 72, "layout");
+static_assert(offsetof(struct zcp_signals_shm, pid_namespace) == 80, "layout");
 static_assert(offsetof(struct zcp_signals_shm, signals) == 128, "layout");
 
 #endif

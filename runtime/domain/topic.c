@@ -10,7 +10,9 @@
 #include <zcp/subscriber.h>
 
 #include "pubsub/flow/writer.h"
+#include "pubsub/shm/life.h"
 #include "pubsub/util.h"
+#include "runtime/domain/former.h"
 
 uint32_t zcpd_depth_log2(uint32_t depth)
 {
@@ -103,6 +105,7 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 		close_regions(topic);
 		return r;
 	}
+	topic->view.shm->pid_namespace = zcp_life_pid_namespace();
 	memcpy(topic->view.shm->pool_name, pool->name, sizeof(pool->name));
 	topic->view.shm->pool_is_automatic = pool->automatic;
 	if (config->type)
@@ -170,6 +173,7 @@ int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_confi
 	(void)strcpy(topic->name, record->name);
 	(void)strcpy(topic->type, record->type);
 	restore_slots(topic, record);
+	zcpd_former_forget_pids(topic);
 	pool->n_topics++;
 	*topicp = topic;
 	return 0;

@@ -19,10 +19,32 @@
 /* More of it nobody can have: see settle.c. */
 #define LOANS_MAX 1024
 
+/* A descriptor of the process of an endpoint that has not come back; -ESRCH: it has ended. */
+static int open_process(const struct zcpd_adoption *adoption, const struct zcpd_endpoint *endpoint,
+			uint32_t *uid)
+{
+	const struct zcpd_registry *registry = adoption->registry;
+
+	if (endpoint->pid != 0)
+		return zcpd_process_open(endpoint->pid, endpoint->process_start, uid);
+	if (endpoint->signal < registry->signals.n_signals &&
+	    zcpd_registry_is_over(registry, endpoint->signal))
+		return -ESRCH;
+	*uid = adoption->uid;
+	return zcpd_process_unknown();
+}
+
+static bool is_of(const struct zcpd_endpoint *endpoint, const struct zcpd_session *session)
+{
+	return session->greeted && session->signal == endpoint->signal &&
+	       (endpoint->pid == 0 || (session->pid == endpoint->pid &&
+				       session->process_start == endpoint->process_start));
+}
+
 /*
  * The session of an endpoint that a slot names: its node's, which may have come back, or is known
  * by another endpoint; or one without a connection. *session is NULL where the process is gone, or
- * runs another program.
+ * runs another program. A process that has no pid here is not gone for that.
  */
 static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint *endpoint,
 		      struct zcpd_session **sessionp)
@@ -40,15 +62,13 @@ static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint
 
 	*sessionp = NULL;
 	if (session) {
-		if (session->greeted && session->pid == endpoint->pid &&
-		    session->process_start == endpoint->process_start &&
-		    session->signal == endpoint->signal)
+		if (is_of(endpoint, session))
 			*sessionp = session;
 		return *sessionp ? 0 :
 				   zcpd_adoption_stale(adoption,
 						       "a slot of its region names somebody else");
 	}
-	pidfd = zcpd_process_open(endpoint->pid, endpoint->process_start, &record.uid);
+	pidfd = open_process(adoption, endpoint, &record.uid);
 	if (pidfd == -ESRCH)
 		return 0;
 	if (pidfd < 0)
@@ -212,8 +232,11 @@ static bool adopt_slot(struct zcpd_adoption *adoption, bool is_publisher, uint32
 					      adoption->registry->signal_fds);
 		return false;
 	}
-	if (endpoint->session)
+	if (endpoint->session) {
 		endpoint->uid = endpoint->session->uid;
+		zcpd_former_set_process(endpoint, endpoint->session->pid,
+					endpoint->session->process_start);
+	}
 	/* Its node has handed back all that it has: it never got this one. */
 	if (endpoint->session && !endpoint->session->returning)
 		endpoint->session = NULL;

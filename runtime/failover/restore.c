@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "pubsub/util.h"
+#include "runtime/domain/former.h"
 #include "runtime/failover/record.h"
 #include "runtime/repair/reclaim.h"
 #include "runtime/system/log.h"
@@ -86,6 +87,9 @@ static int restore_session(struct restore *restore, const struct zcp_record_sess
 		return r;
 	zcpd_registry_keep_signal(restore->registry, record->signal,
 				  record->has_eventfd ? zcp_steal_fd(&fds->fds[n]) : -1);
+	if (restore->registry->has_foreign_pids)
+		zcpd_registry_name_signal(restore->registry, record->signal, session->id,
+					  session->pid, session->process_start);
 	return 0;
 }
 
@@ -229,7 +233,8 @@ static int restore_endpoint(struct restore *restore, const struct zcp_record_end
 	endpoint->session = find_session(restore, record->session);
 	if (endpoint->session) {
 		endpoint->node_id = endpoint->session->id;
-		endpoint->process_start = endpoint->session->process_start;
+		zcpd_former_set_process(endpoint, endpoint->session->pid,
+					endpoint->session->process_start);
 		LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
 	}
 	if (endpoint->is_publisher) {

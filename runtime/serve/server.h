@@ -43,6 +43,9 @@ struct zcpd_server {
 	/* until then nodes of a runtime before us are waited for (CLOCK_MONOTONIC); 0: they are not */
 	uint64_t waits_until_ns;
 	uv_timer_t wait_timer;
+	/* see strangers.h */
+	uv_timer_t strangers_timer;
+	bool has_strangers;
 	/* there is a file that says that nodes are attached */
 	bool is_marked;
 	/* and of which domain; 0: unknown */

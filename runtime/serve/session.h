@@ -17,6 +17,7 @@
 #include "pubsub/wire/message.h"
 #include "pubsub/wire/socket.h"
 #include "runtime/domain/registry.h"
+#include "runtime/system/process.h"
 
 /* A message that did not fit the socket's buffer yet. */
 struct zcpd_packet {
@@ -30,7 +31,9 @@ struct zcpd_session {
 	struct zcpd_registry *registry;
 	int socket; /* -1 once it is closed */
 	int pidfd;
+	/* 0: the process is of another pid namespace, see life.h */
 	uint32_t pid;
+	char pid_text[ZCPD_PROCESS_TEXT_SIZE];
 	uint32_t uid;
 	/* see zcpd_process_start() */
 	uint64_t process_start;
@@ -96,6 +99,9 @@ void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t sig
  * open.
  */
 bool zcpd_session_end_if_former(struct zcpd_session *session);
+
+/* Its process has ended: so has all that it had. */
+void zcpd_session_end_dead(struct zcpd_session *session);
 
 /* What was postponed is read again. */
 void zcpd_session_go_on(struct zcpd_session *session);
