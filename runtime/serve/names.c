@@ -33,7 +33,12 @@
 
 static int fail(int r, char *text, size_t text_size, const char *what, const char *path)
 {
-	(void)snprintf(text, text_size, "%s %s: %s", what, path, strerror(-r));
+	bool is_full = r == -ENOSPC || r == -EDQUOT;
+
+	(void)snprintf(text, text_size, "%s %s: %s%s", what, path, strerror(-r),
+		       is_full ? ": make room there, or choose another directory (--runtime-dir, "
+				 "ZCP_RUNTIME_DIR)" :
+				 "");
 	return r;
 }
 
