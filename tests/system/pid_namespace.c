@@ -363,6 +363,33 @@ static void runtime_in_another_namespace_goes_on(void)
 	zcp_test_runtime_stop(&runtime);
 }
 
+/* By the pidfds that it gets with the sessions. */
+static void runtime_outside_takes_over_from_one_inside(void)
+{
+	static const char *const replace[] = { "--replace", NULL };
+	struct zcp_test_child container, outside;
+	struct zcp_node *node;
+	char out[256], err[256];
+
+	start_container(&container);
+	tell(&container, STEP_START_PATIENT);
+	start_helper(&outside);
+	tell(&outside, STEP_USE);
+	node = zcp_test_node();
+	ZCP_CHECK(pid_of_publisher(node) == 0);
+	ZCP_CHECK(zcp_test_zcpd(replace, out, err, sizeof(out)) == 0);
+	check_is_there(node);
+	ZCP_CHECK(pid_of_publisher(node) == (uint32_t)outside.pid);
+	tell(&outside, STEP_SEES_PIDS);
+	(void)zcp_test_kill_worker(zcp_test_runtime_pid("default"));
+	check_is_there(node);
+	zcp_test_kill(&outside);
+	check_goes(node);
+	zcp_node_close(node);
+	zcp_test_started_runtime_stop("default");
+	zcp_test_kill(&container);
+}
+
 static void process_inside_is_known_to_a_runtime_outside(void)
 {
 	struct zcp_test_runtime runtime;
@@ -425,6 +452,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(process_outside_is_not_cleaned_up_for_having_no_pid),
 	ZCP_TEST_CASE(process_outside_comes_back_to_a_runtime_inside),
 	ZCP_TEST_CASE(runtime_in_another_namespace_goes_on),
+	ZCP_TEST_CASE(runtime_outside_takes_over_from_one_inside),
 	ZCP_TEST_CASE(process_inside_is_known_to_a_runtime_outside),
 	ZCP_TEST_CASE(pid_file_of_a_container_is_no_number_outside),
 	ZCP_TEST_CASE(process_whose_end_nothing_tells_is_refused),
