@@ -32,10 +32,10 @@ bool zcpd_former_has_endpoint(const struct zcpd_registry *registry, uint64_t id)
 
 	LIST_FOREACH(topic, &registry->topics, link) {
 		for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-			if (topic->publishers[p] && topic->publishers[p]->id == id)
+			if (topic->publishers[p] && topic->publishers[p]->entry.id == id)
 				return true;
 		for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-			if (topic->subscribers[s] && topic->subscribers[s]->id == id)
+			if (topic->subscribers[s] && topic->subscribers[s]->entry.id == id)
 				return true;
 	}
 	return false;
@@ -68,7 +68,8 @@ void zcpd_former_forget_pids(struct zcpd_topic *topic)
 
 void zcpd_former_set_process(struct zcpd_endpoint *endpoint, uint32_t pid, uint64_t start)
 {
-	endpoint->pid = pid;
-	endpoint->process_start = start;
-	write_process(&endpoint->topic->view, endpoint->is_publisher, endpoint->slot, pid, start);
+	endpoint->entry.pid = pid;
+	endpoint->entry.process_start = start;
+	write_process(&endpoint->topic->view, endpoint->entry.is_publisher, endpoint->entry.slot,
+		      pid, start);
 }

@@ -32,11 +32,11 @@ bool zcpd_reserve_is_wanted(const struct zcpd_registry *registry, const struct z
 	const struct zcpd_pool_config *named;
 	struct zcpd_topic_config topic;
 
-	if (pool->automatic) {
-		zcpd_config_topic(registry->config, pool->name, &topic);
+	if (pool->entry.automatic) {
+		zcpd_config_topic(registry->config, pool->entry.name, &topic);
 		return topic.reserve;
 	}
-	named = zcpd_config_pool(registry->config, pool->name);
+	named = zcpd_config_pool(registry->config, pool->entry.name);
 	return named && named->reserve;
 }
 
@@ -103,7 +103,7 @@ static int refuse(const struct zcpd_topic *topic, uint64_t missing, uint64_t ava
 		       " MiB are available to the runtime: lower depth, held, history or "
 		       "max_payload, make room (memory.max of the runtime's cgroup), or set "
 		       "reserve = false",
-		       topic->name, (missing >> 20) + 1, available >> 20);
+		       topic->entry.name, (missing >> 20) + 1, available >> 20);
 	return -ENOMEM;
 }
 

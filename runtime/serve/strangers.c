@@ -14,9 +14,9 @@ void zcpd_strangers_end(struct zcpd_server *server)
 	server->has_strangers = false;
 	for (session = LIST_FIRST(&server->sessions); session; session = next) {
 		next = LIST_NEXT(session, link);
-		if (session->pid != 0 || session->socket >= 0 || !session->returning)
+		if (session->entry.pid != 0 || session->socket >= 0 || !session->entry.returning)
 			continue;
-		if (zcpd_registry_is_over(&server->registry, session->signal))
+		if (zcpd_registry_is_over(&server->registry, session->entry.signal))
 			zcpd_session_end_dead(session);
 		else
 			server->has_strangers = true;
