@@ -459,6 +459,9 @@ static void resume(struct restore *restore)
 	(void)zcpd_registry_poll(restore->registry);
 	for (session = LIST_FIRST(&restore->server->sessions); session; session = next_session) {
 		next_session = LIST_NEXT(session, link);
+		/* With the pid that it has here, for the worker after us. */
+		if (restore->registry->has_foreign_pids)
+			zcpd_record_session(session);
 		zcpd_session_resume(session);
 	}
 }

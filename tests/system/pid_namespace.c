@@ -383,6 +383,7 @@ static void runtime_outside_takes_over_from_one_inside(void)
 	tell(&outside, STEP_SEES_PIDS);
 	(void)zcp_test_kill_worker(zcp_test_runtime_pid("default"));
 	check_is_there(node);
+	ZCP_CHECK(pid_of_publisher(node) == (uint32_t)outside.pid);
 	zcp_test_kill(&outside);
 	check_goes(node);
 	zcp_node_close(node);
