@@ -82,6 +82,15 @@ static void print_head(const struct zcp_topic_info *topic, struct cli_output *ou
 	cli_table_print(&table, 0, output);
 }
 
+/* 0: it is in a pid namespace that is not seen here. */
+static void add_pid(struct cli_table *table, uint32_t pid)
+{
+	if (pid == 0)
+		cli_table_add(table, "-");
+	else
+		cli_table_add(table, "%" PRIu32, pid);
+}
+
 static void print_publishers(const struct cli_info *info, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
@@ -99,7 +108,7 @@ static void print_publishers(const struct cli_info *info, struct cli_output *out
 
 		cli_table_add(&table, "%" PRIu64, p->id);
 		cli_table_add(&table, "%s", p->node);
-		cli_table_add(&table, "%" PRIu32, p->pid);
+		add_pid(&table, p->pid);
 		cli_table_add(&table, "%" PRIu32, p->n_subscribers);
 		cli_table_add(&table, "%" PRIu32, p->loans);
 		cli_table_add(&table, "%" PRIu32, p->history);
@@ -127,7 +136,7 @@ static void print_subscribers(const struct cli_info *info, struct cli_output *ou
 
 		cli_table_add(&table, "%" PRIu64, s->id);
 		cli_table_add(&table, "%s", s->node);
-		cli_table_add(&table, "%" PRIu32, s->pid);
+		add_pid(&table, s->pid);
 		cli_table_add(&table, "%" PRIu32, s->n_publishers);
 		cli_table_add(&table, "%s", cli_info_on_full(s->on_full));
 		cli_table_add(&table, "%s", cli_info_order(s->order));

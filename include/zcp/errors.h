@@ -45,8 +45,9 @@
  *                 none has come
  *   -ETIMEDOUT    no answer within the node's timeout
  *   -EFBIG        the runtime may not make regions that large: raise its RLIMIT_FSIZE
- *   -EPERM        the pool has lock = true, and this process or the runtime may not lock so much
- *                 memory: raise RLIMIT_MEMLOCK to what the sentence says, or give it CAP_IPC_LOCK
+ *   -EPERM        the pool has lock = true, or this process has called mlockall(MCL_FUTURE), and it
+ *                 or the runtime may not lock so much memory: raise RLIMIT_MEMLOCK to what the
+ *                 sentence says, or give it CAP_IPC_LOCK
  *   -ENOMEM       out of memory; or what the pool is to have beforehand (prefault = true,
  *                 huge_pages = "must") is not there, and the sentence says how much of it
  *   -EPROTO       the runtime does not speak our protocol: bring zcpd and libzcp to one version

@@ -99,11 +99,15 @@ struct zcp_node_options {
  *   -ENOENT        the runtime's program was not found: install it, or set ZCP_ZCPD
  *   -EPERM         the domain's directory is not ours alone, or the runtime directory belongs to
  *                  neither us nor root: make it so, or choose another; or the runtime is another
- *                  user's: choose a directory that others cannot write to
+ *                  user's: choose a directory that others cannot write to; or this process has
+ *                  called mlockall(MCL_FUTURE) and may not lock as much memory: raise
+ *                  RLIMIT_MEMLOCK, or give it CAP_IPC_LOCK
  *   -EACCES        the runtime directory or the runtime does not let this user in
  *   -EPROTO        another protocol version or memory layout: bring both to one version
  *   -ENOTSUP       the kernel or a sandbox refuses membarrier and the runtime counts on
- *                  it: set fences = "symmetric" in its configuration
+ *                  it: set fences = "symmetric" in its configuration; or the runtime does not
+ *                  see this process's pid namespace, and runs on a Linux before 6.5: run both
+ *                  in one pid namespace
  *   -EUSERS        the runtime has max_nodes nodes, or this user max_connections_per_user
  *                  connections: close some, or raise the limit that the sentence names
  *   -ETIMEDOUT     no answer within the timeout

@@ -4,7 +4,7 @@
  * node.
  *
  *   0    region header   64
- *   64   geometry        64   n_signals, incarnation
+ *   64   geometry        64   n_signals, incarnation, pid_namespace
  *   128  signals        128 × n_signals
  *
  * A signal:
@@ -13,6 +13,7 @@
  *   12   pid     4   whose process; see also process_start
  *   16   node    8   whose it is
  *   24   process_start 8
+ *   32   holder  8   the node that holds the lock of this signal: see life.h
  *   64   node_futex   4   what the thread in the node sleeps on
  *   72   beside_futex 4   what another thread of the process sleeps on meanwhile
  *
@@ -55,7 +56,7 @@ struct zcp_signal_shm {
 	_Atomic uint32_t mode;
 	/*
 	 * written by: the runtime, when the node has come; read by: the one that comes after it.
-	 * Its process, and when that began
+	 * Its process, and when that began; 0 and 0: not known in `pid_namespace`
 	 */
 	_Atomic uint32_t pid;
 	/*
@@ -67,7 +68,12 @@ struct zcp_signal_shm {
 	_Atomic uint64_t node;
 	/* as the pid */
 	_Atomic uint64_t process_start;
-	uint64_t reserved[4];
+	/*
+	 * written by: the node, when it holds the lock, its id; read by: a runtime that comes later. A
+	 * node that has its signal and this word, and no lock, has ended
+	 */
+	_Atomic uint64_t holder;
+	uint64_t reserved[3];
 	/*
 	 * both written by: wakers, the sleeper, the keeper and the kernel, each its own bits by one
 	 * atomic operation; read by: the sleeper and the kernel. 8 bytes apart: see
@@ -85,6 +91,7 @@ static_assert(offsetof(struct zcp_signal_shm, mode) == 8, "layout");
 static_assert(offsetof(struct zcp_signal_shm, pid) == 12, "layout");
 static_assert(offsetof(struct zcp_signal_shm, node) == 16, "layout");
 static_assert(offsetof(struct zcp_signal_shm, process_start) == 24, "layout");
+static_assert(offsetof(struct zcp_signal_shm, holder) == 32, "layout");
 static_assert(offsetof(struct zcp_signal_shm, node_futex) == 64, "layout");
 static_assert(offsetof(struct zcp_signal_shm, beside_futex) == 72, "layout");
 
@@ -98,13 +105,19 @@ struct zcp_signals_shm {
 	 * after it. The upper half of every id that it gives
 	 */
 	_Atomic uint64_t incarnation;
-	uint64_t reserved[6];
+	/*
+	 * written by: the runtime, as above; read by: everyone. The number of the pid namespace in
+	 * which pids of this domain mean something; 0: unknown
+	 */
+	_Atomic uint64_t pid_namespace;
+	uint64_t reserved[5];
 	struct zcp_signal_shm signals[];
 };
 
 static_assert(sizeof(struct zcp_signals_shm) == 128, "layout");
 static_assert(offsetof(struct zcp_signals_shm, n_signals) == 64, "layout");
 static_assert(offsetof(struct zcp_signals_shm, incarnation) == 72, "layout");
+static_assert(offsetof(struct zcp_signals_shm, pid_namespace) == 80, "layout");
 static_assert(offsetof(struct zcp_signals_shm, signals) == 128, "layout");
 
 #endif

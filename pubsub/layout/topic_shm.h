@@ -225,7 +225,12 @@ struct zcp_topic_shm {
 	/* whether that is settled; and whether the pool was made for this topic alone */
 	uint32_t has_user_header_size;
 	uint32_t pool_is_automatic;
-	uint64_t reserved_identity[3];
+	/*
+	 * the number of the pid namespace in which pids of slots mean something; 0: unknown.
+	 * Written again by a runtime of another one, which has made them 0
+	 */
+	uint64_t pid_namespace;
+	uint64_t reserved_identity[2];
 	/*
 	 * written by: the runtime; read by: publishers that ask for their subscribers. Those of
 	 * `active` whose lanes begin at a settled number: what is published from now on is sent to
@@ -260,6 +265,7 @@ static_assert(offsetof(struct zcp_topic_shm, type_alignment) == 656, "layout");
 static_assert(offsetof(struct zcp_topic_shm, user_header_size) == 664, "layout");
 static_assert(offsetof(struct zcp_topic_shm, has_user_header_size) == 672, "layout");
 static_assert(offsetof(struct zcp_topic_shm, pool_is_automatic) == 676, "layout");
+static_assert(offsetof(struct zcp_topic_shm, pid_namespace) == 680, "layout");
 static_assert(offsetof(struct zcp_topic_shm, announced) == 704, "layout");
 static_assert(offsetof(struct zcp_topic_shm, publishers) == 736, "layout");
 static_assert(offsetof(struct zcp_topic_shm, pool_name) == 768, "layout");

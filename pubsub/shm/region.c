@@ -99,15 +99,11 @@ static size_t round_to_pages(size_t size, uint32_t memory)
 
 static int map(struct zcp_region *region, int fd, size_t size, bool writable)
 {
-	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-	/*
-	 * A shared mapping of a memfd takes no memory before it is touched. Without
-	 * MAP_NORESERVE one of huge pages fails here where there are too few, not at a touch.
-	 */
-	void *base = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+	void *base = NULL;
+	int r = zcp_memory_map(&base, size, writable, fd);
 
-	if (base == MAP_FAILED)
-		return zcp_errno();
+	if (r < 0)
+		return r;
 	*region = (struct zcp_region){ .base = base, .size = size };
 	return 0;
 }
@@ -244,7 +240,11 @@ int zcp_region_attach(struct zcp_region *region, int fd, const struct zcp_region
 	}
 	r = map(&mapped, fd, size, expect->writable);
 	if (r < 0) {
-		*why = "the region could not be mapped";
+		*why = r == -EPERM ?
+			       "the region may not be locked into memory, as mlockall(MCL_FUTURE) "
+			       "of this program asks: raise RLIMIT_MEMLOCK (ulimit -l), or "
+			       "give it CAP_IPC_LOCK" :
+			       "the region could not be mapped";
 		return r;
 	}
 	wrong = check(mapped.base, mapped.size, expect);

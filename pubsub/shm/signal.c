@@ -13,6 +13,7 @@
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
+#include "pubsub/shm/life.h"
 #include "pubsub/util.h"
 
 size_t zcp_signals_size(uint32_t n_signals)
@@ -79,6 +80,17 @@ void zcp_signals_deinit(struct zcp_signals *signals)
 {
 	zcp_region_deinit(&signals->region);
 	*signals = (struct zcp_signals){ .n_signals = 0 };
+}
+
+uint32_t zcp_signals_pid_here(const struct zcp_signals *signals, uint32_t pid)
+{
+	const struct zcp_signals_shm *shm = signals->region.base;
+
+	/* Relaxed: one of a runtime that goes on from another pid namespace is late at most. */
+	return zcp_life_is_pid_namespace(
+		       atomic_load_explicit(&shm->pid_namespace, memory_order_relaxed)) ?
+		       pid :
+		       0;
 }
 
 int zcp_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)

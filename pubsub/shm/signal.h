@@ -35,6 +35,9 @@ __attribute__((warn_unused_result)) int zcp_signals_map(struct zcp_signals *sign
 
 void zcp_signals_deinit(struct zcp_signals *signals);
 
+/* What the runtime calls `pid`, where it sees the pids that we see; else 0. */
+uint32_t zcp_signals_pid_here(const struct zcp_signals *signals, uint32_t pid);
+
 /* Sleeper: makes a signal ready for its new node; the last one may have died asleep. */
 void zcp_signal_reset(struct zcp_signal_shm *signal, uint64_t node);
 

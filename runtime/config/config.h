@@ -74,6 +74,7 @@ struct zcpd_topic_config {
 	bool keep_history;
 	uint32_t order; /* enum zcpd_config_order */
 	bool timestamps;
+	bool reserve;           /* of a pool of its own; see runtime/open/reserve.h */
 	uint64_t trim_after_ns; /* of a pool of its own; ZCPD_CONFIG_NEVER */
 	uint64_t alignment;     /* of payloads, bytes; 0: what the first publisher needs */
 	uint64_t user_header;   /* bytes before each message; 0: what the first endpoint declares */
@@ -105,6 +106,7 @@ enum zcpd_config_huge_pages {
 /* [pool.NAME] */
 struct zcpd_pool_config {
 	char *name;
+	bool reserve; /* see runtime/open/reserve.h */
 	bool prefault;
 	bool lock;
 	uint32_t huge_pages;               /* enum zcpd_config_huge_pages */

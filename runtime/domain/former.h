@@ -21,6 +21,12 @@ bool zcpd_former_is_id(const struct zcpd_registry *registry, uint64_t id);
 /* Of a node. */
 bool zcpd_former_is_node(const struct zcpd_registry *registry, uint64_t id);
 
+/* Pids of its slots that a runtime in another pid namespace has written are made 0. */
+void zcpd_former_forget_pids(struct zcpd_topic *topic);
+
+/* What an endpoint's process is called here, as its slot says too. */
+void zcpd_former_set_process(struct zcpd_endpoint *endpoint, uint32_t pid, uint64_t start);
+
 /* Whether there is an endpoint that has it. */
 bool zcpd_former_has_endpoint(const struct zcpd_registry *registry, uint64_t id);
 

@@ -20,6 +20,7 @@
 #include "runtime/open/settle.h"
 #include "runtime/repair/reclaim.h"
 #include "runtime/system/log.h"
+#include "runtime/system/process.h"
 
 /* How long a join, or a close, waits for a publisher that is stopped in the middle of a publish. */
 #define GRACE_MAX_NS UINT64_C(50000000)
@@ -62,7 +63,9 @@ int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config 
 				       registry->domain_id, &why);
 	}
 	zcp_region_deinit(&region);
-	if (r < 0)
+	if (r == 0)
+		zcpd_registry_own_pids(registry);
+	else
 		zcpd_registry_deinit(registry);
 	return r;
 }
@@ -82,7 +85,9 @@ int zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_conf
 		r = zcp_signals_map(&registry->signals, signals_fd, entry->n_signals);
 	if (r == 0)
 		r = zcpd_registry_make_signal_tables(registry, registry->signals.n_signals);
-	if (r < 0)
+	if (r == 0)
+		zcpd_registry_own_pids(registry);
+	else
 		zcpd_registry_deinit(registry);
 	return r;
 }
@@ -232,6 +237,7 @@ void zcpd_registry_drop_if_unused(struct zcpd_registry *registry, struct zcpd_to
 static int check_pool(struct zcpd_registry *registry, struct zcpd_pool *pool, char *text,
 		      size_t text_size)
 {
+	char pid[ZCPD_PROCESS_TEXT_SIZE];
 	uint32_t missing, n;
 
 	if (!pool->entry.is_adopted)
@@ -240,10 +246,12 @@ static int check_pool(struct zcpd_registry *registry, struct zcpd_pool *pool, ch
 	if (missing != 0) {
 		(void)snprintf(
 			text, text_size,
-			"pool '%s' was taken over from a runtime that was killed, and process "
-			"%u, which may have parts of it, has not come back: have it wait or "
+			"pool '%s' was taken over from a runtime that was killed, and %s %s, "
+			"which may have parts of it, has not come back: have it wait or "
 			"dispatch, or end it, and try again",
-			pool->entry.name, missing);
+			pool->entry.name,
+			missing == ZCPD_REGISTRY_PID_UNKNOWN ? "a process of pid" : "process",
+			zcpd_process_text(missing == ZCPD_REGISTRY_PID_UNKNOWN ? 0 : missing, pid));
 		return -EBUSY;
 	}
 	n = zcpd_pool_free_strangers(pool);

@@ -65,6 +65,8 @@ struct zcpd_registry {
 	bool symmetric;
 	struct zcp_signals signals;
 	int signals_fd;
+	/* a runtime in another pid namespace had the domain before us */
+	bool has_foreign_pids;
 	uint64_t *signals_used;
 	uint32_t n_nodes;
 	/* for each signal its node's eventfd, or -1 */
@@ -114,10 +116,17 @@ void zcpd_registry_wake_all(struct zcpd_registry *registry);
 void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint64_t node,
 			       uint32_t pid, uint64_t process_start);
 
+/* The region says from now on that its pids are of our namespace; other ones are forgotten. */
+void zcpd_registry_own_pids(struct zcpd_registry *registry);
+
+/* Whether the node that has had `signal` is certain to have ended, whatever its pid: see life.h. */
+bool zcpd_registry_is_over(const struct zcpd_registry *registry, uint32_t signal);
+
 /*
  * The process of a node that a runtime before us had, which is not here and not dead either; 0
- * where there is none. UINT32_MAX: nobody knows, as none has come back.
+ * where there is none.
  */
+#define ZCPD_REGISTRY_PID_UNKNOWN UINT32_MAX /* none has come back, or it has no pid here */
 uint32_t zcpd_registry_missing(const struct zcpd_registry *registry);
 
 /* Unmaps all and tells nobody: what is open goes on without the runtime. */

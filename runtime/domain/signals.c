@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "pubsub/shm/fence.h"
+#include "pubsub/shm/life.h"
 #include "pubsub/util.h"
 #include "runtime/failover/record.h"
 #include "runtime/system/process.h"
@@ -47,6 +49,36 @@ static uint64_t incarnation_of(const struct zcp_signals *signals)
 	return atomic_load_explicit(&shm->incarnation, memory_order_relaxed);
 }
 
+void zcpd_registry_own_pids(struct zcpd_registry *registry)
+{
+	struct zcp_signals_shm *shm = registry->signals.region.base;
+	/* Relaxed, all of it: no other runtime writes it. */
+	uint64_t written = atomic_load_explicit(&shm->pid_namespace, memory_order_relaxed);
+
+	registry->has_foreign_pids = !zcp_life_is_pid_namespace(written);
+	for (uint32_t i = 0; registry->has_foreign_pids && i < registry->signals.n_signals; i++) {
+		atomic_store_explicit(&shm->signals[i].pid, 0, memory_order_relaxed);
+		atomic_store_explicit(&shm->signals[i].process_start, 0, memory_order_relaxed);
+	}
+	if (written == 0 || registry->has_foreign_pids)
+		atomic_store_explicit(&shm->pid_namespace, zcp_life_pid_namespace(),
+				      memory_order_relaxed);
+}
+
+/*
+ * Through an open file description of our own: that of a node holds its lock, and would go on
+ * doing so for as long as we have it.
+ */
+static int open_signals(int fd)
+{
+	char path[32];
+	int own;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_RDWR | O_CLOEXEC);
+	return own < 0 ? zcp_errno() : own;
+}
+
 int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool symmetric,
 			int signals_fd, const char **why)
 {
@@ -58,9 +90,9 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 		*why = "its nodes count on membarrier, which is not to be had";
 		return -EPROTO;
 	}
-	adopted.signals_fd = fcntl(signals_fd, F_DUPFD_CLOEXEC, 0);
+	adopted.signals_fd = open_signals(signals_fd);
 	if (adopted.signals_fd < 0) {
-		r = zcp_errno();
+		r = adopted.signals_fd;
 		*why = strerror(-r);
 		return r;
 	}
@@ -80,6 +112,7 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 	registry->signals_fd = adopted.signals_fd;
 	registry->signals_used = adopted.signals_used;
 	registry->signal_fds = adopted.signal_fds;
+	zcpd_registry_own_pids(registry);
 	/* Nobody has such an id, whoever has not come back yet. */
 	incarnation = incarnation_of(&registry->signals) % INCARNATION_MAX + 1;
 	atomic_store_explicit(
@@ -111,6 +144,16 @@ void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, 
 	atomic_store_explicit(&shm->node, node, memory_order_relaxed);
 }
 
+bool zcpd_registry_is_over(const struct zcpd_registry *registry, uint32_t signal)
+{
+	struct zcp_signal_shm *shm = &registry->signals.signals[signal];
+	/* Relaxed: the lock is looked at after the word that says that there was one. */
+	uint64_t node = atomic_load_explicit(&shm->node, memory_order_relaxed);
+
+	return node != 0 && atomic_load_explicit(&shm->holder, memory_order_relaxed) == node &&
+	       zcp_life_is_unheld(registry->signals_fd, signal);
+}
+
 /* Whether a node that had the signal may come back. */
 static bool may_come_back(const struct zcpd_registry *registry, uint32_t signal)
 {
@@ -121,18 +164,23 @@ static bool may_come_back(const struct zcpd_registry *registry, uint32_t signal)
 
 	return atomic_load_explicit(&shm->node, memory_order_relaxed) != 0 &&
 	       !zcpd_registry_has_signal(registry, signal) && zcpd_process_start(pid) == start &&
-	       zcpd_process_may_map(pid, registry->signals_fd);
+	       zcpd_process_may_map(pid, registry->signals_fd) &&
+	       !zcpd_registry_is_over(registry, signal);
 }
 
 uint32_t zcpd_registry_missing(const struct zcpd_registry *registry)
 {
+	uint32_t pid;
+
 	/* Whom there is to wait for is not known before the first one has come. */
 	if (incarnation_of(&registry->signals) == 0)
-		return UINT32_MAX;
-	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
-		if (may_come_back(registry, i))
-			return atomic_load_explicit(&registry->signals.signals[i].pid,
-						    memory_order_relaxed);
+		return ZCPD_REGISTRY_PID_UNKNOWN;
+	for (uint32_t i = 0; i < registry->signals.n_signals; i++) {
+		if (!may_come_back(registry, i))
+			continue;
+		pid = atomic_load_explicit(&registry->signals.signals[i].pid, memory_order_relaxed);
+		return pid ? pid : ZCPD_REGISTRY_PID_UNKNOWN;
+	}
 	return 0;
 }
 

@@ -10,7 +10,9 @@
 #include <zcp/subscriber.h>
 
 #include "pubsub/flow/writer.h"
+#include "pubsub/shm/life.h"
 #include "pubsub/util.h"
+#include "runtime/domain/former.h"
 
 uint32_t zcpd_depth_log2(uint32_t depth)
 {
@@ -107,6 +109,7 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 		close_regions(topic);
 		return r;
 	}
+	topic->view.shm->pid_namespace = zcp_life_pid_namespace();
 	memcpy(topic->view.shm->pool_name, pool->entry.name, sizeof(pool->entry.name));
 	topic->view.shm->pool_is_automatic = pool->entry.automatic;
 	if (config->type)
@@ -158,6 +161,7 @@ int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_confi
 	for (uint32_t p = 0; p < geometry.max_publishers; p++)
 		if (entry->owners[p])
 			zcpd_pool_keep_owner(pool, entry->owners[p]);
+	zcpd_former_forget_pids(topic);
 	pool->n_topics++;
 	*topicp = topic;
 	return 0;

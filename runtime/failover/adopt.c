@@ -77,8 +77,8 @@ static bool adopt_domain(struct zcpd_registry *registry, const struct zcp_hello 
 
 static bool is_new(const struct zcpd_session *session, const char *why)
 {
-	zcpd_warning("node '%s' (pid %u) cannot come back, and is a new one: %s",
-		     session->entry.node, session->entry.pid, why);
+	zcpd_warning("node '%s' (pid %s) cannot come back, and is a new one: %s",
+		     session->entry.node, session->pid_text, why);
 	return false;
 }
 
@@ -95,8 +95,11 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 		return is_new(session, "it says impossible things");
 	former = zcpd_adoption_session(session->user, hello->node);
 	if (former) {
-		if (!former->entry.greeted || former->entry.pid != session->entry.pid ||
-		    former->entry.process_start != session->entry.process_start ||
+		/* One without a pid here may have one now, as its connection says. */
+		if (!former->entry.greeted ||
+		    (former->entry.pid != 0 &&
+		     (former->entry.pid != session->entry.pid ||
+		      former->entry.process_start != session->entry.process_start)) ||
 		    former->entry.signal != hello->signal)
 			return is_new(session, "another process says that it is that node");
 	} else if (zcpd_registry_has_signal(registry, hello->signal)) {
@@ -108,7 +111,7 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 	zcpd_registry_name_signal(registry, hello->signal, hello->node, session->entry.pid,
 				  session->entry.process_start);
 	zcpd_session_become(session, hello->node, hello->signal, former);
-	zcpd_debug("node '%s' (pid %u) has come back", session->entry.node, session->entry.pid);
+	zcpd_debug("node '%s' (pid %s) has come back", session->entry.node, session->pid_text);
 	return true;
 }
 

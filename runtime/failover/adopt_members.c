@@ -19,10 +19,33 @@
 /* More of it nobody can have: see settle.c. */
 #define LOANS_MAX 1024
 
+/* A descriptor of the process of an endpoint that has not come back; -ESRCH: it has ended. */
+static int open_process(const struct zcpd_adoption *adoption, const struct zcpd_endpoint *endpoint,
+			uint32_t *uid)
+{
+	const struct zcpd_registry *registry = adoption->registry;
+
+	if (endpoint->entry.pid != 0)
+		return zcpd_process_open(endpoint->entry.pid, endpoint->entry.process_start, uid);
+	if (endpoint->entry.signal < registry->signals.n_signals &&
+	    zcpd_registry_is_over(registry, endpoint->entry.signal))
+		return -ESRCH;
+	*uid = adoption->uid;
+	return zcpd_process_unknown();
+}
+
+static bool is_of(const struct zcpd_endpoint *endpoint, const struct zcpd_session *session)
+{
+	return session->entry.greeted && session->entry.signal == endpoint->entry.signal &&
+	       (endpoint->entry.pid == 0 ||
+		(session->entry.pid == endpoint->entry.pid &&
+		 session->entry.process_start == endpoint->entry.process_start));
+}
+
 /*
  * The session of an endpoint that a slot names: its node's, which may have come back, or is known
  * by another endpoint; or one without a connection. *session is NULL where the process is gone, or
- * runs another program.
+ * runs another program. A process that has no pid here is not gone for that.
  */
 static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint *endpoint,
 		      struct zcpd_session **sessionp)
@@ -41,15 +64,13 @@ static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint
 
 	*sessionp = NULL;
 	if (session) {
-		if (session->entry.greeted && session->entry.pid == endpoint->entry.pid &&
-		    session->entry.process_start == endpoint->entry.process_start &&
-		    session->entry.signal == endpoint->entry.signal)
+		if (is_of(endpoint, session))
 			*sessionp = session;
 		return *sessionp ? 0 :
 				   zcpd_adoption_stale(adoption,
 						       "a slot of its region names somebody else");
 	}
-	pidfd = zcpd_process_open(endpoint->entry.pid, endpoint->entry.process_start, &entry.uid);
+	pidfd = open_process(adoption, endpoint, &entry.uid);
 	if (pidfd == -ESRCH)
 		return 0;
 	if (pidfd < 0)
@@ -218,8 +239,11 @@ static bool adopt_slot(struct zcpd_adoption *adoption, bool is_publisher, uint32
 					      adoption->registry->signal_fds);
 		return false;
 	}
-	if (endpoint->session)
+	if (endpoint->session) {
 		endpoint->entry.uid = endpoint->session->entry.uid;
+		zcpd_former_set_process(endpoint, endpoint->session->entry.pid,
+					endpoint->session->entry.process_start);
+	}
 	/* Its node has handed back all that it has: it never got this one. */
 	if (endpoint->session && !endpoint->session->entry.returning)
 		endpoint->session = NULL;

@@ -14,6 +14,7 @@
 
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
+#include "runtime/domain/former.h"
 #include "runtime/failover/journal.h"
 #include "runtime/failover/record.h"
 #include "runtime/failover/shelf.h"
@@ -152,6 +153,9 @@ static int restore_node(struct restore *restore, const struct zcp_node_entry *en
 	if (entry->greeted)
 		zcpd_registry_keep_signal(restore->registry, entry->signal,
 					  n < fds.n_fds ? zcp_steal_fd(&fds.fds[n]) : -1);
+	if (entry->greeted && restore->registry->has_foreign_pids)
+		zcpd_registry_name_signal(restore->registry, entry->signal, entry->id,
+					  session->entry.pid, session->entry.process_start);
 	return 0;
 }
 
@@ -267,8 +271,11 @@ static int restore_endpoint(struct restore *restore, const struct zcp_endpoint_e
 	endpoint->place = place;
 	endpoint->topic = topic;
 	endpoint->session = find_session(restore, entry->node_id);
-	if (endpoint->session)
+	if (endpoint->session) {
+		zcpd_former_set_process(endpoint, endpoint->session->entry.pid,
+					endpoint->session->entry.process_start);
 		LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
+	}
 	if (endpoint->entry.is_publisher) {
 		topic->publishers[endpoint->entry.slot] = endpoint;
 		topic->n_publishers++;
@@ -458,6 +465,9 @@ static void resume(struct restore *restore)
 	(void)zcpd_registry_poll(restore->registry);
 	for (session = LIST_FIRST(&restore->server->sessions); session; session = next_session) {
 		next_session = LIST_NEXT(session, link);
+		/* With the pid that it has here, for the worker after us. */
+		if (restore->registry->has_foreign_pids)
+			zcpd_record_session(session);
 		zcpd_session_resume(session);
 	}
 }

@@ -35,6 +35,15 @@ int zcpd_provision_failed(int r, const char *what, const char *name, char *text,
 			"%s '%s': %s: raise the runtime's RLIMIT_NOFILE (ulimit -n), which is "
 			"%" PRIu64,
 			what, name, strerror(-r), zcpd_process_max_fds());
+	else if (r == -EFBIG)
+		(void)snprintf(text, text_size,
+			       "%s '%s': %s: raise the runtime's RLIMIT_FSIZE (ulimit -f)", what,
+			       name, strerror(-r));
+	else if (r == -ENOMEM)
+		(void)snprintf(text, text_size,
+			       "%s '%s': %s: make room, or raise the runtime's RLIMIT_AS (ulimit "
+			       "-v) where it has one",
+			       what, name, strerror(-r));
 	else
 		(void)snprintf(text, text_size, "%s '%s': %s: raise the runtime's limits (ulimit)",
 			       what, name, strerror(-r));

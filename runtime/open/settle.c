@@ -12,6 +12,7 @@
 #include "pubsub/util.h"
 #include "runtime/open/admission.h"
 #include "runtime/open/provision.h"
+#include "runtime/open/reserve.h"
 #include "runtime/open/shape.h"
 
 #define HELD_MAX ZCP_HELD_MAX
@@ -71,6 +72,8 @@ int zcpd_settle_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 			topic->pool, publisher->entry.max_payload);
 	if (r == 0)
 		r = zcpd_admission_check(registry, publisher, text, text_size);
+	if (r == 0)
+		r = zcpd_reserve(registry, publisher, text, text_size);
 	if (r < 0)
 		return r;
 	r = settle_owner(publisher);
@@ -176,6 +179,8 @@ int zcpd_settle_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 	}
 	subscriber->entry.slot = (uint32_t)slot;
 	r = zcpd_admission_check(registry, subscriber, text, text_size);
+	if (r == 0)
+		r = zcpd_reserve(registry, subscriber, text, text_size);
 	if (r < 0)
 		return r;
 	if (!request->observes)

@@ -6,18 +6,24 @@
 
 #include "pubsub/util.h"
 #include "runtime/domain/trim_pool.h"
+#include "runtime/open/reserve.h"
 #include "runtime/repair/reclaim.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
 static void on_timer(uv_timer_t *timer);
 
-/* For a pool that the configuration does not name any more what holds for all. */
+/*
+ * For a pool that the configuration does not name any more what holds for all. What is reserved
+ * stays.
+ */
 static uint64_t trim_after_of(const struct zcpd_registry *registry, const struct zcpd_pool *pool)
 {
 	const struct zcpd_pool_config *named;
 	struct zcpd_topic_config topic;
 
+	if (zcpd_reserve_is_wanted(registry, pool))
+		return ZCPD_CONFIG_NEVER;
 	if (pool->entry.automatic) {
 		zcpd_config_topic(registry->config, pool->entry.name, &topic);
 		return topic.trim_after_ns;

@@ -89,11 +89,23 @@ void zcpd_door_turn_away(struct zcpd_server *server, int error)
 	}
 }
 
+/* The kernel does not tell us of the end of a process that has no pid here. */
+static void refuse_stranger(int socket)
+{
+	static const char text[] =
+		"this process is in a pid namespace (a container) whose pids the runtime does not "
+		"see, and the runtime's kernel would not tell it when the process ends (it lacks "
+		"SO_PEERPIDFD, Linux 6.5): run both in one pid namespace (docker run --pid)";
+
+	zcpd_warning("a process of another pid namespace is refused: %s", text);
+	tell(socket, -ENOTSUP, text);
+}
+
 bool zcpd_door_lets_in(struct zcpd_server *server, int socket)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
-	char text[ZCP_TEXT_SIZE];
+	char text[ZCP_TEXT_SIZE], pid[ZCPD_PROCESS_TEXT_SIZE];
 	int r;
 
 	/* It is the lowest that is free. */
@@ -104,10 +116,19 @@ bool zcpd_door_lets_in(struct zcpd_server *server, int socket)
 	/* Who cannot be told apart is refused where the session is made. */
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return true;
+	if (peer.pid == 0) {
+		ZCP_CLEANUP(zcp_close_fd) int pidfd = zcpd_process_of_peer(socket, 0);
+
+		if (pidfd == -ENOPROTOOPT) {
+			refuse_stranger(socket);
+			return false;
+		}
+	}
 	r = zcpd_quota_check_connection(server->config, peer.uid, count_sessions(server, peer.uid),
 					text, sizeof(text));
 	if (r < 0) {
-		zcpd_warning("pid %d is refused: %s", (int)peer.pid, text);
+		zcpd_warning("pid %s is refused: %s", zcpd_process_text((uint32_t)peer.pid, pid),
+			     text);
 		tell(socket, r, text);
 		return false;
 	}

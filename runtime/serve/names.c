@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,12 +15,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "pubsub/shm/life.h"
 #include "pubsub/util.h"
 #include "runtime/serve/server.h"
 #include "runtime/system/log.h"
 
 #define LOCK_NAME "zcpd.lock"
 #define PID_NAME "zcpd.pid"
+/* The machine's own, PID_NS_INIT_INO of linux/nsfs.h. */
+#define FIRST_PID_NAMESPACE UINT64_C(0xeffffffc)
 #define BACKLOG 256
 /* From a name's removal to a look at all of them; and between looks without inotify. */
 #define PAUSE_MS 20
@@ -29,7 +33,12 @@
 
 static int fail(int r, char *text, size_t text_size, const char *what, const char *path)
 {
-	(void)snprintf(text, text_size, "%s %.800s: %s", what, path, strerror(-r));
+	bool is_full = r == -ENOSPC || r == -EDQUOT;
+
+	(void)snprintf(text, text_size, "%s %.800s: %s%s", what, path, strerror(-r),
+		       is_full ? ": make room there, or choose another directory (--runtime-dir, "
+				 "ZCP_RUNTIME_DIR)" :
+				 "");
 	return r;
 }
 
@@ -69,12 +78,26 @@ int zcpd_names_lock(struct zcpd_server *server, char *text, size_t text_size)
 	return 0;
 }
 
-/* The keeper's: everybody takes it for the runtime. Whoever reads it finds one or the other. */
+/*
+ * The keeper's pid: everybody takes it for the runtime. Outside of the pid namespace of a container it
+ * is that of another process or of none, so the file begins with the namespace there, and no program
+ * takes that for a number.
+ */
+static int format_pid(char *line, size_t size, pid_t keeper)
+{
+	uint64_t namespace = zcp_life_pid_namespace();
+
+	if (namespace == 0 || namespace == FIRST_PID_NAMESPACE)
+		return snprintf(line, size, "%d\n", (int)keeper);
+	return snprintf(line, size, "pid:[%" PRIu64 "]/%d\n", namespace, (int)keeper);
+}
+
+/* Whoever reads it finds the pid of one runtime or of the other. */
 int zcpd_names_write_pid(struct zcpd_server *server, char *text, size_t text_size)
 {
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
-	char path[PATH_MAX], new_path[PATH_MAX], line[32];
-	int n = snprintf(line, sizeof(line), "%d\n", (int)server->journal.keeper);
+	char path[PATH_MAX], new_path[PATH_MAX], line[64];
+	int n = format_pid(line, sizeof(line), server->journal.keeper);
 
 	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) < 0 ||
 	    zcp_paths_file(&server->paths, PID_NAME "_new", new_path, sizeof(new_path)) < 0)

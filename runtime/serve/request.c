@@ -90,7 +90,7 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 	ZCP_CRASHPOINT("hello.before_record");
 	zcpd_record_session(session);
 	ZCP_CRASHPOINT("hello.after_record");
-	zcpd_debug("node '%s' (pid %u, user %u) has come", session->entry.node, session->entry.pid,
+	zcpd_debug("node '%s' (pid %s, user %u) has come", session->entry.node, session->pid_text,
 		   session->entry.uid);
 	welcome(session, message->id);
 }
@@ -272,8 +272,8 @@ static void hand_back(struct zcpd_session *session, const struct zcp_message *me
 		zcpd_session_send_ok(session, message->id);
 		return;
 	}
-	zcpd_warning("node '%s' (pid %u) cannot come back with all: %s", session->entry.node,
-		     session->entry.pid, text);
+	zcpd_warning("node '%s' (pid %s) cannot come back with all: %s", session->entry.node,
+		     session->pid_text, text);
 	zcpd_session_send_error(session, message->id, r, text);
 }
 
@@ -466,7 +466,7 @@ static void replace(struct zcpd_session *session, const struct zcp_message *mess
 					"the runtime has lost its keeper: try again");
 		return;
 	}
-	zcpd_info("zcpd %s (pid %u) takes the domain over", version, session->entry.pid);
+	zcpd_info("zcpd %s (pid %s) takes the domain over", version, session->pid_text);
 	zcpd_session_send_ok(session, message->id);
 	zcpd_journal_set_successor(journal, zcp_steal_fd(&fds->fds[0]));
 }

@@ -21,6 +21,7 @@
 #include "runtime/failover/restore.h"
 #include "runtime/serve/door.h"
 #include "runtime/serve/names.h"
+#include "runtime/serve/strangers.h"
 #include "runtime/system/log.h"
 
 /* Between two looks whether such a one still has to wait for these nodes. */
@@ -121,6 +122,7 @@ static void on_turn(uv_check_t *check)
 
 	watch_grace(server);
 	watch_log(server);
+	zcpd_strangers_watch(server);
 	if (server->journal.successor > 0)
 		zcpd_trim_stop(&server->trim);
 	if (!server->is_ending)
@@ -356,7 +358,7 @@ static uint32_t missing(void *user)
 	/* Who is known by one topic may have others. */
 	LIST_FOREACH(session, &server->sessions, link)
 		if (session->entry.returning)
-			return session->entry.pid;
+			return session->entry.pid ? session->entry.pid : ZCPD_REGISTRY_PID_UNKNOWN;
 	return zcpd_registry_missing(&server->registry);
 }
 
@@ -391,6 +393,7 @@ static void on_wait(uv_timer_t *timer)
 	struct zcpd_server *server = timer->data;
 	uint64_t now = zcp_now_ns(), passed_ns = now - server->looked_ns;
 
+	zcpd_strangers_end(server);
 	if (passed_ns > 2 * WAIT_LOOK_NS)
 		server->entry.waits_until_ns += passed_ns - WAIT_LOOK_NS;
 	server->looked_ns = now;
@@ -423,6 +426,7 @@ int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_node_en
 	if (r < 0)
 		return r;
 	LIST_INSERT_HEAD(&server->sessions, session, link);
+	server->has_strangers |= session->entry.pid == 0 && socket < 0;
 	*sessionp = session;
 	return 0;
 }
@@ -568,6 +572,7 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 	(void)uv_timer_init(&server->loop, &server->accept_timer);
 	(void)uv_timer_init(&server->loop, &server->log_timer);
 	(void)uv_timer_init(&server->loop, &server->wait_timer);
+	(void)uv_timer_init(&server->loop, &server->strangers_timer);
 	(void)uv_check_init(&server->loop, &server->turn);
 	server->terminate.data = server;
 	server->interrupt.data = server;
@@ -575,6 +580,7 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 	server->idle_timer.data = server;
 	server->accept_timer.data = server;
 	server->wait_timer.data = server;
+	server->strangers_timer.data = server;
 	server->listen_poll.data = server;
 	server->turn.data = server;
 	r = uv_poll_init(&server->loop, &server->listen_poll, server->listener);

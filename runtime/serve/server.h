@@ -47,6 +47,9 @@ struct zcpd_server {
 	/* when it last looked whether nodes of a runtime before us are here */
 	uint64_t looked_ns;
 	uv_timer_t wait_timer;
+	/* see strangers.h */
+	uv_timer_t strangers_timer;
+	bool has_strangers;
 	/* the loop has been told to stop */
 	bool is_ending;
 	struct zcpd_journal journal;

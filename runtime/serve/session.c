@@ -10,22 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <zcp/version.h>
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
+#include "runtime/domain/former.h"
 #include "runtime/failover/adopt.h"
 #include "runtime/failover/record.h"
 #include "runtime/serve/request.h"
 #include "runtime/system/log.h"
 #include "runtime/system/process.h"
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* Linux 6.5 */
-#endif
 
 /*
  * Messages that wait for a client that does not read; then it is disconnected. A node has
@@ -98,17 +94,20 @@ static void close_endpoints(struct zcpd_session *session)
 	}
 }
 
-static void on_process_end(uv_poll_t *poll, int status, int events)
+void zcpd_session_end_dead(struct zcpd_session *session)
 {
-	struct zcpd_session *session = poll->data;
-
-	(void)status;
-	(void)events;
 	if (!LIST_EMPTY(&session->endpoints))
-		zcpd_info("node '%s' (pid %u) has ended without closing: cleaning up",
-			  session->entry.node, session->entry.pid);
+		zcpd_info("node '%s' (pid %s) has ended without closing: cleaning up",
+			  session->entry.node, session->pid_text);
 	close_endpoints(session);
 	end_session(session);
+}
+
+static void on_process_end(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	zcpd_session_end_dead(poll->data);
 }
 
 /* The connection is over. */
@@ -117,7 +116,7 @@ static void disconnect(struct zcpd_session *session)
 	struct zcpd_endpoint *endpoint;
 
 	if (LIST_EMPTY(&session->endpoints) && !session->entry.returning) {
-		zcpd_debug("node '%s' (pid %u) has left", session->entry.node, session->entry.pid);
+		zcpd_debug("node '%s' (pid %s) has left", session->entry.node, session->pid_text);
 		end_session(session);
 		return;
 	}
@@ -149,8 +148,8 @@ bool zcpd_session_end_if_former(struct zcpd_session *session)
 	if ((LIST_EMPTY(&session->endpoints) && !session->entry.returning) ||
 	    !is_of_former_program(session))
 		return false;
-	zcpd_info("node '%s': process %u runs another program now: cleaning up",
-		  session->entry.node, session->entry.pid);
+	zcpd_info("node '%s': process %s runs another program now: cleaning up",
+		  session->entry.node, session->pid_text);
 	close_endpoints(session);
 	end_session(session);
 	return true;
@@ -166,8 +165,8 @@ static void on_hangup(struct zcpd_session *session)
 /* What the peer sent is not what a node sends: it loses its connection and nothing else. */
 void zcpd_session_refuse(struct zcpd_session *session, const char *why)
 {
-	zcpd_warning("node '%s' (pid %u): %s: disconnected", session->entry.node,
-		     session->entry.pid, why);
+	zcpd_warning("node '%s' (pid %s): %s: disconnected", session->entry.node, session->pid_text,
+		     why);
 	disconnect(session);
 }
 
@@ -217,8 +216,8 @@ void zcpd_session_send(struct zcpd_session *session, const struct zcp_message *m
 		/* One that has left does not want its answer any more. */
 		zcpd_log(r == -EPIPE || r == -ECONNRESET ? ZCPD_CONFIG_LOG_DEBUG :
 							   ZCPD_CONFIG_LOG_WARNING,
-			 "node '%s' (pid %u) cannot be answered: %s", session->entry.node,
-			 session->entry.pid, strerror(-r));
+			 "node '%s' (pid %s) cannot be answered: %s", session->entry.node,
+			 session->pid_text, strerror(-r));
 		/* The poll finds the end and cleans up, outside of whoever called us. */
 		(void)shutdown(session->socket, SHUT_RDWR);
 	}
@@ -230,7 +229,7 @@ void zcpd_session_send_error(struct zcpd_session *session, uint64_t id, int code
 
 	reply.u.error.code = (uint32_t)-code;
 	(void)snprintf(reply.u.error.text, sizeof(reply.u.error.text), "%s", text);
-	zcpd_debug("node '%s' (pid %u) is refused: %s", session->entry.node, session->entry.pid,
+	zcpd_debug("node '%s' (pid %s) is refused: %s", session->entry.node, session->pid_text,
 		   text);
 	zcpd_session_send(session, &reply, NULL, 0);
 }
@@ -462,14 +461,9 @@ static int identify(struct zcpd_session *session)
 	session->entry.pid = (uint32_t)peer.pid;
 	session->entry.uid = peer.uid;
 	session->entry.process_start = zcpd_process_start(session->entry.pid);
-	size = sizeof(session->pidfd);
-	if (getsockopt(session->socket, SOL_SOCKET, SO_PEERPIDFD, &session->pidfd, &size) == 0)
-		return 0;
-	if (errno != ENOPROTOOPT)
-		return zcp_errno();
-	/* Before Linux 6.5 there is a moment in which the pid may have been reused. */
-	session->pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
-	return session->pidfd < 0 ? zcp_errno() : 0;
+	(void)zcpd_process_text(session->entry.pid, session->pid_text);
+	session->pidfd = zcpd_process_of_peer(session->socket, session->entry.pid);
+	return session->pidfd < 0 ? session->pidfd : 0;
 }
 
 static struct zcpd_session *new_session(struct zcpd_registry *registry,
@@ -488,6 +482,7 @@ static struct zcpd_session *new_session(struct zcpd_registry *registry,
 	LIST_INIT(&session->endpoints);
 	STAILQ_INIT(&session->packets);
 	(void)strcpy(session->entry.node, "?");
+	(void)strcpy(session->pid_text, "-");
 	return session;
 }
 
@@ -572,6 +567,11 @@ int zcpd_session_restore(struct zcpd_session **sessionp, uv_loop_t *loop,
 	session->socket = socket;
 	session->pidfd = pidfd;
 	session->entry = *entry;
+	if (registry->has_foreign_pids)
+		session->entry.pid = zcpd_process_pid(pidfd);
+	if (session->entry.pid == 0)
+		session->entry.process_start = 0;
+	(void)zcpd_process_text(session->entry.pid, session->pid_text);
 	session->restored = true;
 	r = watch_session(session, loop);
 	if (r == 0)
@@ -614,6 +614,8 @@ void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t sig
 			LIST_REMOVE(endpoint, link);
 			LIST_INSERT_HEAD(&session->endpoints, endpoint, link);
 			endpoint->session = session;
+			zcpd_former_set_process(endpoint, session->entry.pid,
+						session->entry.process_start);
 			/* It may have come back before, to a worker before us or to us. */
 			endpoint->entry.returned = false;
 			zcpd_record_endpoint(session->registry, endpoint);

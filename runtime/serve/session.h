@@ -17,6 +17,7 @@
 #include "pubsub/wire/message.h"
 #include "pubsub/wire/socket.h"
 #include "runtime/domain/registry.h"
+#include "runtime/system/process.h"
 
 /* A message that did not fit the socket's buffer yet. */
 struct zcpd_packet {
@@ -33,6 +34,8 @@ struct zcpd_session {
 	/* what is kept of the node, and where */
 	struct zcp_node_entry entry;
 	uint32_t place;
+	/* of entry.pid; 0: the process is of another pid namespace, see life.h */
+	char pid_text[ZCPD_PROCESS_TEXT_SIZE];
 	/* what it asked waits in its socket, see zcpd_server_waits() */
 	bool postponed;
 	/* its handles are being closed */
@@ -85,6 +88,9 @@ void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t sig
  * open.
  */
 bool zcpd_session_end_if_former(struct zcpd_session *session);
+
+/* Its process has ended: so has all that it had. */
+void zcpd_session_end_dead(struct zcpd_session *session);
 
 /* What was postponed is read again. */
 void zcpd_session_go_on(struct zcpd_session *session);

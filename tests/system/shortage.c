@@ -131,7 +131,7 @@ static void runtime_without_descriptors(void)
 static void runtime_without_address_space(void)
 {
 	need_limits_of_address_space();
-	check_refusal(RLIMIT_AS, 1, -ENOMEM, "large|Cannot allocate memory|ulimit");
+	check_refusal(RLIMIT_AS, 1, -ENOMEM, "large|Cannot allocate memory|RLIMIT_AS");
 }
 
 static int audit(struct zcp_message *reply)
@@ -167,7 +167,7 @@ static void runtime_without_memory(void)
 
 static void runtime_whose_files_must_be_small(void)
 {
-	check_refusal(RLIMIT_FSIZE, 1 << 20, -EFBIG, "large|File too large|ulimit");
+	check_refusal(RLIMIT_FSIZE, 1 << 20, -EFBIG, "large|File too large|RLIMIT_FSIZE");
 }
 
 /* --- the node's process --- */

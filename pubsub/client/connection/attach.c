@@ -21,6 +21,7 @@
 #include "pubsub/client/publisher.h"
 #include "pubsub/client/subscriber.h"
 #include "pubsub/shm/fence.h"
+#include "pubsub/shm/life.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
 
@@ -112,6 +113,9 @@ static int settle(struct zcp_node *node, const struct zcp_welcome *welcome, stru
 	node->signals = signals;
 	node->signal = &node->signals.signals[welcome->signal];
 	zcp_signal_reset(node->signal, welcome->node);
+	/* Without it a runtime in another pid namespace may never learn of our end. */
+	if (zcp_life_hold(&node->signals_fd, node->signal_index) == 0)
+		atomic_store_explicit(&node->signal->holder, node->id, memory_order_relaxed);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "pubsub/client/endpoint.h"
 #include "pubsub/client/node.h"
+#include "pubsub/shm/signal.h"
 
 static_assert(ZCP_MEMBER_NODE_SIZE == ZCP_NODE_NAME_MAX + 1, "every name fits");
 
@@ -79,7 +80,7 @@ static unsigned int dispatch_one(struct zcp_node *node, struct zcp_watch *watch)
 		const struct zcp_match match = {
 			.id = member.id,
 			.node = member.node,
-			.pid = member.pid,
+			.pid = zcp_signals_pid_here(&node->signals, member.pid),
 			.n = watch->members.n_known,
 			.change = has_joined ? ZCP_MATCH_JOINED : ZCP_MATCH_LEFT,
 		};
