@@ -68,7 +68,7 @@ struct zcp_directory_entry_shm {
 };
 
 /* Descriptors: the domain's lock file, the directory, the listening socket; as far as there are. */
-struct zcp_server_entry {
+struct zcp_server_entry_shm {
 	uint64_t
 		waits_until_ns; /* CLOCK_MONOTONIC; for nodes of a runtime before; 0: it does not */
 	/* which domain that was, as far as is known; and whether it had nodes */
@@ -78,7 +78,7 @@ struct zcp_server_entry {
 };
 
 /* Descriptors: the signal region. */
-struct zcp_domain_entry {
+struct zcp_domain_entry_shm {
 	uint64_t domain_id;
 	uint64_t last_id; /* no higher one has been given to anything */
 	uint32_t n_signals;
@@ -86,7 +86,7 @@ struct zcp_domain_entry {
 };
 
 /* Descriptors: the process, then the socket if it is connected, then its eventfd if it has one. */
-struct zcp_node_entry {
+struct zcp_node_entry_shm {
 	uint64_t id;
 	uint64_t process_start; /* see zcpd_process_start() */
 	uint32_t pid;
@@ -103,13 +103,13 @@ struct zcp_node_entry {
 };
 
 /* Descriptors, kept by pool and index: its chunks' descriptors and its data, both for writing. */
-struct zcp_class_entry {
+struct zcp_class_entry_shm {
 	uint64_t payload_size;
 	uint32_t n_chunks;
 	uint32_t uid; /* of an automatic pool: the user whose request it was made for */
 };
 
-struct zcp_pool_entry {
+struct zcp_pool_entry_shm {
 	uint64_t id;
 	/* of all payloads, and of what stands before them; of an automatic pool once it has a class */
 	uint32_t alignment;
@@ -127,11 +127,11 @@ struct zcp_pool_entry {
 	uint32_t n_classes;
 	uint32_t reserved;
 	char name[256];
-	struct zcp_class_entry classes[ZCP_CLASSES_MAX];
+	struct zcp_class_entry_shm classes[ZCP_CLASSES_MAX];
 };
 
 /* Descriptors: the topic region and its acks. */
-struct zcp_topic_entry {
+struct zcp_topic_entry_shm {
 	uint64_t id;
 	uint64_t pool;
 	/* settled by the configuration or a publisher; "" and 0: neither has said */
@@ -156,7 +156,7 @@ struct zcp_topic_entry {
 	uint32_t owners[ZCP_TOPIC_PUBLISHERS_MAX];
 };
 
-struct zcp_endpoint_entry {
+struct zcp_endpoint_entry_shm {
 	uint64_t id;
 	uint64_t topic;
 	/* 0: its connection and its process are gone */
@@ -206,18 +206,18 @@ static_assert(sizeof(struct zcp_directory_shm) == 64, "layout");
 static_assert(offsetof(struct zcp_directory_shm, state) == 12, "layout");
 static_assert(sizeof(struct zcp_directory_block_shm) == 64, "layout");
 static_assert(sizeof(struct zcp_directory_entry_shm) == 16, "layout");
-static_assert(sizeof(struct zcp_server_entry) == 24, "layout");
-static_assert(sizeof(struct zcp_domain_entry) == 24, "layout");
-static_assert(sizeof(struct zcp_node_entry) == 104, "layout");
-static_assert(offsetof(struct zcp_node_entry, node) == 40, "layout");
-static_assert(sizeof(struct zcp_class_entry) == 16, "layout");
-static_assert(sizeof(struct zcp_pool_entry) == 296 + 16 * ZCP_CLASSES_MAX, "layout");
-static_assert(offsetof(struct zcp_pool_entry, name) == 40, "layout");
-static_assert(sizeof(struct zcp_topic_entry) == 448 + 4 * ZCP_TOPIC_PUBLISHERS_MAX, "layout");
-static_assert(offsetof(struct zcp_topic_entry, name) == 64, "layout");
-static_assert(offsetof(struct zcp_topic_entry, owners) == 448, "layout");
-static_assert(sizeof(struct zcp_endpoint_entry) == 344, "layout");
-static_assert(offsetof(struct zcp_endpoint_entry, is_publisher) == 80, "layout");
-static_assert(offsetof(struct zcp_endpoint_entry, node) == 152, "layout");
+static_assert(sizeof(struct zcp_server_entry_shm) == 24, "layout");
+static_assert(sizeof(struct zcp_domain_entry_shm) == 24, "layout");
+static_assert(sizeof(struct zcp_node_entry_shm) == 104, "layout");
+static_assert(offsetof(struct zcp_node_entry_shm, node) == 40, "layout");
+static_assert(sizeof(struct zcp_class_entry_shm) == 16, "layout");
+static_assert(sizeof(struct zcp_pool_entry_shm) == 296 + 16 * ZCP_CLASSES_MAX, "layout");
+static_assert(offsetof(struct zcp_pool_entry_shm, name) == 40, "layout");
+static_assert(sizeof(struct zcp_topic_entry_shm) == 448 + 4 * ZCP_TOPIC_PUBLISHERS_MAX, "layout");
+static_assert(offsetof(struct zcp_topic_entry_shm, name) == 64, "layout");
+static_assert(offsetof(struct zcp_topic_entry_shm, owners) == 448, "layout");
+static_assert(sizeof(struct zcp_endpoint_entry_shm) == 344, "layout");
+static_assert(offsetof(struct zcp_endpoint_entry_shm, is_publisher) == 80, "layout");
+static_assert(offsetof(struct zcp_endpoint_entry_shm, node) == 152, "layout");
 
 #endif

@@ -71,11 +71,11 @@ uint64_t zcp_layout_fingerprint(void)
 		ZCP_HELD_MAX,
 		ZCP_HELD_SLOT_SHIFT,
 		sizeof(struct zcp_backlog_entry_shm),
-		sizeof(struct zcp_node_entry),
-		sizeof(struct zcp_pool_entry),
-		sizeof(struct zcp_class_entry),
-		sizeof(struct zcp_topic_entry),
-		sizeof(struct zcp_endpoint_entry),
+		sizeof(struct zcp_node_entry_shm),
+		sizeof(struct zcp_pool_entry_shm),
+		sizeof(struct zcp_class_entry_shm),
+		sizeof(struct zcp_topic_entry_shm),
+		sizeof(struct zcp_endpoint_entry_shm),
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 

@@ -24,12 +24,12 @@
 size_t zcpd_directory_contents_size(enum zcp_entry_kind kind)
 {
 	static const size_t sizes[ZCP_ENTRY_KINDS] = {
-		[ZCP_ENTRY_SERVER] = sizeof(struct zcp_server_entry),
-		[ZCP_ENTRY_DOMAIN] = sizeof(struct zcp_domain_entry),
-		[ZCP_ENTRY_NODE] = sizeof(struct zcp_node_entry),
-		[ZCP_ENTRY_POOL] = sizeof(struct zcp_pool_entry),
-		[ZCP_ENTRY_TOPIC] = sizeof(struct zcp_topic_entry),
-		[ZCP_ENTRY_ENDPOINT] = sizeof(struct zcp_endpoint_entry),
+		[ZCP_ENTRY_SERVER] = sizeof(struct zcp_server_entry_shm),
+		[ZCP_ENTRY_DOMAIN] = sizeof(struct zcp_domain_entry_shm),
+		[ZCP_ENTRY_NODE] = sizeof(struct zcp_node_entry_shm),
+		[ZCP_ENTRY_POOL] = sizeof(struct zcp_pool_entry_shm),
+		[ZCP_ENTRY_TOPIC] = sizeof(struct zcp_topic_entry_shm),
+		[ZCP_ENTRY_ENDPOINT] = sizeof(struct zcp_endpoint_entry_shm),
 	};
 
 	return sizes[kind];

@@ -30,7 +30,7 @@ struct zcpd_trim_pool;
 
 struct zcpd_pool {
 	/* what is kept of it, and where */
-	struct zcp_pool_entry entry;
+	struct zcp_pool_entry_shm entry;
 	uint32_t place;
 	uint64_t domain_id;
 	struct zcpd_class classes[ZCP_CLASSES_MAX];

@@ -71,7 +71,7 @@ int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config 
 }
 
 int zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_config *config,
-			  const struct zcp_domain_entry *entry, int signals_fd,
+			  const struct zcp_domain_entry_shm *entry, int signals_fd,
 			  const struct zcpd_registry_events *events)
 {
 	int r;

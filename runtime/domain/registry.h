@@ -97,7 +97,7 @@ zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *con
 /* The same from a record and the signal region (consumed). Or what attaching gives. */
 __attribute__((warn_unused_result)) int
 zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_config *config,
-		      const struct zcp_domain_entry *entry, int signals_fd,
+		      const struct zcp_domain_entry_shm *entry, int signals_fd,
 		      const struct zcpd_registry_events *events);
 
 /*

@@ -123,7 +123,7 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 }
 
 int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_config *config,
-		       struct zcpd_pool *pool, const struct zcp_topic_entry *entry, int fd,
+		       struct zcpd_pool *pool, const struct zcp_topic_entry_shm *entry, int fd,
 		       int acks_fd)
 {
 	const struct zcp_topic_geometry geometry = {

@@ -33,7 +33,7 @@ struct zcpd_grace {
 
 struct zcpd_endpoint {
 	/* what is kept of it, and where */
-	struct zcp_endpoint_entry entry;
+	struct zcp_endpoint_entry_shm entry;
 	uint32_t place;
 	struct zcpd_topic *topic;
 	/* NULL once the connection is gone */
@@ -47,7 +47,7 @@ struct zcpd_endpoint {
 
 struct zcpd_topic {
 	/* what is kept of it, and where */
-	struct zcp_topic_entry entry;
+	struct zcp_topic_entry_shm entry;
 	uint32_t place;
 	struct zcpd_topic_config config;
 	struct zcp_topic view;
@@ -86,7 +86,7 @@ __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic
 __attribute__((warn_unused_result)) int zcpd_topic_restore(struct zcpd_topic **topic,
 							   const struct zcpd_topic_config *config,
 							   struct zcpd_pool *pool,
-							   const struct zcp_topic_entry *entry,
+							   const struct zcp_topic_entry_shm *entry,
 							   int fd, int acks_fd);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 

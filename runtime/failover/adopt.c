@@ -145,7 +145,7 @@ static void read_slots(struct zcpd_adoption *adoption, const struct zcp_topic *v
 /* Copies what the region says of its topic. */
 static int read_topic(struct zcpd_adoption *adoption)
 {
-	struct zcp_topic_entry *entry = &adoption->entry;
+	struct zcp_topic_entry_shm *entry = &adoption->entry;
 	struct zcp_topic view = { .shm = NULL };
 	const char *why = "no region came with it";
 	int r = -EPROTO;
@@ -219,7 +219,7 @@ int zcpd_adoption_open(int fd)
 /* Whether what came beside the topic's region are its acks. */
 static int check_acks(const struct zcpd_adoption *adoption)
 {
-	const struct zcp_topic_entry *entry = &adoption->entry;
+	const struct zcp_topic_entry_shm *entry = &adoption->entry;
 	struct zcp_acks acks = { .shm = NULL };
 	const char *why = "its acks did not come with it";
 	int r = -EPROTO;

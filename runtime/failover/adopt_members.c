@@ -50,7 +50,7 @@ static bool is_of(const struct zcpd_endpoint *endpoint, const struct zcpd_sessio
 static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint *endpoint,
 		      struct zcpd_session **sessionp)
 {
-	struct zcp_node_entry entry = {
+	struct zcp_node_entry_shm entry = {
 		.id = endpoint->entry.node_id,
 		.pid = endpoint->entry.pid,
 		.signal = endpoint->entry.signal,

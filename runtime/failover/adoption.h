@@ -15,7 +15,7 @@ struct zcpd_adoption {
 	const struct zcp_fds *fds;
 	/* who hands it back: what is taken over counts for that user, whoever had it made */
 	uint32_t uid;
-	struct zcp_topic_entry entry;
+	struct zcp_topic_entry_shm entry;
 	char pool_name[ZCP_TOPIC_SIZE];
 	bool pool_is_automatic;
 	/* NULL until it is there */

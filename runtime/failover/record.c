@@ -30,10 +30,10 @@ uint64_t zcpd_record_next_id(struct zcpd_registry *registry)
 
 void zcpd_record_registry(struct zcpd_registry *registry)
 {
-	struct zcp_domain_entry entry;
+	struct zcp_domain_entry_shm entry;
 
 	registry->reserved_id = registry->last_id + IDS_RESERVED;
-	entry = (struct zcp_domain_entry){
+	entry = (struct zcp_domain_entry_shm){
 		.domain_id = registry->domain_id,
 		.last_id = registry->reserved_id,
 		.n_signals = registry->signals.n_signals,
@@ -45,7 +45,8 @@ void zcpd_record_registry(struct zcpd_registry *registry)
 
 void zcpd_record_signals(const struct zcpd_registry *registry)
 {
-	zcpd_journal_keep(registry->journal, ZCP_ENTRY_DOMAIN, ZCPD_KEEP_SINGLE, &registry->signals_fd, 1);
+	zcpd_journal_keep(registry->journal, ZCP_ENTRY_DOMAIN, ZCPD_KEEP_SINGLE,
+			  &registry->signals_fd, 1);
 }
 
 void zcpd_record_pool(struct zcpd_registry *registry, struct zcpd_pool *pool)
@@ -71,7 +72,7 @@ void zcpd_record_class_fds(const struct zcpd_registry *registry, const struct zc
 void zcpd_record_class(struct zcpd_registry *registry, struct zcpd_pool *pool, uint32_t class_index,
 		       uint32_t uid)
 {
-	pool->entry.classes[class_index] = (struct zcp_class_entry){
+	pool->entry.classes[class_index] = (struct zcp_class_entry_shm){
 		.payload_size = pool->view.classes[class_index].payload_size,
 		.n_chunks = pool->view.classes[class_index].n_chunks,
 		.uid = uid,

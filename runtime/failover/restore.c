@@ -107,7 +107,7 @@ static int restore_server(struct restore *restore)
 static int restore_domain(struct restore *restore)
 {
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
-	struct zcp_domain_entry entry;
+	struct zcp_domain_entry_shm entry;
 	uint32_t place = 0;
 	uint64_t id;
 	int r;
@@ -131,7 +131,8 @@ static bool is_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
 }
 
-static int restore_node(struct restore *restore, const struct zcp_node_entry *entry, uint32_t place)
+static int restore_node(struct restore *restore, const struct zcp_node_entry_shm *entry,
+			uint32_t place)
 {
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
 	struct zcpd_session *session;
@@ -162,7 +163,7 @@ static int restore_node(struct restore *restore, const struct zcp_node_entry *en
 static int restore_class(struct restore *restore, struct zcpd_pool *pool, uint32_t index)
 {
 	struct zcp_fds fds = { .n_fds = 0 };
-	const struct zcp_class_entry *entry = &pool->entry.classes[index];
+	const struct zcp_class_entry_shm *entry = &pool->entry.classes[index];
 
 	if (!take_fds(restore, ZCP_ENTRY_POOL, pool->entry.id * ZCP_CLASSES_MAX + index, &fds) ||
 	    fds.n_fds != 2) {
@@ -172,7 +173,8 @@ static int restore_class(struct restore *restore, struct zcpd_pool *pool, uint32
 	return zcpd_pool_restore_class(pool, entry->payload_size, entry->n_chunks, fds.fds);
 }
 
-static int restore_pool(struct restore *restore, const struct zcp_pool_entry *entry, uint32_t place)
+static int restore_pool(struct restore *restore, const struct zcp_pool_entry_shm *entry,
+			uint32_t place)
 {
 	struct zcpd_pool **pools, *pool;
 	int r;
@@ -199,7 +201,7 @@ static int restore_pool(struct restore *restore, const struct zcp_pool_entry *en
 }
 
 /* Limits as zcp_topic_attach() wants them, and owner numbers that there are. */
-static bool is_topic(const struct zcp_topic_entry *entry)
+static bool is_topic(const struct zcp_topic_entry_shm *entry)
 {
 	if (!zcp_name_ends(entry->name, sizeof(entry->name)) ||
 	    !zcp_name_ends(entry->type, sizeof(entry->type)) || entry->max_publishers == 0 ||
@@ -213,7 +215,7 @@ static bool is_topic(const struct zcp_topic_entry *entry)
 	return true;
 }
 
-static int restore_topic(struct restore *restore, const struct zcp_topic_entry *entry,
+static int restore_topic(struct restore *restore, const struct zcp_topic_entry_shm *entry,
 			 uint32_t place)
 {
 	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
@@ -236,7 +238,7 @@ static int restore_topic(struct restore *restore, const struct zcp_topic_entry *
 }
 
 /* Of what a publisher is known by, and where it is. */
-static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_endpoint_entry *entry)
+static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_endpoint_entry_shm *entry)
 {
 	return entry->slot < topic->view.geometry.max_publishers &&
 	       !topic->publishers[entry->slot] && entry->owner &&
@@ -245,7 +247,8 @@ static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_endpoi
 	       (entry->state == ZCPD_ENDPOINT_OPEN || entry->state == ZCPD_ENDPOINT_INACTIVE);
 }
 
-static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_endpoint_entry *entry)
+static bool is_subscriber(const struct zcpd_topic *topic,
+			  const struct zcp_endpoint_entry_shm *entry)
 {
 	return entry->slot < topic->view.geometry.max_subscribers &&
 	       !topic->subscribers[entry->slot] && entry->held > 0 && entry->held <= ZCP_HELD_MAX &&
@@ -253,7 +256,7 @@ static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_endpo
 	       entry->state <= ZCPD_ENDPOINT_LEAVING;
 }
 
-static int restore_endpoint(struct restore *restore, const struct zcp_endpoint_entry *entry,
+static int restore_endpoint(struct restore *restore, const struct zcp_endpoint_entry_shm *entry,
 			    uint32_t place)
 {
 	struct zcpd_topic *topic = find_topic(restore, entry->topic);
@@ -305,10 +308,10 @@ static int read_descriptors(struct restore *restore)
 
 union entry {
 	uint64_t id;
-	struct zcp_node_entry node;
-	struct zcp_pool_entry pool;
-	struct zcp_topic_entry topic;
-	struct zcp_endpoint_entry endpoint;
+	struct zcp_node_entry_shm node;
+	struct zcp_pool_entry_shm pool;
+	struct zcp_topic_entry_shm topic;
+	struct zcp_endpoint_entry_shm endpoint;
 };
 
 static int restore_entry(struct restore *restore, enum zcp_entry_kind kind,

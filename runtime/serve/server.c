@@ -269,9 +269,9 @@ void zcpd_server_record(struct zcpd_server *server)
 static void read_former(struct zcpd_server *server)
 {
 	struct zcpd_directory former = ZCPD_DIRECTORY_NULL;
-	struct zcp_server_entry entry;
-	struct zcp_domain_entry domain;
-	struct zcp_node_entry node;
+	struct zcp_server_entry_shm entry;
+	struct zcp_domain_entry_shm domain;
+	struct zcp_node_entry_shm node;
 	uint32_t place = 0;
 	uint64_t id;
 	const char *why;
@@ -416,7 +416,7 @@ static void on_freed(struct zcpd_pool *pool, void *user)
 	zcpd_trim_freed(&server->trim, pool);
 }
 
-int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_node_entry *entry,
+int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_node_entry_shm *entry,
 			    int pidfd, int socket, struct zcpd_session **sessionp)
 {
 	struct zcpd_session *session;

@@ -41,7 +41,7 @@ struct zcpd_server {
 	bool is_full;
 	uint64_t grace_ms;
 	/* what is kept of the server, and where */
-	struct zcp_server_entry entry;
+	struct zcp_server_entry_shm entry;
 	uint32_t place;
 	struct zcpd_directory directory;
 	/* when it last looked whether nodes of a runtime before us are here */
@@ -92,10 +92,9 @@ __attribute__((warn_unused_result)) int zcpd_server_init(struct zcpd_server *ser
 __attribute__((warn_unused_result)) int zcpd_server_run(struct zcpd_server *server, int log);
 
 /* A session that a worker before us has left. Consumes the descriptors. */
-__attribute__((warn_unused_result)) int zcpd_server_add_session(struct zcpd_server *server,
-								const struct zcp_node_entry *entry,
-								int pidfd, int socket,
-								struct zcpd_session **session);
+__attribute__((warn_unused_result)) int
+zcpd_server_add_session(struct zcpd_server *server, const struct zcp_node_entry_shm *entry,
+			int pidfd, int socket, struct zcpd_session **session);
 
 /* Keeps what the domain is taken with; or only its descriptors, for another keeper. */
 void zcpd_server_record(struct zcpd_server *server);

@@ -552,7 +552,7 @@ int zcpd_session_new(struct zcpd_session **sessionp, uv_loop_t *loop,
 }
 
 int zcpd_session_restore(struct zcpd_session **sessionp, uv_loop_t *loop,
-			 struct zcpd_registry *registry, const struct zcp_node_entry *entry,
+			 struct zcpd_registry *registry, const struct zcp_node_entry_shm *entry,
 			 int pidfd, int socket,
 			 void (*ended)(struct zcpd_session *session, void *user), void *user)
 {

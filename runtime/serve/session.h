@@ -32,7 +32,7 @@ struct zcpd_session {
 	int socket; /* -1 once it is closed */
 	int pidfd;
 	/* what is kept of the node, and where */
-	struct zcp_node_entry entry;
+	struct zcp_node_entry_shm entry;
 	uint32_t place;
 	/* of entry.pid; 0: the process is of another pid namespace, see life.h */
 	char pid_text[ZCPD_PROCESS_TEXT_SIZE];
@@ -72,7 +72,7 @@ zcpd_session_new(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_reg
  */
 __attribute__((warn_unused_result)) int
 zcpd_session_restore(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_registry *registry,
-		     const struct zcp_node_entry *entry, int pidfd, int socket,
+		     const struct zcp_node_entry_shm *entry, int pidfd, int socket,
 		     void (*ended)(struct zcpd_session *session, void *user), void *user);
 
 /*

@@ -35,14 +35,14 @@ static void go_on(void)
 	directory = next;
 }
 
-static struct zcp_node_entry node(uint64_t id, uint32_t pid)
+static struct zcp_node_entry_shm node(uint64_t id, uint32_t pid)
 {
-	return (struct zcp_node_entry){ .id = id, .pid = pid };
+	return (struct zcp_node_entry_shm){ .id = id, .pid = pid };
 }
 
 static uint32_t put(uint32_t place, uint64_t id, uint32_t pid)
 {
-	struct zcp_node_entry entry = node(id, pid);
+	struct zcp_node_entry_shm entry = node(id, pid);
 
 	zcpd_directory_put(&directory, ZCP_ENTRY_NODE, &place, id, &entry);
 	return place;
@@ -51,8 +51,8 @@ static uint32_t put(uint32_t place, uint64_t id, uint32_t pid)
 static uint32_t count(enum zcp_entry_kind kind)
 {
 	union {
-		struct zcp_node_entry node;
-		struct zcp_topic_entry topic;
+		struct zcp_node_entry_shm node;
+		struct zcp_topic_entry_shm topic;
 	} entry;
 	uint32_t place = 0, n = 0;
 	uint64_t id;
@@ -64,7 +64,7 @@ static uint32_t count(enum zcp_entry_kind kind)
 
 static uint32_t pid_of(uint64_t wanted)
 {
-	struct zcp_node_entry entry;
+	struct zcp_node_entry_shm entry;
 	uint32_t place = 0;
 	uint64_t id;
 
@@ -102,7 +102,7 @@ Test(directory, dropped_place_is_given_again)
 
 Test(directory, kinds_lie_apart_and_grow)
 {
-	struct zcp_topic_entry topic = { .id = 1 };
+	struct zcp_topic_entry_shm topic = { .id = 1 };
 	uint32_t place = 0;
 
 	for (uint64_t id = 1; id <= 2000; id++)
@@ -136,8 +136,8 @@ Test(directory, write_that_was_cut_off_changes_nothing)
 
 	cr_assert_not_null(entry);
 	/* The next write's copy, half of it. */
-	memset(copies + (atomic_load(&entry->n_writes) + 1) % 2 * sizeof(struct zcp_node_entry),
-	       0xff, sizeof(struct zcp_node_entry) / 2);
+	memset(copies + (atomic_load(&entry->n_writes) + 1) % 2 * sizeof(struct zcp_node_entry_shm),
+	       0xff, sizeof(struct zcp_node_entry_shm) / 2);
 	go_on();
 	cr_assert_eq(pid_of(0x1122334455667788), 70);
 	cr_assert_eq(put(place, 0x1122334455667788, 71), place);

@@ -63,7 +63,7 @@ static uint32_t look_up(const struct zcpd_directory *directory, enum zcp_entry_k
 static void check_endpoint(const struct zcpd_directory *directory,
 			   const struct zcpd_endpoint *endpoint, uint32_t *n)
 {
-	struct zcp_endpoint_entry kept, is;
+	struct zcp_endpoint_entry_shm kept, is;
 
 	if (!endpoint)
 		return;
@@ -82,7 +82,7 @@ static void check_endpoint(const struct zcpd_directory *directory,
 static void check_pool(const struct zcpd_directory *directory, const struct zcpd_pool *pool,
 		       uint32_t *n)
 {
-	struct zcp_pool_entry kept;
+	struct zcp_pool_entry_shm kept;
 
 	(*n)++;
 	(void)look_up(directory, ZCP_ENTRY_POOL, pool->entry.id, pool->place, &kept);
@@ -93,7 +93,7 @@ static void check_pool(const struct zcpd_directory *directory, const struct zcpd
 static void check_topic(const struct zcpd_directory *directory, const struct zcpd_topic *topic,
 			uint32_t *n_endpoints, uint32_t *n_pools)
 {
-	struct zcp_topic_entry kept;
+	struct zcp_topic_entry_shm kept;
 
 	(void)look_up(directory, ZCP_ENTRY_TOPIC, topic->entry.id, topic->place, &kept);
 	ZCP_CHECK(memcmp(&kept, &topic->entry, sizeof(kept)) == 0);
@@ -108,7 +108,7 @@ static void check_topic(const struct zcpd_directory *directory, const struct zcp
 static void check_session(const struct zcpd_directory *directory,
 			  const struct zcpd_session *session)
 {
-	struct zcp_node_entry kept;
+	struct zcp_node_entry_shm kept;
 
 	(void)look_up(directory, ZCP_ENTRY_NODE, session->entry.id, session->place, &kept);
 	/* What a node says that is refused. */
@@ -172,7 +172,7 @@ static const struct zcpd_shelf_record *find(const struct zcpd_shelf *shelf,
 static void check_domain(const struct zcpd_server *server)
 {
 	const struct zcpd_registry *registry = &server->registry;
-	struct zcp_domain_entry domain;
+	struct zcp_domain_entry_shm domain;
 
 	ZCP_CHECK(look_up(&server->directory, ZCP_ENTRY_DOMAIN, 1, registry->place, &domain) == 1);
 	ZCP_CHECK(domain.domain_id == registry->domain_id);
