@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A map that is published once, and that everybody gets who comes later: the publisher keeps its
- * last message and stays, a reader asks for what was kept. `map_history publish` in one terminal,
+ * A map that is published once, and that each later reader gets: the publisher keeps its last
+ * message and stays, a reader asks for what was kept. `map_history publish` in one terminal,
  * `map_history read` in others, whenever you like.
  */
 #define EXAMPLE "map_history"
@@ -55,7 +55,7 @@ static int publish_map(struct zcp_node *node, const struct example_options *opti
 	const struct zcp_publisher_options publisher_options = {
 		.struct_size = sizeof(publisher_options),
 		ZCP_TYPE(struct map),
-		/* the last message is for those who come later */
+		/* the last message is for subscribers that join later */
 		.history = 1,
 	};
 	struct zcp_publisher *publisher;

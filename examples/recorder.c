@@ -65,8 +65,8 @@ static void say_what_it_waits_for(struct sensor *sensor)
 
 	sensor->n_waits++;
 	fprintf(stderr,
-		EXAMPLE ": block %" PRIu64 " waits: whoever records %s has taken nothing for 1 s; "
-			"`zcp info %s` says who that is\n",
+		EXAMPLE ": block %" PRIu64 " waits: a recorder of %s has taken nothing for 1 s; "
+			"`zcp info %s` says which\n",
 		sensor->sent.n, topic, topic);
 }
 
@@ -226,7 +226,7 @@ static int record(struct zcp_node *node, const struct example_options *options, 
 		ZCP_TYPE(struct block),
 		/* a publisher that finds our queue full waits until we have taken something */
 		.on_full = ZCP_ON_FULL_BLOCK,
-		/* and nobody has to wait while the disk is busy for the time of 64 blocks */
+		/* and the sensor does not wait while the disk is busy for the time of 64 blocks */
 		.depth = 64,
 	};
 	int fd EXAMPLE_CLEANUP(close_file) = -1;
