@@ -313,7 +313,7 @@ int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n
 				return -ETIMEDOUT;
 			left = timeout_ns - (int64_t)passed;
 		}
-		/* Nobody comes by way of a runtime that we know nothing of. */
+		/* A runtime that we are not connected to tells us of no endpoint. */
 		zcp_attend_quietly(node);
 		if (!zcp_process_is(endpoint->process))
 			return zcp_endpoint_refuse(endpoint);

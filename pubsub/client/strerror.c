@@ -34,7 +34,7 @@ const char *zcp_strerror(int error)
 		  "another runtime has come, which does not take this over: open it again" },
 		{ ETIMEDOUT, "timed out" },
 		{ E2BIG, "the program was built for a newer libzcp" },
-		{ ENOTSUP, "membarrier is not to be had: set fences = \"symmetric\"" },
+		{ ENOTSUP, "membarrier(2) is unavailable: set fences = \"symmetric\"" },
 		{ EDEADLK, "the publisher would have to wait for a subscriber of its own node" },
 		{ EPERM, "the runtime directory is not ours alone, or memory may not be locked" },
 		{ ERANGE, "more than the topic's limit" },

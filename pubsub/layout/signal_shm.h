@@ -10,14 +10,14 @@
  * A signal:
  *   0    epoch   8   odd: asleep or about to; the next number for each sleep
  *   8    mode    4   how to wake from this sleep: enum zcp_signal_mode
- *   12   pid     4   whose process; see also process_start
- *   16   node    8   whose it is
+ *   12   pid     4   its node's process; see also process_start
+ *   16   node    8   its node
  *   24   process_start 8
  *   64   events  4   grows with each wake; the futex word
  *
  * A waker never changes what the sleeper has set, so one that is killed or stopped on its
- * way swallows nobody's wake-up. A sleeper that dies leaves `epoch` odd: publishers then
- * wake nobody once each. The next node that gets the signal makes it even.
+ * way swallows no wake-up. A sleeper that dies leaves `epoch` odd: publishers then make
+ * one wake-up in vain each. The next node that gets the signal makes it even.
  */
 #ifndef ZCP_SIGNAL_SHM_H
 #define ZCP_SIGNAL_SHM_H

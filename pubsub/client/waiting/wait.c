@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting for messages and for those who come and go, and calling back for them.
+ * Waiting for messages and for endpoints that join or leave, and calling back for them.
  */
 #include <errno.h>
 #include <string.h>
@@ -53,7 +53,7 @@ static bool can_be_ready(const struct zcp_node *node, enum waiting which)
 	return !LIST_EMPTY(&node->watches);
 }
 
-/* Whoever publishes or releases looks at our signal from now on. */
+/* Publishers, and threads that release, look at our signal from now on. */
 static int arm(struct zcp_node *node, enum waiting which)
 {
 	struct zcp_subscriber *subscriber;
@@ -147,14 +147,14 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 
 	if (was_interrupted(node))
 		return -EINTR;
-	/* Who polls on us may have come because of the connection. */
+	/* A poll loop may have called us because of the connection. */
 	r = node->poll_fd >= 0 ? zcp_attend(node) : zcp_attend_seldom(node);
 	if (r < 0)
 		return r;
 	if (is_ready(node, which))
 		return 0;
 	if (timeout_ns == 0) {
-		/* Whoever only looks may do so seldom. */
+		/* A caller that only looks may do so seldom. */
 		r = zcp_attend(node);
 		return r < 0 ? r : -ETIMEDOUT;
 	}
@@ -189,7 +189,7 @@ static int wait_for(struct zcp_node *node, enum waiting which, int64_t timeout_n
 	}
 }
 
-/* Running: nobody needs to write to our eventfd. */
+/* Running: publishers need not write to our eventfd. */
 static void begin(struct zcp_node *node)
 {
 	if (node->poll_fd >= 0)
@@ -197,7 +197,7 @@ static void begin(struct zcp_node *node)
 }
 
 /*
- * Back to whoever polls on our eventfd: asleep as far as publishers can tell, and readable
+ * Back to the caller's poll loop: asleep as far as publishers can tell, and readable
  * if there is something after all. What is cleared here was for a sleep that is over.
  */
 static int end(struct zcp_node *node, enum waiting which, int r)
