@@ -93,6 +93,7 @@ finds() {
 	fi
 }
 
+# shellcheck disable=SC2016
 self_test() {
 	dir=$(mktemp -d)
 	trap 'rm -rf "$dir"' EXIT

@@ -10,10 +10,11 @@ set -eu
 
 hides='whoever|whomever|somebody|someone|nobody|anybody|anyone|everybody'
 hides="$hides|he|him|his|himself|who comes|who come|to be had|is not there yet"
-everywhere="README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs cli config examples common pubsub"
+everywhere="README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs dev cli config examples
+common cmake pubsub"
 # The code's own names for the processes of the runtime, in what users read.
 internal='keeper|heir'
-for_users="README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs cli config examples"
+for_users="README.md CHANGELOG.md SECURITY.md docs cli config examples"
 
 # look DIRECTORY WORDS PLACE...: prints the lines with such words; 1 if there are any.
 look() {

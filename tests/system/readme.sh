@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# What README.md, docs/guide.md and docs/configuration.md show is so. Each block of C has its file's
+# What README.md and docs/{guide,command,configuration}.md show is so. Each block of C has its file's
 # name in its first line: programs are compiled as they stand and run, excerpts of examples stand
 # there, and other C compiles. Each block of commands is run, but for the quick start, which is run
 # by tests/static/quickstart.sh. Each block of TOML is a configuration.
@@ -15,7 +15,7 @@ flags="-std=gnu11 -Wall -Wextra -Werror"
 [ "${ZCP_SANITIZE-}" != address ] || flags="$flags -fsanitize=address,undefined"
 
 # The blocks go into files: C by its name, with ':' for '/', others by their document and number.
-for document in README guide configuration; do
+for document in README guide command configuration; do
 	case $document in
 	README) file=$ZCP_SOURCE_DIR/README.md ;;
 	*) file=$ZCP_SOURCE_DIR/docs/$document.md ;;
@@ -115,6 +115,12 @@ else
 	echo "guide.md: the examples are not built"
 	rm "$dir"/guide.*.sh
 fi
+
+echo "command.md"
+commands command 'zcp echo greetings' wait
+cmp "$dir/wanted" "$dir/out" || fail "zcp echo: $(cat "$dir/out")"
+# ffplay needs a screen; video.sh has the rest of it.
+grep -q ffplay "$dir/command.2.sh" && rm "$dir/command.2.sh"
 
 echo "configuration.md"
 commands configuration zcpd ''
