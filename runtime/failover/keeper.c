@@ -215,15 +215,12 @@ static int receive_packet(struct keeper *keeper, int socket, struct zcpd_keep_he
 	return 0;
 }
 
-static int keep(struct keeper *keeper, const struct zcpd_keep_header *header, size_t size,
-		struct zcp_fds *fds)
+static int keep(struct keeper *keeper, const struct zcpd_keep_header *header, struct zcp_fds *fds)
 {
 	uint32_t n_fds = fds->n_fds;
 
 	fds->n_fds = 0;
-	return zcpd_shelf_keep(keeper->shelf, header->kind, header->id,
-			       keeper->buffer + sizeof(*header), size - sizeof(*header), fds->fds,
-			       n_fds);
+	return zcpd_shelf_keep(keeper->shelf, header->kind, header->id, "", 0, fds->fds, n_fds);
 }
 
 static int receive_one(struct keeper *keeper)
@@ -238,7 +235,7 @@ static int receive_one(struct keeper *keeper)
 	switch (header.operation) {
 	case ZCPD_KEEP_RECORD:
 		ZCP_CRASHPOINT("keeper.before_keep");
-		r = keep(keeper, &header, size, &fds);
+		r = keep(keeper, &header, &fds);
 		if (r < 0)
 			zcpd_error("a record cannot be kept: %s: should the worker be killed now, "
 				   "nodes lose their connection",
@@ -288,7 +285,7 @@ static int inherit(struct keeper *keeper)
 		if (r == -EAGAIN)
 			return -1;
 		if (r == 0 && header.operation == ZCPD_KEEP_RECORD)
-			r = keep(keeper, &header, size, &fds);
+			r = keep(keeper, &header, &fds);
 		if (r < 0) {
 			zcpd_warning("the keeper before has not given all it has: %s: %s",
 				     strerror(-r),
@@ -315,20 +312,16 @@ static void hand_out(struct keeper *keeper, int socket)
 		};
 		const int *fds = record ? record->fds : &keeper->predecessor;
 		uint32_t n_fds = record ? record->n_fds : keeper->predecessor >= 0;
-		size_t size = sizeof(header);
 		int r;
 
-		if (record) {
+		if (record)
 			header = (struct zcpd_keep_header){
 				.operation = ZCPD_KEEP_RECORD,
 				.kind = record->kind,
 				.id = record->id,
 			};
-			memcpy(keeper->buffer + size, record->bytes, record->size);
-			size += record->size;
-		}
-		memcpy(keeper->buffer, &header, sizeof(header));
-		r = zcp_socket_send_packet(socket, keeper->buffer, size, fds, n_fds);
+		r = zcp_socket_send_packet(socket, (const char *)&header, sizeof(header), fds,
+					   n_fds);
 		/* Where the worker is gone its pidfd tells, and a successor's end is read. */
 		if (r < 0)
 			return;
