@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <zcp/node.h>
+#include <zcp/errors.h>
 #include <zcp/version.h>
 
 const char *zcp_strerror(int error)
@@ -17,7 +17,10 @@ const char *zcp_strerror(int error)
 		{ 0, "no error" },
 		{ EAGAIN, "nothing to take, or a subscriber's queue is full" },
 		{ ENOBUFS, "no chunk is free" },
-		{ EMFILE, "as many loans, samples or descriptors are out as were allowed" },
+		{ EMLINK,
+		  "as many loans are out, or samples held, as were declared: give one back" },
+		{ EMFILE,
+		  "this process or the runtime is out of descriptors: raise RLIMIT_NOFILE" },
 		{ EMSGSIZE, "larger than the publisher's max_payload, or than its chunk" },
 		{ EOWNERDEAD, "the handle was inherited over fork: open a node in this process" },
 		{ EPROTOTYPE, "the topic has another type" },

@@ -369,24 +369,28 @@ static void show_publisher(struct zcpd_registry *registry, struct zcpd_topic *to
 		zcpd_publisher_enter(topic, publisher, &registry->signals, registry->signal_fds);
 }
 
+/* What publishers that are gone have left: only the slots say it. */
+static void read_kept(struct zcpd_topic *topic)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		/* Relaxed: the runtime's word. */
+		uint32_t kept = atomic_load_explicit(&topic->view.publishers[p].history,
+						     memory_order_relaxed);
+
+		topic->kept[p] = topic->publishers[p] || !topic->entry.owners[p] ||
+						 kept > ZCP_TOPIC_HISTORY_MAX ?
+					 0 :
+					 kept;
+	}
+}
+
 static void resume_publishers(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		struct zcpd_endpoint *publisher = topic->publishers[p];
 
-		if (publisher) {
-			topic->kept[p] = 0;
+		if (publisher)
 			show_publisher(registry, topic, publisher);
-		} else {
-			/*
-			 * The worker may have died before it had put this down. Relaxed: the
-			 * runtime's word.
-			 */
-			topic->kept[p] = atomic_load_explicit(&topic->view.publishers[p].history,
-							      memory_order_relaxed);
-			if (topic->kept[p] > ZCP_TOPIC_HISTORY_MAX || !topic->entry.owners[p])
-				topic->kept[p] = 0;
-		}
 		/* Its process is dead, or its session would be there. */
 		if (publisher && !publisher->session)
 			zcpd_registry_close(registry, publisher, 0);
@@ -415,6 +419,8 @@ void zcpd_restore_topic(struct zcpd_registry *registry, struct zcpd_topic *topic
 {
 	/* Closing the last one ends the topic: held as if by one more, until all is done. */
 	topic->n_subscribers++;
+	/* Before those that join are given it. */
+	read_kept(topic);
 	resume_subscribers(registry, topic);
 	resume_publishers(registry, topic);
 	zcpd_members_announce(topic, &registry->signals, registry->signal_fds);

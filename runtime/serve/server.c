@@ -25,6 +25,7 @@
 
 /* Between two looks whether such a one still has to wait for these nodes. */
 #define WAIT_LOOK_MS 20
+#define WAIT_LOOK_NS (WAIT_LOOK_MS * UINT64_C(1000000))
 #define GRACE_MS_MIN 1
 #define GRACE_MS_MAX 20
 /* Connections that are taken before those that there are have their turn. */
@@ -381,12 +382,19 @@ static bool is_handing_back(const struct zcpd_server *server)
 	return false;
 }
 
-/* Who was waited for may have died as well. */
+/*
+ * While the runtime itself did not run it let no node in, and that time is given to the nodes.
+ * Who was waited for may have died as well.
+ */
 static void on_wait(uv_timer_t *timer)
 {
 	struct zcpd_server *server = timer->data;
+	uint64_t now = zcp_now_ns(), passed_ns = now - server->looked_ns;
 
-	if (zcp_now_ns() >= server->entry.waits_until_ns && !is_handing_back(server))
+	if (passed_ns > 2 * WAIT_LOOK_NS)
+		server->entry.waits_until_ns += passed_ns - WAIT_LOOK_NS;
+	server->looked_ns = now;
+	if (now >= server->entry.waits_until_ns && !is_handing_back(server))
 		end_wait(server);
 	else
 		on_returned(server);
@@ -491,7 +499,8 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	} else if (r == 0 && zcpd_names_write_pid(server, text, text_size) < 0) {
 		zcpd_warning("%s", text);
 	}
-	server->registry.waits = r == 0 && server->entry.waits_until_ns > zcp_now_ns();
+	server->looked_ns = zcp_now_ns();
+	server->registry.waits = r == 0 && server->entry.waits_until_ns > server->looked_ns;
 	server->registry.former_domain_id = server->entry.former_domain_id;
 	/* A worker before us may not have come to it. */
 	if (server->registry.waits)

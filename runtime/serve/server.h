@@ -44,6 +44,8 @@ struct zcpd_server {
 	struct zcp_server_entry entry;
 	uint32_t place;
 	struct zcpd_directory directory;
+	/* when it last looked whether nodes of a runtime before us are here */
+	uint64_t looked_ns;
 	uv_timer_t wait_timer;
 	/* the loop has been told to stop */
 	bool is_ending;

@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "pubsub/client/connection/control.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -138,7 +138,7 @@ static int audit(struct zcp_message *reply)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT };
 
-	return zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply, NULL);
+	return zcp_test_node_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply);
 }
 
 /* An audit needs more of it than anything else. */
@@ -208,7 +208,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(node_without_address_space),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)
