@@ -110,6 +110,8 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 		.by_time = opened->order == ZCP_ORDER_TIME,
 		.backlog = &subscriber->endpoint.backlog,
 		.symmetric = node->symmetric,
+		.signals = node->signals.signals,
+		.n_signals = node->signals.n_signals,
 	};
 	if (opened->slot >= subscriber->endpoint.topic.geometry.max_subscribers ||
 	    opened->held == 0 || opened->held > ZCP_HELD_MAX ||
@@ -320,7 +322,8 @@ unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber
 int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber, unsigned int n,
 				   int64_t timeout_ns)
 {
-	return zcp_endpoint_wait_others(&subscriber->endpoint, n, timeout_ns);
+	return zcp_endpoint_wait_others(&subscriber->endpoint, &subscriber->reader.counts->watches,
+					n, timeout_ns);
 }
 
 int zcp_subscriber_on_match(struct zcp_subscriber *subscriber, zcp_on_match_fn on_match, void *user)

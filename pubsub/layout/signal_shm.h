@@ -13,7 +13,19 @@
  *   12   pid     4   its node's process; see also process_start
  *   16   node    8   its node
  *   24   process_start 8
- *   64   events  4   grows with each wake; the futex word
+ *   64   node_futex   4   what the thread in the node sleeps on
+ *   72   beside_futex 4   what another thread of the process sleeps on meanwhile
+ *
+ * A futex word:
+ *   bits 0-29   the keeper's thread id: it holds the word as a robust futex (set_robust_list(2));
+ *               0: no keeper does
+ *   bit 30      WOKEN: set by each wake, cleared by the sleeper before it looks again
+ *   bit 31      FUTEX_WAITERS, always set with the id: the kernel is to wake
+ *
+ * When the keeper ends, however it ends, the kernel replaces the id by FUTEX_OWNER_DIED, which is
+ * the bit of WOKEN, and wakes the sleeper. It needs no process for that, and the sleeper waits for
+ * one word alone. futex_waitv(2), for two words, is not ended by a signal handler that was
+ * installed with SA_RESTART.
  *
  * A waker never changes what the sleeper has set, so one that is killed or stopped on its
  * way swallows no wake-up. A sleeper that dies leaves `epoch` odd: publishers then make
@@ -25,6 +37,12 @@
 #include "pubsub/layout/region_shm.h"
 
 #define ZCP_SIGNALS_MAX 65536
+/* Those whose words the keeper holds: the kernel looks at 2048 robust futexes of a thread. */
+#define ZCP_SIGNALS_HELD_MAX 1024
+
+#define ZCP_FUTEX_HOLDER UINT32_C(0x3fffffff)
+#define ZCP_FUTEX_WOKEN UINT32_C(0x40000000)
+#define ZCP_FUTEX_WAITERS UINT32_C(0x80000000)
 
 enum zcp_signal_mode {
 	ZCP_SIGNAL_FUTEX = 0, /* the futex word */
@@ -50,9 +68,15 @@ struct zcp_signal_shm {
 	/* as the pid */
 	_Atomic uint64_t process_start;
 	uint64_t reserved[4];
-	/* written by: wakers, with fetch_add; read by: the sleeper and the kernel */
-	_Atomic uint32_t events;
-	uint32_t reserved_events[15];
+	/*
+	 * both written by: wakers, the sleeper, the keeper and the kernel, each its own bits by one
+	 * atomic operation; read by: the sleeper and the kernel. 8 bytes apart: see
+	 * runtime/failover/hold.c
+	 */
+	_Atomic uint32_t node_futex;
+	uint32_t reserved_node_futex;
+	_Atomic uint32_t beside_futex;
+	uint32_t reserved_beside_futex[13];
 };
 
 static_assert(sizeof(struct zcp_signal_shm) == 128, "two cache lines");
@@ -61,7 +85,8 @@ static_assert(offsetof(struct zcp_signal_shm, mode) == 8, "layout");
 static_assert(offsetof(struct zcp_signal_shm, pid) == 12, "layout");
 static_assert(offsetof(struct zcp_signal_shm, node) == 16, "layout");
 static_assert(offsetof(struct zcp_signal_shm, process_start) == 24, "layout");
-static_assert(offsetof(struct zcp_signal_shm, events) == 64, "layout");
+static_assert(offsetof(struct zcp_signal_shm, node_futex) == 64, "layout");
+static_assert(offsetof(struct zcp_signal_shm, beside_futex) == 72, "layout");
 
 struct zcp_signals_shm {
 	struct zcp_region_shm region;

@@ -93,8 +93,10 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 
 void zcpd_registry_wake_all(struct zcpd_registry *registry)
 {
-	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
+	for (uint32_t i = 0; i < registry->signals.n_signals; i++) {
 		zcp_signal_wake(&registry->signals.signals[i]);
+		zcp_signal_wake_beside(&registry->signals.signals[i]);
+	}
 }
 
 void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, uint64_t node,

@@ -38,6 +38,8 @@ struct zcpd_keep_header {
 
 /* A kind that is no entry's: the list of what a service manager stores (runtime/failover/store.h). */
 #define ZCPD_KEEP_LEDGER UINT32_MAX
+/* The id of what there is one of. */
+#define ZCPD_KEEP_SINGLE 1
 /* Descriptors of one record. */
 #define ZCPD_KEEP_FDS_MAX 4
 /* Bytes of one packet. */

@@ -20,6 +20,7 @@
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/socket.h"
+#include "runtime/failover/hold.h"
 #include "runtime/failover/keep.h"
 #include "runtime/failover/shelf.h"
 #include "runtime/failover/store.h"
@@ -39,6 +40,8 @@
 struct keeper {
 	const char *const *arguments;
 	struct zcpd_shelf *shelf;
+	/* the words that nodes sleep on */
+	struct zcpd_hold hold;
 	const char *log;
 	int signals;
 	/* when it goes, SIGHUP is for us */
@@ -196,6 +199,8 @@ static void end_succession(struct keeper *keeper, const char *why)
 	zcp_close_fd(&keeper->successor);
 	keeper->handing_out = false;
 	keeper->start_ns = 0;
+	/* It may have them, and its end then was not ours. */
+	zcpd_hold_again(&keeper->hold);
 }
 
 /* A packet with its header; what is behind that is in the buffer. */
@@ -215,12 +220,30 @@ static int receive_packet(struct keeper *keeper, int socket, struct zcpd_keep_he
 	return 0;
 }
 
+/* Nodes notice our end from here on, those too that the keeper before us has had. */
+static void hold_signals(struct keeper *keeper)
+{
+	const struct zcpd_shelf_record *record =
+		zcpd_shelf_find(keeper->shelf, ZCP_ENTRY_DOMAIN, ZCPD_KEEP_SINGLE);
+	int r = record && record->n_fds == 1 ? zcpd_hold_signals(&keeper->hold, record->fds[0]) : 0;
+
+	if (r < 0)
+		zcpd_warning(
+			"the words that nodes sleep on cannot be held: %s: they look after the "
+			"runtime every 50 ms by themselves",
+			strerror(-r));
+}
+
 static int keep(struct keeper *keeper, const struct zcpd_keep_header *header, struct zcp_fds *fds)
 {
 	uint32_t n_fds = fds->n_fds;
+	int r;
 
 	fds->n_fds = 0;
-	return zcpd_shelf_keep(keeper->shelf, header->kind, header->id, "", 0, fds->fds, n_fds);
+	r = zcpd_shelf_keep(keeper->shelf, header->kind, header->id, "", 0, fds->fds, n_fds);
+	if (r == 0 && header->kind == ZCP_ENTRY_DOMAIN)
+		hold_signals(keeper);
+	return r;
 }
 
 static int receive_one(struct keeper *keeper)
@@ -549,6 +572,8 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 		(void)fprintf(stderr, "zcpd: signalfd: %s\n", strerror(errno));
 		code = EXIT_FAILED;
 	}
+	/* What a service manager has stored is there from the beginning. */
+	hold_signals(&keeper);
 	while (code < 0)
 		code = turn(&keeper);
 	if (code == 0)

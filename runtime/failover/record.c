@@ -8,12 +8,11 @@
 #include <string.h>
 
 #include "runtime/failover/journal.h"
+#include "runtime/failover/keep.h"
 #include "runtime/repair/reclaim.h"
 
 /* Ids that one entry of the domain stands for. */
 #define IDS_RESERVED 4096
-/* The id of what there is one of. */
-#define SINGLE 1
 
 static void put(struct zcpd_registry *registry, enum zcp_entry_kind kind, uint32_t *place,
 		uint64_t id, const void *contents)
@@ -41,12 +40,12 @@ void zcpd_record_registry(struct zcpd_registry *registry)
 		.symmetric = registry->symmetric,
 	};
 	zcpd_record_signals(registry);
-	put(registry, ZCP_ENTRY_DOMAIN, &registry->place, SINGLE, &entry);
+	put(registry, ZCP_ENTRY_DOMAIN, &registry->place, ZCPD_KEEP_SINGLE, &entry);
 }
 
 void zcpd_record_signals(const struct zcpd_registry *registry)
 {
-	zcpd_journal_keep(registry->journal, ZCP_ENTRY_DOMAIN, SINGLE, &registry->signals_fd, 1);
+	zcpd_journal_keep(registry->journal, ZCP_ENTRY_DOMAIN, ZCPD_KEEP_SINGLE, &registry->signals_fd, 1);
 }
 
 void zcpd_record_pool(struct zcpd_registry *registry, struct zcpd_pool *pool)

@@ -65,6 +65,19 @@ static void wake_node(const struct zcp_signals *signals, const int *signal_fds, 
 		(void)eventfd_write(signal_fds[signal], 1);
 }
 
+/* Members have changed: wakes a node for what its endpoint's word of enum zcp_watches says. */
+static void wake_watcher(const struct zcp_signals *signals, const int *signal_fds, uint32_t signal,
+			 const _Atomic uint32_t *word)
+{
+	/* Relaxed: the fence of bump_changes() has ordered it. */
+	uint32_t watches = atomic_load_explicit(word, memory_order_relaxed);
+
+	if (watches & ZCP_WATCHES_MATCH)
+		wake_node(signals, signal_fds, signal);
+	if (watches & ZCP_WATCHES_WAIT && signal < signals->n_signals)
+		zcp_signal_wake_beside(&signals->signals[signal]);
+}
+
 /* After a change of publishers or subscribers: those who wait for one look again. */
 static void bump_changes(struct zcpd_topic *topic)
 {
@@ -95,10 +108,9 @@ void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *s
 				      memory_order_release);
 	bump_changes(topic);
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		/* Relaxed: the fence has ordered it. */
-		if (topic->publishers[p] &&
-		    atomic_load_explicit(&topic->view.publishers[p].watches, memory_order_relaxed))
-			wake_node(signals, signal_fds, topic->publishers[p]->entry.signal);
+		if (topic->publishers[p])
+			wake_watcher(signals, signal_fds, topic->publishers[p]->entry.signal,
+				     &topic->view.publishers[p].watches);
 }
 
 void zcpd_publishers_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
@@ -106,11 +118,9 @@ void zcpd_publishers_announce(struct zcpd_topic *topic, const struct zcp_signals
 {
 	bump_changes(topic);
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-		/* Relaxed, as above. */
-		if (topic->subscribers[s] &&
-		    atomic_load_explicit(&zcp_acks_counts(&topic->acks, s)->watches,
-					 memory_order_relaxed))
-			wake_node(signals, signal_fds, topic->subscribers[s]->entry.signal);
+		if (topic->subscribers[s])
+			wake_watcher(signals, signal_fds, topic->subscribers[s]->entry.signal,
+				     &zcp_acks_counts(&topic->acks, s)->watches);
 }
 
 void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, bool symmetric)
@@ -515,16 +525,22 @@ void zcpd_subscriber_settle(struct zcpd_topic *topic, const struct zcpd_endpoint
 }
 
 /* Publishers that wait for room look again, and find the subscriber gone. */
-static void wake_blocked(struct zcpd_topic *topic)
+static void wake_blocked(struct zcpd_topic *topic, const struct zcp_signals *signals)
 {
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		_Atomic uint32_t *room = &topic->acks.shm->rooms[p].room;
+		uint32_t signal;
 
 		if (!topic->publishers[p])
 			continue;
 		/* Relaxed: the fence before has ordered it after the change of `version`. */
 		(void)atomic_fetch_add_explicit(room, 1, memory_order_relaxed);
 		zcp_futex_wake_all(room);
+		signal = topic->publishers[p]->entry.signal;
+		if (atomic_load_explicit(&topic->view.publishers[p].waiting,
+					 memory_order_relaxed) == ZCP_WAITING_BESIDE &&
+		    signal < signals->n_signals)
+			zcp_signal_wake_beside(&signals->signals[signal]);
 	}
 }
 
@@ -535,7 +551,7 @@ static void lose_member(struct zcpd_topic *topic, uint32_t slot, bool stays_pres
 	ZCP_CRASHPOINT("leave.after_inactive");
 	zcpd_members_announce(topic, signals, signal_fds);
 	zcp_fence_full();
-	wake_blocked(topic);
+	wake_blocked(topic, signals);
 	ZCP_CRASHPOINT("leave.after_wake");
 }
 

@@ -26,10 +26,9 @@
 
 /* Between two tries to open a node that the runtime has hung up on. */
 #define REOPEN_NS 20000000
-/* Between two looks at the connection of a node that is awake, and of one without a connection. */
+/* Between two looks at the connection of a node that is awake, or without one at the door. */
 #define LOOK_NS UINT64_C(50000000)
-#define LOOK_WITHOUT_NS UINT64_C(100000000)
-/* The same where it sleeps: mostly it is woken when the domain has another runtime. */
+/* The same where it sleeps: the end of the runtime wakes it; a keeper that is stopped has none. */
 #define LOOK_ASLEEP_NS UINT64_C(30000000000)
 /* Waits and dispatches that find something at once, between two looks. */
 #define UNATTENDED_MAX 256
@@ -230,7 +229,7 @@ static int register_fd(struct zcp_node *node)
 /* Has the caller's poll loop call us now and then until there is a runtime. */
 static void start_timer(struct zcp_node *node)
 {
-	const struct timespec interval = { .tv_nsec = LOOK_WITHOUT_NS };
+	const struct timespec interval = { .tv_nsec = LOOK_NS };
 	const struct itimerspec often = { interval, interval };
 
 	if (node->timer_fd >= 0)
@@ -419,14 +418,14 @@ static void give_up_lonely(struct zcp_node *node)
 
 static void look_after(struct zcp_node *node)
 {
-	uint64_t now = zcp_now_ns(), interval = node->socket >= 0 ? LOOK_NS : LOOK_WITHOUT_NS;
+	uint64_t now = zcp_now_ns();
 	char error[sizeof(node->error)];
 	int r;
 
 	node->n_unattended = 0;
 	/* A poll loop calls us again at once as long as the end of a connection is there. */
 	if (now < node->attend_again_ns ||
-	    (now - node->attended_ns < interval && !(node->poll_fd >= 0 && node->socket >= 0)))
+	    (now - node->attended_ns < LOOK_NS && !(node->poll_fd >= 0 && node->socket >= 0)))
 		return;
 	node->attended_ns = now;
 	memcpy(error, node->error, sizeof(error));
@@ -439,14 +438,26 @@ static void look_after(struct zcp_node *node)
 	memcpy(node->error, error, sizeof(error));
 }
 
-void zcp_attend_quietly(struct zcp_node *node)
+static void attend(struct zcp_node *node, bool at_once)
 {
 	ZCP_CLEANUP(zcp_node_leave_briefly) struct zcp_node *inside = NULL;
 
 	if (!zcp_node_enter_briefly(node))
 		return;
 	inside = node;
+	if (at_once && inside->socket >= 0)
+		zcp_attend_soon(inside);
 	look_after(inside);
+}
+
+void zcp_attend_quietly(struct zcp_node *node)
+{
+	attend(node, false);
+}
+
+void zcp_attend_now(struct zcp_node *node)
+{
+	attend(node, true);
 }
 
 int zcp_attend(struct zcp_node *node)
@@ -475,7 +486,7 @@ int zcp_attend_seldom(struct zcp_node *node)
 
 uint64_t zcp_attend_interval(const struct zcp_node *node)
 {
-	return node->socket >= 0 ? LOOK_ASLEEP_NS : LOOK_WITHOUT_NS;
+	return node->socket >= 0 ? LOOK_ASLEEP_NS : LOOK_NS;
 }
 
 static int make_poll_fd(struct zcp_node *node)

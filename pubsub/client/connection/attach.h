@@ -38,6 +38,9 @@ __attribute__((warn_unused_result)) int zcp_attend(struct zcp_node *node);
 /* The same; what has become stale is said later. */
 void zcp_attend_quietly(struct zcp_node *node);
 
+/* The same; whether the connection is still there at once, however short ago that was looked. */
+void zcp_attend_now(struct zcp_node *node);
+
 /*
  * After a publish that has met something out of the ordinary (enum zcp_met): where no subscriber
  * gets the message, or a system call was made anyhow, is the time to look; no other publish does.

@@ -115,7 +115,23 @@ static bool spin(struct zcp_node *node, const struct zcp_waiting *waiting, int64
 	return false;
 }
 
-/* One sleep. Returns 0 where it is worth looking again. */
+/*
+ * Asleep as far as others can tell. No keeper holds our word: there is none, or it has just ended
+ * and the connection did not look like it yet, or another one is about to take its place.
+ */
+static int sleep_announced(struct zcp_node *node, uint32_t announced, int64_t timeout_ns)
+{
+	/* Without a connection it looks for one by itself. */
+	bool is_held = zcp_signal_is_held(announced) || node->socket < 0;
+	int r;
+
+	if (!is_held && timeout_ns > ZCP_SIGNAL_LOOK_NS)
+		timeout_ns = ZCP_SIGNAL_LOOK_NS;
+	r = zcp_signal_sleep(node->signal, announced, timeout_ns);
+	return r == -ETIMEDOUT && !is_held ? 0 : r;
+}
+
+/* One sleep. Returns 0 where it is worth looking again, after the connection too. */
 static int sleep_once(struct zcp_node *node, const struct zcp_waiting *waiting, int64_t timeout_ns)
 {
 	uint32_t announced;
@@ -131,7 +147,7 @@ static int sleep_once(struct zcp_node *node, const struct zcp_waiting *waiting, 
 	if (was_interrupted(node))
 		r = -EINTR;
 	else if (!is_ready(node, waiting))
-		r = zcp_signal_sleep(node->signal, announced, timeout_ns);
+		r = sleep_announced(node, announced, timeout_ns);
 	zcp_signal_awake(node->signal);
 	disarm(node);
 	return r;
@@ -183,7 +199,7 @@ int zcp_wait_for(struct zcp_node *node, const struct zcp_waiting *waiting, int64
 			return 0;
 		if (r < 0 && r != -ETIMEDOUT && r != -EINTR)
 			return r;
-		/* Woken for nothing: so does a runtime that goes on with the domain. */
+		/* Woken for nothing: by the end of the runtime, or by one that goes on with the domain. */
 		if (r == 0)
 			zcp_attend_soon(node);
 	}

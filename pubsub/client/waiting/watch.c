@@ -37,9 +37,11 @@ int zcp_watch_set(struct zcp_endpoint *endpoint, _Atomic uint32_t *watches,
 		return zcp_node_fail(node, -ENOMEM, "out of memory");
 	remove_watch(node, watch);
 	/* Relaxed: a fence comes before the next sleep, and the look that finds what was missed. */
-	atomic_store_explicit(watches, on_match != NULL, memory_order_relaxed);
-	if (!on_match)
+	if (!on_match) {
+		(void)atomic_fetch_and_explicit(watches, ~ZCP_WATCHES_MATCH, memory_order_relaxed);
 		return 0;
+	}
+	(void)atomic_fetch_or_explicit(watches, ZCP_WATCHES_MATCH, memory_order_relaxed);
 	zcp_members_reset(&watch->members);
 	watch->on_match = on_match;
 	watch->user = user;
