@@ -87,10 +87,10 @@ void cli_complain_no_publisher(struct zcp_node *node, const char *topic)
 	char difference[64];
 
 	if (find(node, &search, difference, sizeof(difference)))
-		cli_complain("nobody publishes on '%s'; there is '%s'%s", topic, search.found,
+		cli_complain("topic '%s' has no publisher; there is '%s'%s", topic, search.found,
 			     difference);
 	else
-		cli_complain("nobody publishes on '%s'", topic);
+		cli_complain("topic '%s' has no publisher", topic);
 	cli_elsewhere_complain_chosen(node);
 }
 
@@ -100,10 +100,10 @@ void cli_complain_no_subscriber(struct zcp_node *node, const char *topic, bool o
 	char difference[64];
 
 	if (find(node, &search, difference, sizeof(difference)))
-		cli_complain("nobody subscribes to '%s'; there are subscribers of '%s'%s", topic,
+		cli_complain("topic '%s' has no subscriber; there are subscribers of '%s'%s", topic,
 			     search.found, difference);
 	else if (!only_alike)
-		cli_complain("nobody subscribes to '%s'", topic);
+		cli_complain("topic '%s' has no subscriber", topic);
 	if (!only_alike)
 		cli_elsewhere_complain_chosen(node);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * zcp audit: whether everything in the domain is somebody's.
+ * zcp audit: whether every chunk of the domain has an owner and a use.
  */
 #include <inttypes.h>
 #include <unistd.h>
@@ -120,8 +120,8 @@ const struct cli_command cli_audit = {
 	.argument = "",
 	.summary = "proves that no chunk is lost, or tells which",
 	.description =
-		"Walks all pools and queues of the domain while everybody goes on, and tells\n"
-		"of each chunk, queue and member that is not as it must be: every chunk is\n"
+		"Walks all pools and queues of the domain while messages flow, and tells of\n"
+		"each chunk, queue and member that is not as it must be: every chunk is\n"
 		"free, a publisher's spare one, on loan to a publisher, queued at or held by a\n"
 		"subscriber, or history; else it has leaked. Exit code 0: all is well; 1: it\n"
 		"is not.\n",

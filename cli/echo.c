@@ -145,7 +145,7 @@ struct echo {
 	uint64_t n_received;
 	/* by subscribers before */
 	uint64_t n_lost;
-	/* when to see whether anybody publishes; 0: that has been done */
+	/* when to see whether there is a publisher; 0: that has been done */
 	uint64_t look_ns;
 	/* lost and not yet complained about; when that was done last */
 	uint64_t n_unsaid;
@@ -285,7 +285,7 @@ static int wait_more(struct echo *echo)
 	uint64_t start_ns = zcp_now_ns();
 	int node_fd = zcp_node_fd(echo->node), r;
 
-	/* Nobody waits for what we have while we wait. */
+	/* The reader of our output does not wait for what we have while we wait. */
 	if (cli_output_flush(&echo->output) < 0)
 		return 0;
 	if (node_fd < 0)
@@ -306,8 +306,8 @@ static int wait_more(struct echo *echo)
 }
 
 /*
- * We keep no publisher out whose type is another one than we want; what it publishes we do not
- * take. The runtime has written it before that publisher published.
+ * We keep no publisher out that has another type than we want, and take nothing of what it
+ * publishes. The runtime has written its type before that publisher published.
  */
 static bool has_other_type(const struct echo *echo)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runtimes of the same domain in other places: of the same user, of root or the system, and for root
- * of any user. Who publishes there is not seen here, and nothing else would say so.
+ * of any user. Publishers there are not seen here, and nothing else would say so.
  */
 #ifndef ZCP_CLI_ELSEWHERE_H
 #define ZCP_CLI_ELSEWHERE_H
@@ -18,7 +18,7 @@
  */
 void cli_elsewhere_complain(const struct cli_common *common, const struct zcp_node *node);
 
-/* Says the same of the others, once; for a command that finds nobody at the other end. */
+/* Says the same of the others, once; for a command that finds no endpoint at the other end. */
 void cli_elsewhere_complain_chosen(const struct zcp_node *node);
 
 /* All of them, and the last line whose domain it is in any case; for a command that shows it. */

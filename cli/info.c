@@ -73,7 +73,7 @@ const struct cli_command cli_info = {
 	.argument = "TOPIC",
 	.summary = "tells all about a topic",
 	.description =
-		"Tells who publishes on a topic and who subscribes to it, what came through\n"
+		"Tells which nodes publish on a topic and which subscribe, what came through\n"
 		"and what was lost, and how full its pool is. What endpoints may use at once,\n"
 		"by their loans, depth and held, is reserved for them; an endpoint that would\n"
 		"need more than is left is refused.\n",

@@ -34,7 +34,7 @@ static const struct cli_option options_table[] = {
 struct listing {
 	bool is_json;
 	struct cli_table table;
-	/* a name that nobody has published on is no topic yet */
+	/* a name without a publisher so far is no topic yet */
 	struct cli_table waited_for;
 	uint32_t n_waited_for;
 	struct cli_json json;
@@ -129,12 +129,11 @@ const struct cli_command cli_list = {
 	.name = "list",
 	.argument = "",
 	.summary = "lists the topics",
-	.description =
-		"Lists the topics of a domain, with their types, how many publishers and\n"
-		"subscribers they have, and how many messages were published on them; and\n"
-		"apart from them the names that are waited for: they have subscribers, and\n"
-		"nobody has published on them. The last line, on standard error, tells which\n"
-		"domain that is, and where other runtimes have one of that name.\n",
+	.description = "Lists the topics of a domain, with their types, how many publishers and\n"
+		       "subscribers they have, and how many messages were published on them; and\n"
+		       "apart from them the names that are waited for: they have subscribers, and\n"
+		       "have had no publisher. The last line, on standard error, tells which\n"
+		       "domain that is, and where other runtimes have one of that name.\n",
 	.examples = "  zcp list\n"
 		    "  zcp list --json | jq -r '.[] | select(.publishers == 0) | .name'\n",
 	.options = options_table,

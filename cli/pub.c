@@ -17,7 +17,7 @@
 #include "pubsub/util.h"
 
 #define LINES_MAX_PAYLOAD UINT64_C(65536)
-/* Hz: the period of a smaller one is none that anyone waits for. */
+/* Hz: a smaller one has a period of more than 11 days. */
 #define RATE_MIN 1e-6
 /* As in the configuration. */
 #define PAYLOAD_MAX (UINT64_C(16) << 30)
@@ -87,7 +87,7 @@ static const struct cli_option options_table[] = {
 	  OPTION(history),
 	  .name = "history",
 	  .argument = "N",
-	  .help = "keep the last N messages for subscribers that come later and\n"
+	  .help = "keep the last N messages for subscribers that join later and\n"
 		  "ask for them (default: the topic's, else none)",
 	  .min = 1,
 	  .max = 1024 },
@@ -111,8 +111,8 @@ static const struct cli_option options_table[] = {
 	{ .kind = CLI_OPTION_FLAG,
 	  OPTION(quiet),
 	  .name = "quiet",
-	  .help = "say nothing about runtimes elsewhere, that nobody\n"
-		  "subscribes, and how much was published when stopped" },
+	  .help = "say nothing about runtimes elsewhere, a topic without\n"
+		  "subscribers, and how much was published when stopped" },
 	CLI_COMMON_OPTIONS(pub_options, common),
 	{ .kind = CLI_OPTION_END },
 };

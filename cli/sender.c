@@ -114,7 +114,7 @@ int cli_sender_loan(struct cli_sender *sender, size_t size, struct zcp_loan *loa
 		(void)cli_complain_error(sender->node, r, "cannot loan %zu bytes of topic '%s'",
 					 size, sender->topic);
 	else if (loan->user_header)
-		/* Nobody has told us what belongs there; what was there is of another message. */
+		/* The user has not said what belongs there; what was there is of another message. */
 		memset(loan->user_header, 0, loan->user_header_size);
 	return r;
 }

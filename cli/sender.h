@@ -25,7 +25,7 @@ struct cli_sender {
 	/* messages to publish; 0: all there are */
 	uint64_t count;
 	uint64_t n_published;
-	/* when to see whether anybody subscribes; 0: not at all, or that has been done */
+	/* when to see whether there is a subscriber; 0: not at all, or that has been done */
 	uint64_t look_ns;
 	/* when the pace was last begun, and how many were sent in it; 0: not begun */
 	uint64_t pace_start_ns;
@@ -62,7 +62,7 @@ __attribute__((warn_unused_result)) int cli_sender_loan(struct cli_sender *sende
 /*
  * Waits until there are `n` subscribers, at most for its timeout. Returns 0, -ETIMEDOUT, -EINTR:
  * the user wants an end; or as zcp_publisher_wait_subscribers(). Says
- * once that nobody subscribes; else nothing is complained about.
+ * once that the topic has no subscriber; else nothing is complained about.
  */
 __attribute__((warn_unused_result)) int cli_sender_wait_subscribers(struct cli_sender *sender,
 								    unsigned int n);

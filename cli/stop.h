@@ -15,7 +15,7 @@
 
 /*
  * From here on the signals end zcp_node_wait() of this node, interrupt system calls, and
- * are otherwise left to whoever asks below. A SIGINT that is ignored, as in a shell's
+ * are otherwise left to the functions below. A SIGINT that is ignored, as in a shell's
  * background, stays so.
  */
 void cli_stop_on_signals(struct zcp_node *node);

@@ -15,7 +15,7 @@ add_compile_definitions(_GNU_SOURCE)
 add_compile_options(
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion
 	"$<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes;-Wvla>"
-	# nobody interposes the library's own functions: let it inline them
+	# the library's own functions are not interposed: let it inline them
 	-fno-semantic-interposition)
 # The data path runs through five small files: in libzcp.so they are compiled as one. The
 # objects hold machine code too, for whatever links them without.

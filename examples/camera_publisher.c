@@ -30,7 +30,7 @@ static const char usage[] =
 	"\n"
 	"for example: camera_publisher --rate 30 --duration 10\n";
 
-/* Somebody has begun to watch, or has ended. */
+/* A viewer has joined or left. */
 static void on_viewer(const struct zcp_match *match, void *user)
 {
 	(void)user;

@@ -21,7 +21,7 @@ static const char usage[] =
 	"\n"
 	"for example: camera_viewer --topic camera/rear\n";
 
-/* For each frame. It is read where the camera drew it, and nobody writes there until we return. */
+/* For each frame, where the camera drew it; the camera writes elsewhere until we return. */
 static void on_frame(const struct zcp_sample *sample, void *user)
 {
 	struct received *received = user;

@@ -207,7 +207,7 @@ static inline char **example_parse(int argc, char **argv, struct example_options
 	return argv + optind;
 }
 
-/* Until as many have come as the options ask for, or somebody asks us to end. */
+/* Until as many have come as the options ask for, or a signal asks us to end. */
 static inline int example_wait_subscribers(const struct zcp_node *node,
 					   struct zcp_publisher *publisher,
 					   const struct example_options *options)

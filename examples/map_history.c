@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A map that is published once, and that everybody gets who comes later: the publisher keeps its
- * last message and stays, a reader asks for what was kept. `map_history publish` in one terminal,
+ * A map that is published once, and that each later reader gets: the publisher keeps its last
+ * message and stays, a reader asks for what was kept. `map_history publish` in one terminal,
  * `map_history read` in others, whenever you like.
  */
 #define EXAMPLE "map_history"

@@ -2,7 +2,7 @@
 /*
  * The end of a pipeline: writes the images of a topic as PNG files. libpng reads the pixels where
  * the filter before it wrote them. Should writing take longer than the images take to come, the
- * oldest of those that wait are lost: a viewer holds up nobody.
+ * oldest of those that wait are lost: a viewer holds no publisher up.
  */
 #define EXAMPLE "png_viewer"
 
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 	viewer.directory = arguments[0];
 	viewer.node = node;
 	subscriber_options.type = IMAGE_TYPE;
-	/* who publishes here with another header, or none, is refused: we may look at it */
+	/* a publisher with another header, or none, is refused, so we may look at it */
 	subscriber_options.user_header_size = sizeof(struct image_header);
 	r = zcp_subscriber_open(&viewer.subscriber, node, options.topic, &subscriber_options);
 	if (r < 0)

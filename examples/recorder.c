@@ -65,8 +65,8 @@ static void say_what_it_waits_for(struct sensor *sensor)
 
 	sensor->n_waits++;
 	fprintf(stderr,
-		EXAMPLE ": block %" PRIu64 " waits: whoever records %s has taken nothing for 1 s; "
-			"`zcp info %s` says who that is\n",
+		EXAMPLE ": block %" PRIu64 " waits: a recorder of %s has taken nothing for 1 s; "
+			"`zcp info %s` says which\n",
 		sensor->sent.n, topic, topic);
 }
 
@@ -85,7 +85,7 @@ static int publish_block(struct sensor *sensor, struct zcp_loan *loan)
 			report_add(&sensor->sent, sizeof(struct block), example_now_ns());
 			return 0;
 		}
-		/* nobody has got it, and the loan is still ours: the same block again */
+		/* no subscriber has got it, and the loan is still ours: the same block again */
 		if (r == -EAGAIN)
 			say_what_it_waits_for(sensor);
 		else if (r != -EINTR)

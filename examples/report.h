@@ -51,7 +51,7 @@ static inline bool report_has_count(const struct report *report)
 	return report->options->count && report->n >= report->options->count;
 }
 
-/* Whether that is so, or the time is over, or somebody asked us to end. */
+/* Whether that is so, or the time is over, or a signal asks us to end. */
 static inline bool report_is_complete(const struct report *report)
 {
 	const struct example_options *options = report->options;

@@ -332,7 +332,7 @@ int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, _Atomic uint32
 				return -ETIMEDOUT;
 			left = timeout_ns - (int64_t)passed;
 		}
-		/* Nobody comes by way of a runtime that we know nothing of. */
+		/* A runtime that we are not connected to tells us of no endpoint. */
 		zcp_attend_quietly(node);
 		if (!zcp_process_is(endpoint->process))
 			return zcp_endpoint_refuse(endpoint);

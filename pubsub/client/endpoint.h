@@ -22,7 +22,7 @@
 
 struct zcp_endpoint {
 	struct zcp_node *node;
-	/* who opened it: zcp_process_is(); ZCP_ENDPOINT_STALE */
+	/* the process that opened it: zcp_process_is(); ZCP_ENDPOINT_STALE */
 	uint64_t process;
 	/* which domain that was opened in */
 	uint64_t domain_id;
@@ -50,7 +50,7 @@ struct zcp_endpoint {
 	/* where it is stale: the whole sentence, or NULL; and whether a wait has to say so yet */
 	char *stale_error;
 	bool is_stale_unsaid;
-	/* who is told of those at the other end */
+	/* the callback for those at the other end */
 	struct zcp_watch watch;
 	/* the topic's */
 	char name[ZCP_TOPIC_SIZE];

@@ -58,7 +58,7 @@ void zcp_node_leave(struct zcp_node **node);
 bool zcp_node_enter_briefly(struct zcp_node *node);
 void zcp_node_leave_briefly(struct zcp_node **node);
 
-/* Whoever talks to the runtime, or uses what it has told, holds this; again in the same thread. */
+/* A thread that talks to the runtime, or uses what it has told, holds this; may nest. */
 struct zcp_node *zcp_node_begin_talk(struct zcp_node *node);
 void zcp_node_end_talk(struct zcp_node **node);
 

@@ -59,7 +59,7 @@ const char *zcp_node_name(const struct zcp_node *node)
 	return node->name;
 }
 
-/* Nobody has given it: what does not fit, or cannot be shown, is no error. */
+/* The caller has not chosen it: what does not fit, or cannot be shown, is no error. */
 static void copy_program_name(struct zcp_node *node)
 {
 	const char *name = program_invocation_short_name;

@@ -30,9 +30,9 @@ enum zcp_node_role {
 };
 
 struct zcp_node {
-	/* who opened it: zcp_process_is() */
+	/* the process that opened it: zcp_process_is() */
 	uint64_t process;
-	/* which thread is inside, and how often again; and who talks to the runtime: see inside.h */
+	/* which thread is inside, and how often again; which talks to the runtime: see inside.h */
 	_Atomic uintptr_t inside;
 	_Atomic uintptr_t last_inside;
 	uint32_t n_inside;
@@ -56,7 +56,7 @@ struct zcp_node {
 	/* it is looking for a runtime: what fails meanwhile does not begin that once more */
 	bool is_attaching;
 	enum zcp_node_role role;
-	/* one or more endpoints have become stale, and nobody was told yet */
+	/* one or more endpoints have become stale, and the caller was not told yet */
 	bool is_stale_unsaid;
 	/* of the last request */
 	uint64_t request_id;
@@ -76,7 +76,7 @@ struct zcp_node {
 	struct zcp_signals *former_signals;
 	uint32_t n_former_signals;
 	/*
-	 * once somebody asked for them, else -1: our eventfd; what is given out, an epoll instance
+	 * once they were asked for, else -1: our eventfd; what is given out, an epoll instance
 	 * that watches it, the end of the connection, and the timer that runs without one
 	 */
 	int event_fd;
@@ -120,7 +120,7 @@ void zcp_node_wake_fd(uint32_t signal, void *node);
 
 void zcp_node_free_wakers(struct zcp_node *node);
 
-/* Ends our own sleep, in a wait or in somebody's poll. Any thread; async-signal-safe. */
+/* Ends our own sleep, in a wait or in the caller's poll. Any thread; async-signal-safe. */
 void zcp_node_wake_self(struct zcp_node *node);
 
 /*

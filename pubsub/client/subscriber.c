@@ -154,7 +154,7 @@ struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subscriber)
 
 /*
  * The message lies in a part of the pool that has been added since. It stays in its queue
- * until that is mapped; if there is no such part, somebody lies.
+ * until that is mapped; if there is no such part, a peer lies.
  */
 static int map_class(struct zcp_subscriber *subscriber, const struct zcp_reader_message *message)
 {

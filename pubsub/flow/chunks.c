@@ -9,7 +9,7 @@
 
 #include "pubsub/shm/crashpoint.h"
 
-/* Rounds over the class, as long as others free chunks: one that only counts holds nobody up. */
+/* Rounds over the class, as long as others free chunks: one that only counts cannot hold us up. */
 #define ROUNDS_MAX 64
 
 static const struct zcp_chunk_list empty = { ZCP_REF_NONE, ZCP_REF_NONE, 0 };

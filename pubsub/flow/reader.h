@@ -92,7 +92,7 @@ struct zcp_reader {
 	uint32_t next;
 	uint64_t n_taken;
 	uint64_t n_lost;
-	/* by those who had the slot before */
+	/* by former subscribers of the slot */
 	uint64_t n_lost_before;
 	/* our bit is set in the topic's sleepers */
 	bool sleeps;

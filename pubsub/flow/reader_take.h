@@ -72,7 +72,7 @@ static inline bool zcp_reader_pass(struct zcp_reader *reader, struct zcp_reader_
 				   uint64_t *tail, uint64_t to)
 {
 	if (reader->options.blocks) {
-		/* ACK-R1; nobody else moves it. */
+		/* ACK-R1; no other process moves it. */
 		atomic_store_explicit(&lane->lane.ack->tail, to, memory_order_release);
 		zcp_reader_make_room(reader, (uint32_t)(lane - reader->lanes));
 		return true;

@@ -222,7 +222,7 @@ int zcp_writer_loan(struct zcp_writer *writer, uint64_t size, struct zcp_writer_
 	atomic_store_explicit(&chunk->state, writer->state | ZCP_CHUNK_LOANED,
 			      memory_order_relaxed);
 	ZCP_CRASHPOINT("loan.after_claim");
-	/* No number yet: whoever recovers us tells the loan that is being published by it. */
+	/* No number yet: by that the runtime tells the loan that was being published. */
 	atomic_store_explicit(&chunk->seq, 0, memory_order_relaxed);
 	ZCP_CRASHPOINT("loan.after_seq");
 	atomic_store_explicit(&chunk->next, ticket, memory_order_relaxed);
@@ -373,7 +373,7 @@ static bool make_room(struct zcp_writer *writer, struct zcp_writer_lane *lane)
 	/* On a blocking lane there was room, whatever it says now. */
 	if (!zcp_lane_push_out(shared, n, &lane->tail))
 		return false;
-	/* Nobody has it, and nobody will: we need not look. */
+	/* No subscriber has it or will have it: we need not look. */
 	if (lane->given.below == oldest)
 		lane->given.below = oldest + 1;
 	ZCP_CRASHPOINT("publish.after_drop");
@@ -486,7 +486,7 @@ int zcp_writer_publish(struct zcp_writer *writer, const struct zcp_writer_loan *
 	n = writer->next_seq;
 	description.publish_time_ns = writer->options.timestamps ? zcp_now_ns() : 0;
 	description.next_ref = next_ref(writer);
-	/* Relaxed, all: `op` orders them for the runtime, and nobody else looks. */
+	/* Relaxed, all: `op` orders them for the runtime, and no other process looks. */
 	atomic_store_explicit(&chunk->size, size, memory_order_relaxed);
 	atomic_store_explicit(&chunk->publish_time_ns, description.publish_time_ns,
 			      memory_order_relaxed);

@@ -94,9 +94,9 @@ struct zcp_writer_options {
 	/* bytes */
 	uint64_t max_payload;
 	uint64_t publisher_id;
-	/* its node, which is nobody to wait for; 0: it has none */
+	/* its node, for which it cannot wait; 0: it has none */
 	uint64_t node;
-	/* messages that stay for those who join later; at most ZCP_TOPIC_HISTORY_MAX */
+	/* messages that stay for late joiners; at most ZCP_TOPIC_HISTORY_MAX */
 	uint32_t history;
 	/* of every message, bytes */
 	uint32_t user_header_size;

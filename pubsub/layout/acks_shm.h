@@ -14,7 +14,7 @@
  *
  * A block is whole pages, so that each can become a region of its own.
  *
- * No word here decides what anyone but its subscriber gets, beyond what was reserved for that
+ * No word here decides what another subscriber gets, beyond what was reserved for that
  * subscriber: publishers bound `tail` by the lane's capacity, the promised history by what was
  * asked for, and look at no more of `held` than was declared.
  *
@@ -40,7 +40,7 @@ struct zcp_ack_shm {
 	/*
 	 * The next number to take. written by: the subscriber; where the lane drops its oldest
 	 * message the publisher moves it on as well, and both do it by CAS. The runtime while the
-	 * subscriber joins, by CAS, and before, when nobody else does
+	 * subscriber joins, by CAS, and before, when no other does
 	 */
 	_Atomic uint64_t tail;
 	/*

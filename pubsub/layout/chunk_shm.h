@@ -14,9 +14,9 @@
  *   48   reserved         16
  *
  * A publisher owns its chunks from the claim until it stores FREE: the ones on loan to it, the
- * ones whose message somebody may still read, its history, and its spare ones (seq 0). The owner
- * number belongs to the publisher's slot in the topic, and so do the chunks: the next publisher
- * of the slot has them.
+ * ones whose message a subscriber may still read, its history, and its spare ones (seq 0). The
+ * owner number belongs to the publisher's slot in the topic, and so do the chunks: the next
+ * publisher of the slot has them.
  *
  * What a crash can leave: LOANED with a dead owner. seq 0: a loan, which the runtime frees. seq
  * equal to the slot's next_seq, inside `op`: a publish, which the runtime finishes. seq below
@@ -37,7 +37,7 @@
 #define ZCP_CHUNK_OWNER_SHIFT 16
 #define ZCP_CHUNK_FREE UINT32_C(0)
 
-/* Owner numbers: 0 is nobody, and the last one is the runtime, while it gives memory back. */
+/* Owner numbers: 0 is none, and the last one is the runtime, while it gives memory back. */
 #define ZCP_OWNERS 65536
 #define ZCP_OWNER_RUNTIME (ZCP_OWNERS - 1)
 

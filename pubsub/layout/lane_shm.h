@@ -69,7 +69,7 @@ struct zcp_lane_shm {
 	/*
 	 * The number from which on every message is sent through this lane; 0: not settled yet.
 	 * written by: the publisher when it first sees the subscriber inside `op`, or the runtime,
-	 * whichever comes first: one CAS from 0. Reset to 0 by the runtime while nobody pushes.
+	 * whichever comes first: one CAS from 0. Reset to 0 by the runtime while none pushes.
 	 * Read by: the subscriber, the publisher, the runtime
 	 */
 	_Atomic uint64_t base;

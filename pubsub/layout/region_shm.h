@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The header of every region. A region is one memfd, sealed against shrinking and
- * growing; the runtime constructs it once and everybody else attaches.
+ * growing; the runtime constructs it once and all others attach.
  *
  *   0    magic          8   "zcpregn1", little-endian
  *   8    version        4   ZCP_SHM_VERSION of the creator
@@ -14,7 +14,7 @@
  *   52   memory         4   ZCP_MEMORY_*: where its pages come from, and when
  *   56   reserved       8
  *
- * A creator that dies leaves state 0 in a region that nobody has been given. Nothing here
+ * A creator that dies leaves state 0 in a region that no process has been given. Nothing here
  * changes afterwards.
  */
 #ifndef ZCP_REGION_SHM_H
@@ -41,10 +41,10 @@ enum zcp_region_kind {
 #define ZCP_REGION_READY 1
 
 /* Flags of `memory`. Without any, a page is taken when it is touched for the first time. */
-#define ZCP_MEMORY_PREFAULT UINT32_C(0x1)    /* all are taken, and whoever attaches maps all */
-#define ZCP_MEMORY_LOCK UINT32_C(0x2)        /* whoever attaches locks it into memory */
+#define ZCP_MEMORY_PREFAULT UINT32_C(0x1)    /* all are taken, and an attach maps all */
+#define ZCP_MEMORY_LOCK UINT32_C(0x2)        /* an attach locks it into memory */
 #define ZCP_MEMORY_HUGE UINT32_C(0x4)        /* of the kernel's pool of huge pages; all taken */
-#define ZCP_MEMORY_TRANSPARENT UINT32_C(0x8) /* whoever attaches asks for huge pages */
+#define ZCP_MEMORY_TRANSPARENT UINT32_C(0x8) /* an attach asks for huge pages */
 #define ZCP_MEMORY_FLAGS UINT32_C(0xf)
 
 struct zcp_region_shm {

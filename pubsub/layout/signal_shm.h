@@ -10,8 +10,8 @@
  * A signal:
  *   0    epoch   8   odd: asleep or about to; the next number for each sleep
  *   8    mode    4   how to wake from this sleep: enum zcp_signal_mode
- *   12   pid     4   whose process; see also process_start
- *   16   node    8   whose it is
+ *   12   pid     4   its node's process; see also process_start
+ *   16   node    8   its node
  *   24   process_start 8
  *   32   holder  8   the node that holds the lock of this signal: see life.h
  *   64   node_futex   4   what the thread in the node sleeps on
@@ -29,8 +29,8 @@
  * installed with SA_RESTART.
  *
  * A waker never changes what the sleeper has set, so one that is killed or stopped on its
- * way swallows nobody's wake-up. A sleeper that dies leaves `epoch` odd: publishers then
- * wake nobody once each. The next node that gets the signal makes it even.
+ * way swallows no wake-up. A sleeper that dies leaves `epoch` odd: publishers then make
+ * one wake-up in vain each. The next node that gets the signal makes it even.
  */
 #ifndef ZCP_SIGNAL_SHM_H
 #define ZCP_SIGNAL_SHM_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A topic: who publishes, who subscribes, and the lanes between them. Publishers map it for
+ * A topic: its publishers, its subscribers, and the lanes between them. Publishers map it for
  * writing, subscribers read-only.
  *
  *   0      region header     64
@@ -40,7 +40,7 @@
 
 /* How far an endpoint is: for a runtime that the region is handed back to. */
 enum zcp_member_state {
-	ZCP_MEMBER_NONE = 0, /* nobody has the slot; nothing is left of who had it */
+	ZCP_MEMBER_NONE = 0, /* the slot is free; nothing is left of its last member */
 	ZCP_MEMBER_JOINING,
 	ZCP_MEMBER_OPEN,
 	ZCP_MEMBER_INACTIVE, /* its connection is over, its process lives */
@@ -92,8 +92,8 @@ struct zcp_publisher_slot_shm {
 	_Atomic uint32_t has_waited;
 	uint64_t reserved_waiting[7];
 	/*
-	 * written by: the runtime when the slot is given; read by: the runtime, and those who
-	 * ask who has the slot. The id is 0 while the others change: see members.h
+	 * written by: the runtime when the slot is given; read by: the runtime, and processes
+	 * that look up the slot's member. The id is 0 while the others change: see members.h
 	 */
 	_Atomic uint64_t publisher_id;
 	/* the slot's owner number in the pool, from its first publisher to the topic's end */
@@ -101,8 +101,8 @@ struct zcp_publisher_slot_shm {
 	_Atomic uint32_t pid;
 	_Atomic uint32_t signal;
 	/*
-	 * messages that stay for those who join later; of a publisher that is gone: that it has left
-	 * for them
+	 * messages that stay for late joiners; of a publisher that is gone: that it has left for
+	 * them
 	 */
 	_Atomic uint32_t history;
 	/* chunks that it may have on loan */
@@ -201,7 +201,7 @@ struct zcp_topic_shm {
 	 * at every take.
 	 * `version` grows with each change of `active` and `present`;
 	 * `used`: publisher slots that were ever given away;
-	 * `changes`: a futex word for those who wait for members
+	 * `changes`: a futex word for processes that wait for members
 	 */
 	_Atomic uint64_t version;
 	_Atomic uint64_t used;

@@ -43,7 +43,7 @@ static void die(void)
 
 void zcp_crashpoint_pass(struct zcp_crashpoint *point)
 {
-	/* Relaxed: a count. Nobody arms what another thread of the process passes. */
+	/* Relaxed: a count. No thread arms what another one of the process passes. */
 	(void)atomic_fetch_add_explicit(&point->n_passed, 1, memory_order_relaxed);
 	if (armed && strcmp(armed, point->name) == 0 && --left == 0)
 		die();

@@ -52,7 +52,7 @@ void zcp_lane_reset(const struct zcp_lane *lane, uint64_t next_seq, uint32_t his
 	/* Older than anything, and without a ref. Numbers begin at 1. */
 	uint64_t word = zcp_slot_word(next_seq - lane->mask - 2, ZCP_REF_NONE);
 
-	/* Relaxed, all: MEM-R1 orders it, and nobody looks at the lane before. */
+	/* Relaxed, all: MEM-R1 orders it, and no process looks at the lane before. */
 	for (uint32_t i = 0; is_used && i <= lane->mask; i++)
 		atomic_store_explicit(&lane->shm->slots[i].word, word, memory_order_relaxed);
 	atomic_store_explicit(&lane->shm->base, 0, memory_order_relaxed);

@@ -109,7 +109,7 @@ static inline bool zcp_lane_is_full(const struct zcp_lane *lane, uint64_t seq, u
 
 /*
  * Makes room for message `seq` in a lane that is full by a fresh copy of `tail`. True where the
- * oldest message was pushed out: nobody has taken it or will; false where it was taken meanwhile.
+ * oldest message was pushed out and will not be taken; false where it was taken meanwhile.
  * Wait-free.
  */
 bool zcp_lane_push_out(const struct zcp_lane *lane, uint64_t seq, uint64_t *tail);

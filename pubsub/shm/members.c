@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a slot says who has it. */
+/* Where a slot names its member. */
 struct place {
 	_Atomic uint64_t *id;
 	_Atomic uint32_t *pid;
@@ -43,7 +43,7 @@ void zcp_member_write(const struct zcp_topic *topic, enum zcp_member_kind kind, 
 	/* MEMBER-R1 pairs with MEMBER-A1: it was announced before that the former one has left. */
 	atomic_store_explicit(place.id, 0, memory_order_release);
 	/*
-	 * MEMBER-R2 pairs with MEMBER-A2, each of them: whoever sees one of these sees the id
+	 * MEMBER-R2 pairs with MEMBER-A2, each of them: a reader of one of these sees the id
 	 * that was cleared before.
 	 */
 	for (int i = 0; i < ZCP_TOPIC_NODE_WORDS; i++)
@@ -53,7 +53,7 @@ void zcp_member_write(const struct zcp_topic *topic, enum zcp_member_kind kind, 
 	atomic_store_explicit(place.id, member->id, memory_order_release);
 }
 
-/* What somebody else has written as a name, made one. */
+/* What another process has written as a name, made one. */
 static void clean(char name[ZCP_MEMBER_NODE_SIZE])
 {
 	name[ZCP_MEMBER_NODE_SIZE - 1] = 0;
@@ -163,7 +163,7 @@ static bool is_present(const struct zcp_members *members, uint32_t slot)
 
 static uint64_t id_in(const struct zcp_members *members, uint32_t slot)
 {
-	/* Relaxed: whoever needs more of the slot reads it with zcp_member_read(). */
+	/* Relaxed: a caller that needs more of the slot reads it with zcp_member_read(). */
 	return atomic_load_explicit(place_of(members->topic, members->kind, slot).id,
 				    memory_order_relaxed);
 }
@@ -184,7 +184,7 @@ static bool may_have_come(const struct zcp_members *members, uint32_t slot)
 }
 
 /*
- * Who has come. Where the slot is changing hands it is nobody: `changes` has moved then, and
+ * The new member. A slot that is changing hands has none: `changes` has moved then, and
  * there is another look.
  */
 static bool read_newcomer(const struct zcp_members *members, uint32_t slot,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is at the other end of a topic: what is written about an endpoint in its slot, and what
+ * The other end of a topic: what is written about an endpoint in its slot, and what
  * one endpoint remembers of those that it was told of.
  *
  * A slot may be given to another endpoint while it is read. Its id is 0 while the name is
@@ -23,25 +23,25 @@ enum zcp_member_kind {
 };
 
 struct zcp_member {
-	/* in the domain; 0: nobody */
+	/* in the domain; 0: none */
 	uint64_t id;
 	uint32_t pid;
 	/* ends with a zero and has no control characters, whatever the slot has */
 	char node[ZCP_MEMBER_NODE_SIZE];
 };
 
-/* Runtime: who gets a slot, before anybody is told of it. Wait-free. */
+/* Runtime: which endpoint gets a slot, before any process is told of it. Wait-free. */
 void zcp_member_write(const struct zcp_topic *topic, enum zcp_member_kind kind, uint32_t slot,
 		      const struct zcp_member *member);
 
 /*
- * Who has a slot, or had it last. False where nobody had it yet, or it is being given at this
- * moment; *member is as it was then. Wait-free.
+ * The endpoint that has a slot, or had it last. False where there was none yet, or the slot is
+ * being given at this moment; *member is as it was then. Wait-free.
  */
 bool zcp_member_read(const struct zcp_topic *topic, enum zcp_member_kind kind, uint32_t slot,
 		     struct zcp_member *member);
 
-/* The same for whoever has, or had last, a slot as `id`. Wait-free over the slots. */
+/* The same for the endpoint `id`, in the slot that it has or had. Wait-free over the slots. */
 bool zcp_member_find(const struct zcp_topic *topic, enum zcp_member_kind kind, uint64_t id,
 		     struct zcp_member *member);
 
@@ -64,7 +64,7 @@ struct zcp_members {
 	bool has_looked;
 };
 
-/* Nobody is known yet. The topic stays the caller's. Returns 0 or -ENOMEM. */
+/* No member is known yet. The topic stays the caller's. Returns 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int zcp_members_init(struct zcp_members *members,
 							 const struct zcp_topic *topic,
 							 enum zcp_member_kind kind);
@@ -89,8 +89,8 @@ struct zcp_members_look zcp_members_look(const struct zcp_members *members);
 
 /*
  * The next difference between what is known and what is there, which is known from then on:
- * first those who have left, then those who have come. False at the end of the look. Who was
- * there only between two looks is not seen. Wait-free over the slots.
+ * first those that have left, then those that have joined. False at the end of the look. A
+ * member that was there only between two looks is not seen. Wait-free over the slots.
  */
 __attribute__((warn_unused_result)) bool zcp_members_next(struct zcp_members *members,
 							  struct zcp_members_look *look,

@@ -80,7 +80,7 @@ int zcp_memory_populate(void *base, size_t size, bool writable)
 		return -ENOMEM;
 	/*
 	 * An older kernel. To read is enough: pages of a memfd are mapped for writing at once
-	 * where the mapping is. Relaxed: nobody looks at what is read.
+	 * where the mapping is. Relaxed: what is read is not used.
 	 */
 	for (size_t at = 0; at < size; at += page)
 		(void)atomic_load_explicit((const _Atomic unsigned char *)base + at,

@@ -164,8 +164,8 @@ static inline uint32_t zcp_class_n_touched(const struct zcp_class *class)
 void zcp_class_touch(const struct zcp_class *class, uint32_t index);
 
 /*
- * The owner, or the runtime in its name: the chunk has no message that anyone may still have, and
- * is FREE from here on. The caller counts it with zcp_class_count_freed(). Wait-free.
+ * The owner, or the runtime in its name: the chunk has no message that a subscriber may still
+ * have, and is FREE from here on. The caller counts it with zcp_class_count_freed(). Wait-free.
  */
 void zcp_chunk_free(struct zcp_chunk_shm *chunk);
 

@@ -251,7 +251,7 @@ int zcp_region_attach(struct zcp_region *region, int fd, const struct zcp_region
 	mapped.memory = ((const struct zcp_region_shm *)mapped.base)->memory;
 	if (!wrong && (mapped.memory & ~ZCP_MEMORY_FLAGS))
 		wrong = "the region's memory is of an unknown kind";
-	/* Else whoever believes it would take it all, and a sparse region spans far more than is. */
+	/* Else we would map it all, and a sparse region spans far more than there is. */
 	if (!wrong && (mapped.memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_HUGE)) && taken < size)
 		wrong = "the region has not all the memory that its header says";
 	if (wrong) {

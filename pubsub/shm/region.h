@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A region as one process sees it: where it is mapped and how large it is. The runtime
- * creates, fills in and publishes it; everybody else attaches, which checks all that the
+ * creates, fills in and publishes it; all others attach, which checks all that the
  * header says before anything else is read.
  */
 #ifndef ZCP_SHM_REGION_H
@@ -49,7 +49,7 @@ __attribute__((warn_unused_result)) int zcp_region_create(struct zcp_region *reg
  * The same with memory of a kind (ZCP_MEMORY_*): pages that are to be there beforehand are
  * taken now. Rounded up to huge pages where it is to have them. region->memory is what the
  * region got: everything but ZCP_MEMORY_TRANSPARENT is a guarantee.
- * Errors: -ENOMEM where the pages are not to be had; where the kernel has no huge pages of
+ * Errors: -ENOMEM where the pages are unavailable; where the kernel has no huge pages of
  * that size what memfd_create(2) gives, -ENODEV or -EINVAL; as zcp_region_create().
  */
 __attribute__((warn_unused_result)) int zcp_region_create_with(struct zcp_region *region, int *fd,
@@ -70,8 +70,8 @@ __attribute__((warn_unused_result)) int zcp_region_attach(struct zcp_region *reg
 							  const char **why);
 
 /*
- * Maps the region behind `fd` (borrowed) for whoever has created it, or goes on for the one who
- * has: nothing in it is believed, as others have been able to write there; `memory` is what it
+ * Maps the region behind `fd` (borrowed) for the runtime that has created it, or for the next
+ * one: nothing in it is believed, as others have been able to write there; `memory` is what it
  * got. Returns 0; -EPROTO where it has not `min_size`; what fstat(2) and mmap(2) give.
  */
 __attribute__((warn_unused_result)) int zcp_region_map(struct zcp_region *region, int fd,

@@ -170,7 +170,7 @@ static void wake(_Atomic uint32_t *futex)
 {
 	/*
 	 * WOKEN-R1 pairs with WOKEN-A1. The keeper's and the kernel's changes in between are atomic
-	 * operations too, and go on with the release sequence. Whoever finds the bit set wakes all
+	 * operations too, and go on with the release sequence. A waker that finds the bit set wakes all
 	 * the same: the one that has set it may be dead.
 	 */
 	(void)atomic_fetch_or_explicit(futex, ZCP_FUTEX_WOKEN, memory_order_release);

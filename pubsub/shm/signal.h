@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sleeping and waking. The sleeper says that it is about to sleep, looks again, and
- * sleeps; a waker that has published looks whether somebody sleeps. With a full fence
+ * sleeps; a waker that has published looks for sleepers. With a full fence
  * between the two steps on each side, one of them sees the other.
  *
  * A waker never clears what the sleeper set, and each waker wakes a sleep once.
@@ -29,7 +29,7 @@ void zcp_signals_construct(struct zcp_region *region, uint32_t n_signals, uint64
 /* Maps the domain's signals from `fd` (borrowed). Errors as zcp_region_attach(). */
 __attribute__((warn_unused_result)) int zcp_signals_attach(struct zcp_signals *signals, int fd,
 							   uint64_t domain_id, const char **why);
-/* For whoever knows how many there are: see zcp_region_map(). */
+/* For a runtime that knows how many there are: see zcp_region_map(). */
 __attribute__((warn_unused_result)) int zcp_signals_map(struct zcp_signals *signals, int fd,
 							uint32_t n_signals);
 
@@ -69,7 +69,7 @@ static inline bool zcp_signal_is_held(uint32_t word)
 uint32_t zcp_signal_announce(struct zcp_signal_shm *signal);
 
 /*
- * Sleeper: sleeps until somebody wakes, unless somebody has since zcp_signal_announce().
+ * Sleeper: sleeps until it is woken, unless it was since zcp_signal_announce().
  * timeout_ns < 0: without a limit. May wake for no reason.
  * Returns 0, -ETIMEDOUT, or -EINTR where a signal handler ran.
  */
@@ -86,7 +86,7 @@ void zcp_signal_awake(struct zcp_signal_shm *signal);
  */
 bool zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken);
 
-/* Waker: wakes, whether or not anybody is asleep: the thread in the node; the one beside it. */
+/* Waker: wakes, whether or not there is a sleeper: the thread in the node; the one beside it. */
 void zcp_signal_wake(struct zcp_signal_shm *signal);
 void zcp_signal_wake_beside(struct zcp_signal_shm *signal);
 

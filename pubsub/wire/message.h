@@ -5,9 +5,9 @@
  *
  * Every message is one msgpack map in one SOCK_SEQPACKET packet. Keys that are not known
  * are passed over and keys that are missing are 0 or "", so that either side may be a
- * little older; what a message must have is checked by whoever acts on it. `v` is the
+ * little older; what a message must have is checked by the side that acts on it. `v` is the
  * protocol's version and `t` the message's name; `id` ties an answer to its request (0: an
- * event that nobody asked for). Descriptors travel beside the packet, in the order that is
+ * event without a request). Descriptors travel beside the packet, in the order that is
  * noted here.
  */
 #ifndef ZCP_WIRE_MESSAGE_H
@@ -67,7 +67,7 @@ enum zcp_message_type {
 
 /*
  * Node: the first message of a connection. Answer: welcome. A node that has lived under a runtime
- * before says who it was there. Descriptors then: the signal region.
+ * before says which one it was there. Descriptors then: the signal region.
  */
 struct zcp_hello {
 	uint64_t fingerprint; /* zcp_layout_fingerprint() */
@@ -81,8 +81,8 @@ struct zcp_hello {
 };
 
 /*
- * Runtime. Descriptors: the signal region. A node that is taken for who it was finds its domain,
- * its id and its signal again here; it hands its endpoints back then.
+ * Runtime. Descriptors: the signal region. A node that is taken back finds its domain, its id
+ * and its signal again here; it hands its endpoints back then.
  */
 struct zcp_welcome {
 	uint64_t domain_id;
@@ -220,7 +220,7 @@ struct zcp_error {
 	char text[ZCP_TEXT_SIZE];
 };
 
-/* Anybody: the names of all topics, in order, after `after`. Answer: topics. */
+/* Any node: the names of all topics, in order, after `after`. Answer: topics. */
 struct zcp_list {
 	char after[ZCP_TOPIC_SIZE];
 };
@@ -239,7 +239,7 @@ struct zcp_topics {
 	bool more; /* ask again after the last name */
 };
 
-/* Anybody: all about one topic but its endpoints. Answer: topic_info. */
+/* Any node: all about one topic but its endpoints. Answer: topic_info. */
 struct zcp_info {
 	char topic[ZCP_TOPIC_SIZE];
 };
@@ -263,7 +263,7 @@ struct zcp_class_info {
 struct zcp_topic_info {
 	char name[ZCP_TOPIC_SIZE];
 	char type[ZCP_TYPE_SIZE];
-	uint64_t type_size; /* 0: nobody has said */
+	uint64_t type_size; /* 0: not declared */
 	uint64_t type_alignment;
 	uint32_t alignment; /* of payloads; 0: not settled yet */
 	uint32_t user_header_size;
@@ -299,9 +299,9 @@ struct zcp_topic_info {
 };
 
 /*
- * Anybody: who publishes and who subscribes, from place `from` on. The places are the
+ * Any node: the publishers and subscribers, from place `from` on. The places are the
  * publishers' slots and behind them the subscribers'. An endpoint keeps its place, so that
- * whoever comes or goes between two pages, none is told twice. Answer: endpoint_page.
+ * none is told twice, whichever come or go between two pages. Answer: endpoint_page.
  */
 struct zcp_endpoints {
 	char topic[ZCP_TOPIC_SIZE];
@@ -313,7 +313,7 @@ struct zcp_publisher_info {
 	char node[ZCP_NAME_SIZE];
 	uint32_t pid;
 	uint32_t slot;
-	uint32_t n_subscribers; /* whom it publishes to */
+	uint32_t n_subscribers; /* that it publishes to */
 	uint32_t loans;
 	uint32_t history;
 	uint64_t max_payload;
@@ -326,7 +326,7 @@ struct zcp_subscriber_info {
 	char node[ZCP_NAME_SIZE];
 	uint32_t pid;
 	uint32_t slot;
-	uint32_t n_publishers; /* who publishes to it */
+	uint32_t n_publishers; /* that publish to it */
 	uint32_t depth;
 	uint32_t held;
 	uint32_t on_full;
@@ -347,7 +347,7 @@ struct zcp_endpoint_page {
 };
 
 /*
- * Anybody: audit, without fields: whether every chunk, lane and member of the domain is as it
+ * Any node: audit, without fields: whether every chunk, lane and member of the domain is as it
  * must be. Answer: audit_report.
  */
 #define ZCP_FINDINGS_MAX 128

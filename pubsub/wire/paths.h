@@ -36,7 +36,7 @@ __attribute__((warn_unused_result)) int zcp_paths_init(struct zcp_paths *paths,
  * Makes the two directories, where they are missing, and checks them. The runtime directory is ours
  * or root's, of any mode: a volume. The domain's directory is ours and closed to others (0700).
  * Either may be a symbolic link of ours or root's. Where others may write to the runtime directory,
- * they can take the domain's away and put another there: who connects looks whose runtime it is.
+ * they can take the domain's away and put another there: a node looks whose runtime it has reached.
  *
  * With `create` false a missing one is -ENOENT. Returns 0; -EPERM: not ours or open to others; what
  * mkdir(2) gives; with a sentence.

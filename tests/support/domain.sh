@@ -45,7 +45,7 @@ has() {
 }
 
 said() {
-	grep -v -e "^zcp [a-z]*: nobody " -e " has another runtime at " -e " more runtimes of " "$1"
+	grep -v -e "^zcp [a-z]*: topic '.*' has no " -e " has another runtime at " -e " more runtimes of " "$1"
 }
 
 pid() {

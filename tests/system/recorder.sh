@@ -45,8 +45,8 @@ start publish sh -c 'exec "$@" 2>"$0"' "$dir/pipe" \
 	"$recorder" publish --wait-subscribers 1 --count 200 --summary
 exec 5<"$dir/pipe"
 read -r line <&5
-is "publish" "recorder: block 64 waits: whoever records encoder/readings has taken nothing for 1 s;\
- \`zcp info encoder/readings\` says who that is" "$line"
+is "publish" "recorder: block 64 waits: a recorder of encoder/readings has taken nothing for 1 s;\
+ \`zcp info encoder/readings\` says which" "$line"
 kill -CONT "$(pid record)"
 ended publish 0
 exec 5<&-

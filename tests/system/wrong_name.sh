@@ -36,18 +36,18 @@ told() {
 }
 
 for wrong in /camera/front //camera///front// Camera/Front camera/fornt; do
-	told "zcp echo: nobody publishes on '$wrong'; there is 'camera/front'" \
+	told "zcp echo: topic '$wrong' has no publisher; there is 'camera/front'" \
 		"$zcp" echo "$wrong" --lines
 done
 # A Cyrillic letter.
 wrong=$(printf 'camer\320\260/front')
-told "zcp echo: nobody publishes on '$wrong'; there is 'camera/front' (they differ from byte 6 on)" \
+told "zcp echo: topic '$wrong' has no publisher; there is 'camera/front' (they differ from byte 6 on)" \
 	"$zcp" echo "$wrong" --lines
-told "zcp echo: nobody publishes on 'lidar'" "$zcp" echo lidar --lines
+told "zcp echo: topic 'lidar' has no publisher" "$zcp" echo lidar --lines
 
 # One that gives up before.
 "$zcp" echo /camera/front --timeout 0.1 2>"$dir/short.err" && fail "echo --timeout: 0"
-has "echo --timeout" "$dir/short.err" "nobody publishes on '/camera/front'; there is 'camera/front'"
+has "echo --timeout" "$dir/short.err" "topic '/camera/front' has no publisher; there is 'camera/front'"
 "$zcp" echo /camera/front --timeout 1.2 --quiet 2>"$dir/short.err" && fail "echo --timeout: 0"
 is "echo --quiet" "zcp echo: nothing came on topic '/camera/front' for 1.2 s" \
 	"$(cat "$dir/short.err")"
@@ -66,7 +66,7 @@ camera/front|-|1|0|
 WAITED|FOR|SUBSCRIBERS
 /camera/front|1" "$(sed 's/|0|[0-9]*$/|0|/' "$dir/table")"
 "$zcp" info /camera/front >"$dir/page" 2>"$dir/info.err" || fail "info: $?"
-has "info" "$dir/info.err" "nobody publishes on '/camera/front'; there is 'camera/front'"
+has "info" "$dir/info.err" "topic '/camera/front' has no publisher; there is 'camera/front'"
 "$zcp" info Camera/Front 2>"$dir/info.err" && fail "info of no topic: 0"
 is "info of no topic" "zcp info: there is no topic 'Camera/Front'; there is 'camera/front'" \
 	"$(cat "$dir/info.err")"
@@ -74,10 +74,10 @@ is "info of no topic" "zcp info: there is no topic 'Camera/Front'; there is 'cam
 # The other way round: it is the publisher that has the wrong name.
 for options in "--wait-subscribers 1" "--rate 20"; do
 	# shellcheck disable=SC2086
-	told "zcp pub: nobody subscribes to 'camera/front/'; there are subscribers of '/camera/front'" \
+	told "zcp pub: topic 'camera/front/' has no subscriber; there are subscribers of '/camera/front'" \
 		"$zcp" pub camera/front/ --frame-size 8 $options </dev/zero
 done
-told "zcp pub: nobody subscribes to 'lidar'" \
+told "zcp pub: topic 'lidar' has no subscriber" \
 	"$zcp" pub lidar --frame-size 8 --wait-subscribers 1 </dev/zero
 
 exec 4>&-

@@ -25,7 +25,7 @@
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
 
-/* Between two tries to open a node that the runtime has closed the door to. */
+/* Between two tries to open a node that the runtime has hung up on. */
 #define REOPEN_NS 20000000
 /* Between two looks at the connection of a node that is awake, or without one at the door. */
 #define LOOK_NS UINT64_C(50000000)
@@ -230,7 +230,7 @@ static int register_fd(struct zcp_node *node)
 	return r;
 }
 
-/* Whoever polls on us comes by now and then until there is a runtime. */
+/* Has the caller's poll loop call us now and then until there is a runtime. */
 static void start_timer(struct zcp_node *node)
 {
 	const struct timespec interval = { .tv_nsec = LOOK_NS };
@@ -262,7 +262,7 @@ void zcp_attach_close_socket(struct zcp_node *node)
 	start_timer(node);
 }
 
-/* Who polls on us is woken by the end of this connection. */
+/* The end of this connection wakes the caller's poll loop. */
 static int watch_connection(struct zcp_node *node)
 {
 	/* No events: the end of a connection is always told. */
@@ -277,7 +277,7 @@ static int watch_connection(struct zcp_node *node)
 	return 0;
 }
 
-/* Once: connects and says who it is. */
+/* Once: connects and introduces itself. */
 static int attach_once(struct zcp_node *node, uint64_t deadline)
 {
 	int r;
@@ -397,8 +397,8 @@ static int say_stale(struct zcp_node *node)
 }
 
 /*
- * There is no runtime that this process may connect to, as where it has changed its user: whoever
- * has nobody at its other end would have nobody for ever. The others go on.
+ * There is no runtime that this process may connect to, as where it has changed its user: an
+ * endpoint without another end would never get one. The others go on.
  */
 static void give_up_lonely(struct zcp_node *node)
 {
@@ -427,13 +427,13 @@ static void look_after(struct zcp_node *node)
 	int r;
 
 	node->n_unattended = 0;
-	/* Who polls on us is called again at once as long as the end of a connection is there. */
+	/* A poll loop calls us again at once as long as the end of a connection is there. */
 	if (now < node->attend_again_ns ||
 	    (now - node->attended_ns < LOOK_NS && !(node->poll_fd >= 0 && node->socket >= 0)))
 		return;
 	node->attended_ns = now;
 	memcpy(error, node->error, sizeof(error));
-	/* What is not found now is nobody's failure. */
+	/* That no runtime is found now is no error. */
 	r = is_connected(node) ? 0 : zcp_reattach(node, ZCP_ATTACH_LOOK, now + BUDGET_NS);
 	if (r < 0 && zcp_now_ns() - now >= BUDGET_NS)
 		node->attend_again_ns = zcp_now_ns() + REST_NS;
@@ -472,7 +472,7 @@ int zcp_attend(struct zcp_node *node)
 
 void zcp_attend_published(struct zcp_node *node, uint32_t met)
 {
-	/* Full queues are nothing special; that nobody takes anything for long is. */
+	/* Full queues are nothing special; that no subscriber takes anything for long is. */
 	if (met == ZCP_MET_FULL && ++node->n_unread % UNREAD_MAX != 0)
 		return;
 	zcp_attend_quietly(node);
@@ -547,7 +547,7 @@ static void give_up_signal(struct zcp_node *node)
 
 	if (!signal || !zcp_process_is(node->process))
 		return;
-	/* Relaxed: read by whoever is handed the region, when we are gone. */
+	/* Relaxed: read by the next runtime, when we are gone. */
 	(void)atomic_compare_exchange_strong_explicit(&signal->node, &id, 0, memory_order_relaxed,
 						      memory_order_relaxed);
 }

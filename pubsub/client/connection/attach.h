@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A node's connection to the runtime: the first one, and those after it. What a node has open
- * needs no runtime; when another one has come, the node tells it who it was and hands back what
+ * needs no runtime; when another one has come, the node tells it its former id and hands back what
  * it has.
  */
 #ifndef ZCP_CLIENT_CONNECTION_ATTACH_H
@@ -42,16 +42,16 @@ void zcp_attend_quietly(struct zcp_node *node);
 void zcp_attend_now(struct zcp_node *node);
 
 /*
- * After a publish that has met something out of the ordinary (enum zcp_met): where nobody gets the
- * message, or a system call was made anyhow, is the time to look, and no other publish does. No
- * system call but every 50 ms.
+ * After a publish that has met something out of the ordinary (enum zcp_met): where no subscriber
+ * gets the message, or a system call was made anyhow, is the time to look; no other publish does.
+ * No system call but every 50 ms.
  */
 void zcp_attend_published(struct zcp_node *node, uint32_t met);
 
 /* The next time it is not too early. */
 void zcp_attend_soon(struct zcp_node *node);
 
-/* The same where somebody does not sleep: one look in many. */
+/* The same for a caller that does not sleep: one look in many. */
 __attribute__((warn_unused_result)) int zcp_attend_seldom(struct zcp_node *node);
 
 /* How long it may sleep until it attends again, ns. */

@@ -88,7 +88,7 @@ static int send_request(struct zcp_node *node, const struct zcp_message *request
 	}
 }
 
-/* An answer that nobody waits for, or that cannot be used: what it opened is closed again. */
+/* An answer to no request, or one that cannot be used: what it opened is closed again. */
 static void refuse(struct zcp_node *node, const struct zcp_message *message)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_CLOSE };
@@ -153,7 +153,7 @@ static int receive_reply(struct zcp_node *node, uint64_t id, uint64_t deadline,
 	}
 }
 
-/* Should the runtime come to it after all, nothing stays open that nobody knows of. */
+/* Should the runtime come to it after all, nothing stays open without a handle. */
 static void cancel(struct zcp_node *node, const struct zcp_message *request)
 {
 	struct zcp_message message = { .type = ZCP_MESSAGE_CLOSE };
@@ -219,7 +219,7 @@ int zcp_control_request_with(struct zcp_node *node, const struct zcp_message *re
 	if (node->deadline_ns > 0 && node->deadline_ns < deadline)
 		deadline = node->deadline_ns;
 	r = exchange(talk, request, out, n_out, deadline, &answer, &received);
-	/* What it had half done for us it has undone, or its heir does, when we are back. */
+	/* What it had half done for us it has undone, or the next one does, when we are back. */
 	while (r == -ENOTCONN && looks_for_another(node, request, &effort)) {
 		r = zcp_reattach(node, effort, deadline);
 		if (r < 0)

@@ -26,9 +26,9 @@
 #define LOCK_NAME "start.lock"
 /* Between two looks at a lock that another starter holds, and at a socket's full backlog. */
 #define RETRY_NS 1000000
-/* Between two looks for a runtime that somebody else starts. */
+/* Between two looks for a runtime that another process starts. */
 #define AWAIT_NS 10000000
-/* Runtimes that end without a word, one after another: somebody kills them, or they are none. */
+/* Runtimes that end without a word, one after another: they are killed, or are no runtimes. */
 #define SILENT_MAX 5
 /* Between two starts, at the most. */
 #define START_AGAIN_NS 50000000
@@ -76,7 +76,7 @@ static int check_peer(const struct start *start, int fd)
 	return -EPERM;
 }
 
-/* Returns 0, -ECONNREFUSED where nobody answers, or an error with a sentence. */
+/* Returns 0, -ECONNREFUSED where no runtime answers, or an error with a sentence. */
 static int try_connect(struct start *start, int *socketp)
 {
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
@@ -341,7 +341,7 @@ static int run(struct start *start)
 	return 0;
 }
 
-/* Somebody else starts it. Returns as try_connect(). */
+/* For a runtime that another process starts. Returns as try_connect(). */
 static int wait_for_one(struct start *start, int *socketp)
 {
 	uint64_t now = zcp_now_ns(), until = now + start->options->wait_ns;
@@ -378,7 +378,7 @@ static int connect_or_start(struct start *start, int *socketp)
 	r = lock(start, &lock_fd);
 	if (r < 0)
 		return r;
-	/* Whoever had the lock before us may have started it. */
+	/* The process that had the lock before us may have started it. */
 	r = try_connect(start, socketp);
 	for (long pause_ns = RETRY_NS; r == -ECONNREFUSED; pause_ns *= 2) {
 		r = run(start);
@@ -423,7 +423,7 @@ int zcp_start_connect(const struct zcp_node_options *options, bool looks, uint64
 	if (start.is_onlooker && !create)
 		return connect_or_start(&start, socketp);
 	r = zcp_paths_check(&start.paths, create, text, text_size);
-	/* Whoever starts it makes the directory as well. */
+	/* The process that starts it makes the directory as well. */
 	while (r == -ENOENT && !create && zcp_now_ns() < until && zcp_now_ns() < deadline) {
 		pause_for(AWAIT_NS);
 		r = zcp_paths_check(&start.paths, create, text, text_size);

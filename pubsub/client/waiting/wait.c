@@ -51,7 +51,7 @@ static bool can_be_ready(const struct zcp_node *node, const struct zcp_waiting *
 	return waiting->until_interrupted || !LIST_EMPTY(&node->watches);
 }
 
-/* Whoever publishes or releases looks at our signal from now on. */
+/* Publishers, and threads that release, look at our signal from now on. */
 static int arm(struct zcp_node *node, const struct zcp_waiting *waiting)
 {
 	struct zcp_subscriber *subscriber;
@@ -160,7 +160,7 @@ int zcp_wait_for(struct zcp_node *node, const struct zcp_waiting *waiting, int64
 
 	if (was_interrupted(node))
 		return -EINTR;
-	/* Who polls on us may have come because of the connection. */
+	/* A poll loop may have called us because of the connection. */
 	r = node->poll_fd >= 0 ? zcp_attend(node) : zcp_attend_seldom(node);
 	if (r < 0)
 		return r;
@@ -170,7 +170,7 @@ int zcp_wait_for(struct zcp_node *node, const struct zcp_waiting *waiting, int64
 	if (waiting->one && !zcp_reader_has_place(&waiting->one->reader))
 		return 0;
 	if (timeout_ns == 0) {
-		/* Whoever only looks may do so seldom. */
+		/* A caller that only looks may do so seldom. */
 		r = zcp_attend(node);
 		return r < 0 ? r : -ETIMEDOUT;
 	}

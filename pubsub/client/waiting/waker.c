@@ -2,8 +2,8 @@
 /*
  * Eventfds: our own, and those of the nodes that our publishers have to wake.
  *
- * A node that is asleep in somebody's poll is woken by a write to its eventfd. The runtime
- * sends a duplicate to whoever publishes to it, before it is needed; a publisher that does
+ * A node that is asleep in its caller's poll is woken by a write to its eventfd. The runtime
+ * sends a duplicate to each publisher of it, before it is needed; a publisher that does
  * not find it among what has come asks.
  */
 #include <errno.h>
@@ -37,7 +37,7 @@ void zcp_node_add_waker(struct zcp_node *node, uint32_t signal, uint64_t id, int
 
 static int find(const struct zcp_node *node, uint32_t signal)
 {
-	/* Relaxed: a node writes it before it gives anybody its eventfd. */
+	/* Relaxed: a node writes it before it hands out its eventfd. */
 	uint64_t id = atomic_load_explicit(&node->signals.signals[signal].node,
 					   memory_order_relaxed);
 
@@ -50,7 +50,7 @@ static void ask(struct zcp_node *node, uint32_t signal)
 	struct zcp_message request = { .type = ZCP_MESSAGE_SIGNAL_GET }, reply;
 
 	request.u.signal_get.signal = signal;
-	/* Where the runtime is gone, so is whoever could tell; the node wakes by its timeout. */
+	/* Where the runtime is gone there is no answer; the node wakes by its timeout. */
 	if (zcp_control_request(node, &request, ZCP_MESSAGE_SIGNAL, &reply, &fds) < 0)
 		return;
 	if (fds.n_fds == 1)

@@ -2,7 +2,7 @@
 /*
  * Match callbacks.
  *
- * A callback may close any endpoint and set any callback anew, its own too. So whoever takes
+ * A callback may close any endpoint and set any callback anew, its own too. So the code that takes
  * a watch off its node's list ends the dispatch of it, and moves on the one that comes next.
  */
 #include "pubsub/client/waiting/watch.h"
@@ -47,7 +47,7 @@ int zcp_watch_set(struct zcp_endpoint *endpoint, _Atomic uint32_t *watches,
 	watch->on_match = on_match;
 	watch->user = user;
 	LIST_INSERT_HEAD(&node->watches, watch, link);
-	/* Whoever polls on our eventfd has not looked for these. */
+	/* A poll on our eventfd has not looked for these. */
 	zcp_node_wake_self(node);
 	return 0;
 }

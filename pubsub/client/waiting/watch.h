@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calling back for those who come and go at the other end of a publisher or subscriber.
+ * Calling back for endpoints that join or leave at the other end of a publisher or subscriber.
  */
 #ifndef ZCP_CLIENT_WAITING_WATCH_H
 #define ZCP_CLIENT_WAITING_WATCH_H
