@@ -166,7 +166,7 @@ static void add_row(const struct bench_game *game, const struct bench_entry *ent
 	}
 	if (base)
 		name_base(row.ratio_to, entry, base);
-	if (choice->place == BENCH_MOVED || n >= N_PLACE_LEAST)
+	if (choice->place == BENCH_MOVED ? !base || n_ratios > 0 : n >= N_PLACE_LEAST)
 		bench_rows_add(&row, values, n, ratios, n_ratios);
 	free(values);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #define LINE 64
 /* About half a minute, where a look takes 20 ns. */
 #define CHECKS_MAX 1500
+#define LOOKS_PER_YIELD 2000
 
 int bench_wait_check(const struct bench_pair *pair, const struct bench_wait *wait)
 {
@@ -30,8 +32,12 @@ int bench_meet(struct bench_pair *pair, enum bench_side side)
 
 	/* Release: what this side has written before. Acquire: what the other one has. */
 	atomic_store_explicit(&pair->met[side][0], n, memory_order_release);
-	while (r == 0 && atomic_load_explicit(&pair->met[!side][0], memory_order_acquire) < n)
+	while (r == 0 && atomic_load_explicit(&pair->met[!side][0], memory_order_acquire) < n) {
 		r = bench_wait(pair, &wait);
+		/* The other side may need this very processor to come. */
+		if (wait.n_looks % LOOKS_PER_YIELD == 0)
+			(void)sched_yield();
+	}
 	return r;
 }
 

@@ -72,6 +72,23 @@ static void put_used(struct bench_result *result, const struct used *before)
 					before->usage.ru_nvcsw - before->usage.ru_nivcsw);
 }
 
+/*
+ * Under a real-time policy (chrt) threads that a peer has made stand above the one that plays: it
+ * spins, and they would never run.
+ */
+static void stand_below_helpers(void)
+{
+	struct sched_param param;
+	int policy = sched_getscheduler(0);
+
+	if ((policy != SCHED_FIFO && policy != SCHED_RR) || sched_getparam(0, &param) < 0)
+		return;
+	if (param.sched_priority <= sched_get_priority_min(policy))
+		return;
+	param.sched_priority--;
+	(void)sched_setscheduler(0, policy, &param);
+}
+
 static int pin(uint32_t cpu)
 {
 	static uint32_t is_on = UINT32_MAX;
@@ -83,6 +100,8 @@ static int pin(uint32_t cpu)
 	CPU_SET((size_t)cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) < 0)
 		return bench_peer_fail(-errno, "cannot be pinned to processor %u", cpu);
+	if (is_on == UINT32_MAX)
+		stand_below_helpers();
 	is_on = cpu;
 	return 0;
 }

@@ -18,7 +18,7 @@
 #include "bench/role.h"
 
 /* A job that takes longer hangs; and so does a side long after the other one has failed. */
-#define JOB_MS 60000
+#define JOB_MS 20000
 #define FAILED_MS 3000
 #define LOOK_MS 250
 /* Ending closes what is open. */
