@@ -14,6 +14,8 @@
 
 /* Blocks in one place, fewer of which say nothing about it. */
 #define N_PLACE_LEAST 5
+/* Points through which a line is laid. */
+#define N_POINTS_LEAST 5
 
 static const struct {
 	const char *name;
@@ -53,7 +55,7 @@ void bench_entry_put(struct bench_entry *entry, const struct bench_job *job,
 		entry->now_times[i] = (float)pair->ns[i];
 	entry->n_now = n_times;
 	if (n_times > 0) {
-		of[BENCH_P50] = bench_percentile(pair->ns, n_times, 50);
+		of[BENCH_P50] = bench_middle(pair->ns, n_times);
 		of[BENCH_P99] = bench_percentile(pair->ns, n_times, 99);
 	} else {
 		of[BENCH_RATE] = (n_given - n_lost) * 1e9 / results[BENCH_SERVER].ns;
@@ -197,6 +199,20 @@ static void add_tail(const struct bench_game *game, const struct bench_entry *en
 	}
 }
 
+/* One of another size is there to be compared with; its own game shows it. */
+static bool is_shown(const struct bench_game *game, const struct bench_entry *entry)
+{
+	return entry->size == game->players[0].size;
+}
+
+/* In a fan: the same with another peer, and the same peer's first. */
+static bool is_base(const struct bench_game *game, const struct bench_entry *entry,
+		    const struct bench_entry *base)
+{
+	return !game->is_fan || base->n_in == entry->n_in ||
+	       (base->peer == entry->peer && base->n_in == 0);
+}
+
 /* zcp is compared with all, the others with the first. */
 static void add_rows(const struct bench_game *game, const struct bench_entry *entries, uint32_t n,
 		     const struct bench_entry *entry, const struct choice *choice)
@@ -212,16 +228,60 @@ static void add_rows(const struct bench_game *game, const struct bench_entry *en
 		return;
 	}
 	for (uint32_t b = 0; b < n; b++)
-		if (&entries[b] != entry && !entries[b].has_left)
+		if (&entries[b] != entry && !entries[b].has_left &&
+		    is_base(game, entry, &entries[b]))
 			add_row(game, entry, &entries[b], choice);
+}
+
+/* Of a fan: what each further subscriber adds to a publish, block by block. */
+static void add_slope(const struct bench_game *game, const struct bench_entry *entries, uint32_t n,
+		      const struct bench_peer *peer, enum bench_place place)
+{
+	static double slopes[BENCH_BLOCKS_MAX], x[BENCH_PLAYERS_MAX], y[BENCH_PLAYERS_MAX];
+	const struct choice choice = { BENCH_P50, place };
+	const struct bench_entry *first = NULL;
+	uint32_t n_slopes = 0;
+	struct bench_row row;
+
+	for (uint32_t block = 0; block < BENCH_BLOCKS_MAX; block++) {
+		uint32_t n_points = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (entries[i].peer != peer || block >= entries[i].n_blocks ||
+			    entries[i].n_in == 0 || !is_chosen(&entries[i].blocks[block], &choice))
+				continue;
+			first = first ? first : &entries[i];
+			x[n_points] = entries[i].n_in;
+			y[n_points++] = entries[i].blocks[block].of[BENCH_P50];
+		}
+		if (n_points >= N_POINTS_LEAST)
+			slopes[n_slopes++] = bench_slope(x, y, n_points);
+	}
+	if (!first)
+		return;
+	row = row_of(game, first, "further-subscriber", "ns", place);
+	row.n = 0;
+	bench_rows_add(&row, slopes, n_slopes, NULL, 0);
+}
+
+static void add_slopes(const struct bench_game *game, const struct bench_entry *entries, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		for (int place = BENCH_MOVED; place >= BENCH_NEAR; place--)
+			if (i == 0 || entries[i].peer != entries[i - 1].peer)
+				add_slope(game, entries, n, entries[i].peer,
+					  (enum bench_place)place);
 }
 
 void bench_figures_report(const struct bench_game *game, const struct bench_entry *entries,
 			  uint32_t n)
 {
+	if (game->is_fan)
+		add_slopes(game, entries, n);
 	for (int f = 0; f < BENCH_FIGURES; f++)
 		for (uint32_t i = 0; i < n; i++)
-			for (int place = BENCH_MOVED; place >= BENCH_NEAR; place--) {
+			for (int place = BENCH_MOVED;
+			     place >= BENCH_NEAR && is_shown(game, &entries[i]); place--) {
 				struct choice choice = { (enum bench_figure)f,
 							 (enum bench_place)place };
 
@@ -229,5 +289,6 @@ void bench_figures_report(const struct bench_game *game, const struct bench_entr
 					add_rows(game, entries, n, &entries[i], &choice);
 			}
 	for (uint32_t i = 0; i < n; i++)
-		add_tail(game, &entries[i]);
+		if (is_shown(game, &entries[i]))
+			add_tail(game, &entries[i]);
 }

@@ -17,15 +17,15 @@ enum bench_place {
 };
 
 enum bench_figure {
-	BENCH_P50,	/* ns */
-	BENCH_P99,	/* ns */
-	BENCH_RATE,	/* messages a second, of all subscribers */
-	BENCH_CPU,	/* seconds of both processes, for a million messages */
-	BENCH_LOST,	/* percent */
-	BENCH_COPIED,	/* bytes that were copied for a message */
-	BENCH_FAULTS,	/* page faults for a message */
+	BENCH_P50,      /* ns */
+	BENCH_P99,      /* ns */
+	BENCH_RATE,     /* messages a second, of all subscribers */
+	BENCH_CPU,      /* seconds of both processes, for a million messages */
+	BENCH_LOST,     /* percent */
+	BENCH_COPIED,   /* bytes that were copied for a message */
+	BENCH_FAULTS,   /* page faults for a message */
 	BENCH_SWITCHES, /* context switches for a message */
-	BENCH_BUFFERS,	/* different places in which payloads lay */
+	BENCH_BUFFERS,  /* different places in which payloads lay */
 	BENCH_FIGURES,
 };
 

@@ -5,10 +5,14 @@
 #include "bench/game.h"
 
 #include <errno.h>
-#include <math.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "bench/clock.h"
 #include "bench/figures.h"
@@ -193,7 +197,8 @@ static int play(struct table *table, uint32_t i)
 	if (is_zcp(team->peer))
 		table->n_buffers = results[BENCH_SERVER].n_buffers;
 	bench_entry_put(&table->entries[i], job, team->pair,
-			others_ns(job, results) > results[0].ns * limit + OTHERS_NS);
+			!table->game->is_steady &&
+				others_ns(job, results) > results[0].ns * limit + OTHERS_NS);
 	return 0;
 }
 
@@ -262,6 +267,8 @@ static int play_block(struct table *table, uint32_t block, double *line)
 	if (r < 0)
 		return r;
 	place = place_of(before, *line);
+	if (table->game->is_steady && place == BENCH_MOVED)
+		place = *line < FAR_NS ? BENCH_NEAR : BENCH_FAR;
 	table->n_blocks += block >= N_WARM;
 	table->n_moved += block >= N_WARM && place == BENCH_MOVED;
 	for (uint32_t i = 0; i < table->n_entries; i++) {
@@ -274,6 +281,15 @@ static int play_block(struct table *table, uint32_t block, double *line)
 		bench_entry_settle(entry, place, block < N_WARM);
 	}
 	return 0;
+}
+
+static uint32_t n_there(const struct table *table)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < table->n_entries; i++)
+		n += !table->entries[i].has_left;
+	return n;
 }
 
 static int play_all(struct table *table, double seconds, const char *only)
@@ -291,7 +307,8 @@ static int play_all(struct table *table, double seconds, const char *only)
 	if (r == 0)
 		r = look_where(table, &line);
 	start = bench_ns();
-	for (uint32_t block = 0; r == 0 && block < BENCH_BLOCKS_MAX + N_WARM; block++) {
+	for (uint32_t block = 0; r == 0 && n_there(table) > 0 && block < BENCH_BLOCKS_MAX + N_WARM;
+	     block++) {
 		if (block > N_WARM && (double)(bench_ns() - start) > seconds * 1e9)
 			break;
 		r = play_block(table, block, &line);
@@ -299,9 +316,25 @@ static int play_all(struct table *table, double seconds, const char *only)
 	return r;
 }
 
+/* A process that has work all the time. */
+static pid_t start_busy(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(1);
+	/* An ordinary one, also where the benchmark runs under a real-time policy. */
+	(void)sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
+	for (;;)
+		bench_relax();
+}
+
 int bench_game_play(const struct bench_game *game, double seconds, const char *only)
 {
 	struct table *table = calloc(1, sizeof(*table));
+	pid_t busy = game->is_steady ? start_busy() : 0;
 	int r;
 
 	if (!table)
@@ -309,12 +342,17 @@ int bench_game_play(const struct bench_game *game, double seconds, const char *o
 	table->game = game;
 	r = bench_team_processors(table->cpus);
 	if (r < 0)
-		(void)fprintf(stderr, "zcp-bench: two processors are needed: allow both (taskset)\n");
+		(void)fprintf(stderr,
+			      "zcp-bench: two processors are needed: allow both (taskset)\n");
 	else
 		r = play_all(table, seconds, only);
 	for (uint32_t i = 0; i < table->n_teams; i++)
 		bench_team_stop(&table->teams[i]);
 	bench_team_stop(&table->probe);
+	if (busy > 0) {
+		(void)kill(busy, SIGKILL);
+		(void)waitpid(busy, NULL, 0);
+	}
 	if (r == 0) {
 		bench_rows_count(game->name, table->n_blocks, table->n_moved, table->n_plays,
 				 table->n_disturbed);

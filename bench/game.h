@@ -31,6 +31,8 @@ struct bench_game {
 	bool is_on_one;
 	/* subscribers are told apart by `n` in the rows */
 	bool is_fan;
+	/* a busy process runs beside it, and no block is left out */
+	bool is_steady;
 	/* of a message; 0: as fast as it goes */
 	uint64_t period_ns;
 	/* of one play, about */

@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/check.h"
 #include "bench/clock.h"
+#include "bench/control.h"
 #include "bench/count.h"
 #include "bench/domain.h"
 #include "bench/plan.h"
@@ -47,6 +49,7 @@ struct options {
 	const char *peers;
 };
 
+/* Whether it is one of them; all are where NULL is given. */
 static bool is_in(const char *names, const char *name)
 {
 	size_t length = strlen(name);
@@ -63,12 +66,12 @@ static void list(void)
 	for (const struct bench_plan *plan = bench_plans; plan->game.name; plan++)
 		if (plan == bench_plans || strcmp(plan->game.name, plan[-1].game.name) != 0)
 			(void)printf("  %s\n", plan->game.name);
-	(void)printf("peers:\n");
+	(void)printf("  control-plane\n  instructions\npeers:\n");
 	for (size_t i = 0; bench_peers[i]; i++)
 		(void)printf("  %-14s %s\n", bench_peers[i]->name, bench_peers[i]->settings);
 }
 
-static int play(const struct options *options)
+static int play_plans(const struct options *options)
 {
 	for (const struct bench_plan *plan = bench_plans; plan->game.name; plan++) {
 		double seconds = options->is_full ? plan->full : plan->quick;
@@ -81,13 +84,32 @@ static int play(const struct options *options)
 	return 0;
 }
 
+/* What is no game: it has no blocks. */
+static int play(const struct options *options)
+{
+	int r = play_plans(options);
+
+	if (r == 0 && is_in(options->games, "control-plane"))
+		r = bench_control(options->is_full);
+	if (r == 0 && is_in(options->games, "instructions"))
+		r = bench_count();
+	return r;
+}
+
 static void print(void)
 {
+	static const char *const others[] = { "control-plane", "instructions",
+					      "instructions-blocking" };
+
 	for (const struct bench_plan *plan = bench_plans; plan->game.name; plan++) {
 		if (plan > bench_plans && strcmp(plan->game.name, plan[-1].game.name) == 0)
 			continue;
 		(void)printf("\n%s\n", plan->game.name);
 		bench_rows_print(plan->game.name);
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		(void)printf("\n%s\n", others[i]);
+		bench_rows_print(others[i]);
 	}
 }
 
@@ -120,10 +142,14 @@ static int run(const struct options *options)
 int main(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "quick", no_argument, NULL, 'q' },	   { "full", no_argument, NULL, 'f' },
-		{ "json", required_argument, NULL, 'j' },  { "games", required_argument, NULL, 'g' },
-		{ "peers", required_argument, NULL, 'p' }, { "check", no_argument, NULL, 'c' },
-		{ "list", no_argument, NULL, 'l' },	   { "help", no_argument, NULL, 'h' },
+		{ "quick", no_argument, NULL, 'q' },
+		{ "full", no_argument, NULL, 'f' },
+		{ "json", required_argument, NULL, 'j' },
+		{ "games", required_argument, NULL, 'g' },
+		{ "peers", required_argument, NULL, 'p' },
+		{ "check", no_argument, NULL, 'c' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct options options = { 0 };
@@ -159,7 +185,7 @@ int main(int argc, char **argv)
 	}
 	if (bench_domain_make() < 0)
 		return 1;
-	r = run(&options);
+	r = options.is_check ? bench_check() : run(&options);
 	bench_domain_remove();
 	return r < 0 ? 1 : 0;
 }

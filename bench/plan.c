@@ -36,11 +36,11 @@
 	{ peer, 64, 1, 8 }, { peer, 64, 1, 16 }, { peer, 64, 1, 32 }, { peer, 64, 1, 64 }
 
 #define TOUCHED(size, depth_, quick_, full_)                                                       \
-	{ { .name = "latency-touched", .task = BENCH_LATENCY, .depth = depth_, .play_ms = 4,       \
+	{ { .name = "latency-touched", .task = BENCH_LATENCY, .drops = true, .depth = depth_, .play_ms = 4,       \
 	    .players = { LATENCY_PLAYERS(size), { "zcp", 64, 0, 0 } } }, quick_, full_ }
 
 #define FILLED(size, depth_, quick_, full_)                                                        \
-	{ { .name = "latency-filled", .task = BENCH_LATENCY, .depth = depth_, .play_ms = 6,        \
+	{ { .name = "latency-filled", .task = BENCH_LATENCY, .drops = true, .depth = depth_, .play_ms = 6,        \
 	    .is_whole = true, .players = { LATENCY_PLAYERS(size) } }, quick_, full_ }
 
 #define STREAM(name_, n_out, n_in, quick_, full_)                                                  \
@@ -48,7 +48,7 @@
 	    .players = { STREAM_PLAYERS(n_out, n_in) } }, quick_, full_ }
 
 const struct bench_plan bench_plans[] = {
-	{ { .name = "latency-touched", .task = BENCH_LATENCY, .depth = 16, .play_ms = 4,
+	{ { .name = "latency-touched", .task = BENCH_LATENCY, .drops = true, .depth = 16, .play_ms = 4,
 	    .players = { LATENCY_PLAYERS(64), { "zcp-dispatch", 64, 0, 0 }, { "line", 64, 0, 0 } } },
 	  10, 60 },
 	TOUCHED(KIB(1), 2, 0, 20),
@@ -62,10 +62,10 @@ const struct bench_plan bench_plans[] = {
 	FILLED(KIB(4), 2, 0, 20),
 	FILLED(KIB(64), 2, 4, 20),
 	FILLED(MIB(1), 2, 4, 30),
-	{ { .name = "latency-blocking", .task = BENCH_LATENCY, .depth = 16, .play_ms = 8,
-	    .blocks = true, .players = { SLEEP_PLAYERS } }, 9, 60 },
-	{ { .name = "latency-blocking-one-core", .task = BENCH_LATENCY, .depth = 16, .play_ms = 6,
-	    .blocks = true, .is_on_one = true, .players = { SLEEP_PLAYERS } }, 5, 30 },
+	{ { .name = "latency-blocking", .task = BENCH_LATENCY, .drops = true, .depth = 16, .play_ms = 10,
+	    .blocks = true, .period_ns = 100000, .players = { SLEEP_PLAYERS } }, 9, 60 },
+	{ { .name = "latency-blocking-one-core", .task = BENCH_LATENCY, .drops = true, .depth = 16, .play_ms = 10,
+	    .blocks = true, .is_on_one = true, .period_ns = 100000, .players = { SLEEP_PLAYERS } }, 5, 30 },
 	STREAM("stream-1-1", 1, 1, 8, 60),
 	STREAM("stream-1-2", 1, 2, 0, 30),
 	STREAM("stream-1-4", 1, 4, 6, 40),
@@ -81,15 +81,19 @@ const struct bench_plan bench_plans[] = {
 	    .players = { FRAME_PLAYERS(UHD) } }, 0, 60 },
 	{ { .name = "fan-out", .task = BENCH_FAN, .depth = 16, .play_ms = 3, .is_fan = true,
 	    .players = { FAN_PLAYERS("zcp"), FAN_PLAYERS("iceoryx") } }, 6, 40 },
+	{ { .name = "steadiness", .task = BENCH_LATENCY, .drops = true, .depth = 16,
+	    .play_ms = 500, .blocks = true, .period_ns = 1000000, .is_steady = true,
+	    .players = { { "futex", 64, 0, 0 }, { "zcp", 64, 0, 0 }, { "iceoryx", 64, 0, 0 } } },
+	  12, 180 },
 	{ { .name = NULL }, 0, 0 },
 };
 
 const struct bench_plan bench_check_plans[] = {
 	{ { .name = "check", .task = BENCH_LATENCY, .depth = 16, .play_ms = 3,
-	    .players = { { "ring", 4096, 0, 0 }, { "late", 4096, 0, 0 }, { "memcpy", 4096, 0, 0 },
-			 { "zcp", 4096, 0, 0 } } }, 4, 4 },
+	    .players = { { "ring", 64, 0, 0 }, { "late", 64, 0, 0 }, { "memcpy", 64, 0, 0 },
+			 { "zcp", 64, 0, 0 } } }, 4, 4 },
 	{ { .name = "check-wrong", .task = BENCH_STREAM, .depth = 16, .play_ms = 3,
-	    .players = { { "ring", 4096, 1, 1 }, { "wrong", 4096, 1, 1 } } }, 1, 1 },
+	    .players = { { "ring", 64, 1, 1 }, { "wrong", 64, 1, 1 } } }, 1, 1 },
 	{ { .name = NULL }, 0, 0 },
 };
 /* clang-format on */

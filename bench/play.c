@@ -62,18 +62,23 @@ static int take_one(struct bench_role *role, const struct bench_job *job, struct
 
 static int expect(uint64_t value, uint64_t expected)
 {
-	return value == expected ? 0 :
-				   bench_peer_fail(-EBADMSG, "message %#llx has come instead of %#llx",
-						   (unsigned long long)value,
-						   (unsigned long long)expected);
+	return value == expected ?
+		       0 :
+		       bench_peer_fail(-EBADMSG, "message %#llx has come instead of %#llx",
+				       (unsigned long long)value, (unsigned long long)expected);
 }
 
 /* --- to and fro --- */
 
-static void sleep_until(uint64_t at_ns)
+/* The next multiple of the period, or now where it is over. */
+static void await_period(uint64_t *next_ns, uint64_t period_ns)
 {
-	struct timespec at = { .tv_sec = (time_t)(at_ns / 1000000000),
-			       .tv_nsec = (long)(at_ns % 1000000000) };
+	uint64_t now = bench_ns(), at_ns = *next_ns + period_ns;
+	struct timespec at;
+
+	*next_ns = at_ns = at_ns < now ? now : at_ns;
+	at = (struct timespec){ .tv_sec = (time_t)(at_ns / 1000000000),
+				.tv_nsec = (long)(at_ns % 1000000000) };
 
 	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
@@ -103,7 +108,7 @@ static int play_latency(struct bench_role *role, const struct bench_job *job,
 		uint64_t start;
 
 		if (serves && job->period_ns)
-			sleep_until(next_ns += job->period_ns);
+			await_period(&next_ns, job->period_ns);
 		start = bench_ticks();
 		r = serves ? throw_ball(role, job, ends) : catch_ball(role, job, ends);
 		if (r == 0)

@@ -203,9 +203,8 @@ static void write_row(FILE *file, const struct bench_row *row)
 		      "/%s\", \"game\": \"%s\", \"peer\": \"%s\", \"figure\": \"%s\", "
 		      "\"size\": %llu, \"n\": %llu, \"unit\": \"%s\", \"place\": \"%s\", "
 		      "\"samples\": %u",
-		      row->figure, row->game, row->peer, row->figure,
-		      (unsigned long long)row->size, (unsigned long long)row->n, row->unit,
-		      row->place, row->n_samples);
+		      row->figure, row->game, row->peer, row->figure, (unsigned long long)row->size,
+		      (unsigned long long)row->n, row->unit, row->place, row->n_samples);
 	write_number(file, "median", row->median);
 	(void)fprintf(file, ", \"spread\": [%.6g, %.6g]", row->low, row->high);
 	write_number(file, "ratio", row->ratio_to[0] ? row->ratio : NAN);
@@ -266,8 +265,9 @@ int bench_rows_write(FILE *file, const char *mode, double seconds)
 	write_setting(file, mode, seconds);
 	(void)fprintf(file, "\"notes\": [");
 	for (size_t i = 0; i < all.n_notes; i++) {
-		(void)fprintf(file, "%s\n  {\"game\": \"%s\", \"peer\": \"%s\", \"text\": ",
-			      i ? "," : "", all.notes[i].game, all.notes[i].peer);
+		(void)fprintf(file,
+			      "%s\n  {\"game\": \"%s\", \"peer\": \"%s\", \"text\": ", i ? "," : "",
+			      all.notes[i].game, all.notes[i].peer);
 		write_string(file, all.notes[i].text);
 		(void)fputc('}', file);
 	}

@@ -146,7 +146,8 @@ static int take_futex(struct bench_end *end, struct bench_message *message)
 
 const struct bench_peer bench_futex_peer = {
 	.name = "futex",
-	.settings = "the bare line, and a futex on which the subscriber sleeps: what the kernel charges",
+	.settings =
+		"the bare line, and a futex on which the subscriber sleeps: what the kernel charges",
 	.size_only = sizeof(uint64_t),
 	.prepare = prepare,
 	.finish = finish,
@@ -272,8 +273,9 @@ static int take_own(struct bench_end *end, struct bench_message *message)
 
 const struct bench_peer bench_private_peer = {
 	.name = "private",
-	.settings = "the same loops, each side over as many buffers of its own as zcp had in use: no "
-		    "frame goes from one processor to the other",
+	.settings =
+		"the same loops, each side over as many buffers of its own as zcp had in use: no "
+		"frame goes from one processor to the other",
 	.is_private = true,
 	.open = open_own,
 	.loan = loan_own,

@@ -120,8 +120,8 @@ static void close_end(struct bench_end *bench)
 static int loan(struct bench_end *bench, size_t size, void **data)
 {
 	const struct end *end = bench->of;
-	enum iox_AllocationResult r =
-		iox_pub_loan_aligned_chunk(end->out, data, (uint32_t)size, 64);
+	enum iox_AllocationResult r = iox_pub_loan_aligned_chunk(end->out, data, (uint32_t)size,
+								 64);
 
 	return r == AllocationResult_SUCCESS ?
 		       0 :
@@ -175,8 +175,9 @@ static int release(struct bench_end *bench, struct bench_message *message)
 
 const struct bench_peer bench_iceoryx_peer = {
 	.name = "iceoryx",
-	.settings = "the C binding; pools of each size; no history; blocks where nothing may be lost; "
-		    "spins on iox_sub_take_chunk(), or sleeps in iox_ws_timed_wait()",
+	.settings =
+		"the C binding; pools of each size; no history; blocks where nothing may be lost; "
+		"spins on iox_sub_take_chunk(), or sleeps in iox_ws_timed_wait()",
 	.can_drop = true,
 	.prepare = bench_roudi_start,
 	.begin = begin,

@@ -113,8 +113,8 @@ static int send_to(const struct bench_end *bench, nng_socket socket, nng_msg *me
 	struct bench_wait wait = { 0 };
 	int sent;
 
-	while ((sent = nng_sendmsg(socket, message,
-				   bench->link->blocks ? 0 : NNG_FLAG_NONBLOCK)) == NNG_EAGAIN) {
+	while ((sent = nng_sendmsg(socket, message, bench->link->blocks ? 0 : NNG_FLAG_NONBLOCK)) ==
+	       NNG_EAGAIN) {
 		int r = bench_wait(bench->pair, &wait);
 
 		if (r < 0)
@@ -177,8 +177,9 @@ static int release(struct bench_end *bench, struct bench_message *message)
 
 const struct bench_peer bench_nng_peer = {
 	.name = "nng",
-	.settings = "ipc; a pair0 of sockets for each pair; messages written in place; threads on any "
-		    "processor; spins on NNG_FLAG_NONBLOCK, or sleeps in nng_recvmsg()",
+	.settings =
+		"ipc; a pair0 of sockets for each pair; messages written in place; threads on any "
+		"processor; spins on NNG_FLAG_NONBLOCK, or sleeps in nng_recvmsg()",
 	.open = open_end,
 	.ready = get_ready,
 	.loan = loan,

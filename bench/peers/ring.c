@@ -221,8 +221,9 @@ static int release(struct bench_end *end, struct bench_message *message)
 
 const struct bench_peer bench_ring_peer = {
 	.name = "ring",
-	.settings = "a slot on a cache line of its own says where the payload lies; a lane for each "
-		    "pair; nothing else",
+	.settings =
+		"a slot on a cache line of its own says where the payload lies; a lane for each "
+		"pair; nothing else",
 	.prepare = prepare,
 	.finish = finish,
 	.open = open_ring,
@@ -269,8 +270,9 @@ static int take_copy(struct bench_end *end, struct bench_message *message)
 
 const struct bench_peer bench_memcpy_peer = {
 	.name = "memcpy",
-	.settings = "the reference ring with a memcpy() into the payload and one out of it: the least "
-		    "that a peer which copies can take",
+	.settings =
+		"the reference ring with a memcpy() into the payload and one out of it: the least "
+		"that a peer which copies can take",
 	.prepare = prepare,
 	.finish = finish,
 	.open = open_ring,
@@ -283,24 +285,25 @@ const struct bench_peer bench_memcpy_peer = {
 
 /* --- those with which the harness is tested --- */
 
-static int send_late(struct bench_end *end, void *data, size_t size)
+/* Before it writes, so that nothing of the payload is on its way meanwhile. */
+static int loan_late(struct bench_end *end, size_t size, void **data)
 {
 	const struct ring *ring = end->of;
 	uint64_t start = bench_ticks();
 
 	while ((double)(bench_ticks() - start) * ring->clock.ns_per_tick < LATE_NS)
 		continue;
-	return send_in_ring(end, data, size);
+	return loan(end, size, data);
 }
 
 const struct bench_peer bench_late_peer = {
 	.name = "late",
-	.settings = "the reference ring, which waits for 1 us before each send; tests the harness",
+	.settings = "the reference ring, which waits for 1 us before each loan; tests the harness",
 	.prepare = prepare,
 	.finish = finish,
 	.open = open_ring,
-	.loan = loan,
-	.send = send_late,
+	.loan = loan_late,
+	.send = send_in_ring,
 	.take = take,
 	.release = release,
 	.close = close_ring,

@@ -30,7 +30,8 @@ static int prepare(void)
 
 	for (int l = 0; l < BENCH_LINKS; l++) {
 		for (int i = 0; i < LANES; i++) {
-			if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets[l][i]) < 0)
+			if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets[l][i]) <
+			    0)
 				return -errno;
 			/* Above the administrator's limit for root alone; a message must fit. */
 			if (setsockopt(sockets[l][i][0], SOL_SOCKET, SO_SNDBUFFORCE, &size,
@@ -138,8 +139,9 @@ static int release(struct bench_end *bench, struct bench_message *message)
 
 const struct bench_peer bench_seqpacket_peer = {
 	.name = "seqpacket",
-	.settings = "a socketpair() of SOCK_SEQPACKET for each pair, send buffers of 8 MiB where the "
-		    "kernel grants them; spins on recv(MSG_DONTWAIT) or sleeps in recv()",
+	.settings =
+		"a socketpair() of SOCK_SEQPACKET for each pair, send buffers of 8 MiB where the "
+		"kernel grants them; spins on recv(MSG_DONTWAIT) or sleeps in recv()",
 	/* the largest that the default limits let through */
 	.size_max = 65536,
 	.prepare = prepare,

@@ -153,9 +153,10 @@ static int release(struct bench_end *bench, struct bench_message *message)
 
 const struct bench_peer bench_zmq_peer = {
 	.name = "zmq",
-	.settings = "ipc; ZMQ_PAIR between two ends, XPUB that does not drop and SUB between more; "
-		    "one I/O thread a process, on any processor; spins on ZMQ_DONTWAIT, or sleeps in "
-		    "zmq_msg_recv()",
+	.settings =
+		"ipc; ZMQ_PAIR between two ends, XPUB that does not drop and SUB between more; "
+		"one I/O thread a process, on any processor; spins on ZMQ_DONTWAIT, or sleeps in "
+		"zmq_msg_recv()",
 	.begin = begin,
 	.open = open_end,
 	.ready = get_ready,
