@@ -235,19 +235,21 @@ static void add_idle(pid_t runtime, uint32_t n_topics, bool is_full)
 }
 
 /* y as a power of the number of topics: 0 where it does not grow, 1 where it grows along with it. */
-static void add_growth(const char *name, const double *y)
+static void add_growth(const char *name, const double *y, size_t n)
 {
 	double x[N_STEPS], log_y[N_STEPS];
 	char figure[BENCH_NAME_MAX];
 
-	for (size_t i = 0; i < N_STEPS; i++) {
+	if (n < 2)
+		return;
+	for (size_t i = 0; i < n; i++) {
 		x[i] = log(steps[i]);
 		log_y[i] = log(y[i]);
 	}
 	(void)snprintf(figure, sizeof(figure), "%s-growth", name);
-	bench_rows_put(GAME, "zcp", figure, "exponent", 0, bench_slope(x, log_y, N_STEPS));
+	bench_rows_put(GAME, "zcp", figure, "exponent", 0, bench_slope(x, log_y, n));
 	(void)snprintf(figure, sizeof(figure), "%s-most-to-least", name);
-	bench_rows_put(GAME, "zcp", figure, "ratio", 0, y[N_STEPS - 1] / y[0]);
+	bench_rows_put(GAME, "zcp", figure, "ratio", 0, y[n - 1] / y[0]);
 }
 
 /* What an unused topic with default limits takes. */
@@ -274,10 +276,41 @@ static int add_topic(struct zcp_node *node, pid_t runtime)
 	return 0;
 }
 
+struct results {
+	double medians[TIMED][N_STEPS];
+	double cpu[N_STEPS];
+	size_t n_steps;
+};
+
+static int take_step(struct holder *holders, pid_t runtime, bool is_full, struct results *results)
+{
+	size_t s = results->n_steps;
+	uint32_t n_new = 2 * (steps[s] - (s ? steps[s - 1] : 1));
+	struct bench_process before, after;
+	double now[TIMED];
+	int r;
+
+	bench_process_read(runtime, &before);
+	r = grow(holders, steps[s]);
+	if (r < 0)
+		return r;
+	bench_process_read(runtime, &after);
+	r = probe(steps[s], now);
+	if (r < 0)
+		return r;
+	for (int t = 0; t < TIMED; t++)
+		results->medians[t][s] = now[t];
+	results->cpu[s] = (after.cpu_ns - before.cpu_ns) / n_new;
+	bench_rows_put(GAME, "zcp", "runtime-cpu-per-open", "ns", steps[s], results->cpu[s]);
+	add_idle(runtime, steps[s], is_full);
+	results->n_steps++;
+	return 0;
+}
+
+/* Where a limit of the machine stops it, what was reached before is reported. */
 static int measure(struct holder *holders, bool is_full)
 {
-	static double medians[TIMED][N_STEPS];
-	double opening[N_STEPS];
+	static struct results results;
 	struct zcp_node *node = NULL;
 	int r = zcp_node_open(&node, NULL);
 	pid_t runtime = bench_domain_runtime();
@@ -288,34 +321,18 @@ static int measure(struct holder *holders, bool is_full)
 		r = grow(holders, 1);
 	if (r == 0)
 		r = add_topic(node, runtime);
-	for (size_t s = 0; s < N_STEPS && r == 0; s++) {
-		struct bench_process before, after;
-		double now[TIMED];
-		uint32_t n_new = 2 * (steps[s] - (s ? steps[s - 1] : 1));
-
-		bench_process_read(runtime, &before);
-		r = grow(holders, steps[s]);
-		bench_process_read(runtime, &after);
-		opening[s] = (after.cpu_ns - before.cpu_ns) / n_new;
-		bench_rows_put(GAME, "zcp", "runtime-cpu-per-open", "ns", steps[s], opening[s]);
-		if (r == 0)
-			r = probe(steps[s], now);
-		for (int t = 0; t < TIMED && r == 0; t++)
-			medians[t][s] = now[t];
-		if (r == 0)
-			add_idle(runtime, steps[s], is_full);
-	}
-	for (int t = 0; t < TIMED && r == 0; t++)
-		add_growth(timed_names[t], medians[t]);
-	if (r == 0)
-		add_growth("runtime-cpu-per-open", opening);
+	while (r == 0 && results.n_steps < N_STEPS)
+		r = take_step(holders, runtime, is_full, &results);
 	if (r < 0)
-		bench_rows_note(GAME, "zcp", "%s: %s", zcp_strerror(r), zcp_node_error(node));
+		bench_rows_note(GAME, "zcp", "stopped after %zu of %zu steps: %s (%s)",
+				results.n_steps, N_STEPS, zcp_strerror(r), strerror(-r));
+	for (int t = 0; t < TIMED; t++)
+		add_growth(timed_names[t], results.medians[t], results.n_steps);
+	add_growth("runtime-cpu-per-open", results.cpu, results.n_steps);
 	(void)zcp_node_close(node);
-	return r;
+	return results.n_steps > 0 ? 0 : r;
 }
 
-/* In a process of its own: the benchmark itself has no nodes, so that it may fork. */
 int bench_control(bool is_full)
 {
 	struct holder holders[N_HOLDERS] = { { .pid = 0 } };

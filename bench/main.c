@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "bench/check.h"
 #include "bench/clock.h"
@@ -21,6 +22,8 @@
 #include "bench/domain.h"
 #include "bench/plan.h"
 #include "bench/rows.h"
+
+#define N_DESCRIPTORS 262144
 
 static const char usage[] =
 	"usage: zcp-bench [--quick|--full] [--json FILE] [--games NAME,...] [--peers NAME,...]\n"
@@ -139,6 +142,23 @@ static int run(const struct options *options)
 	return r;
 }
 
+/* 10,000 topics take descriptors: as many as this process may have, and for root more. */
+static void raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_max < N_DESCRIPTORS) {
+		const struct rlimit more = { N_DESCRIPTORS, N_DESCRIPTORS };
+
+		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+			return;
+	}
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option known[] = {
@@ -183,6 +203,7 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
+	raise_limit();
 	if (bench_domain_make() < 0)
 		return 1;
 	r = options.is_check ? bench_check() : run(&options);
