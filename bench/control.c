@@ -230,6 +230,7 @@ static void add_idle(pid_t runtime, uint32_t n_topics, bool is_full)
 		       (after.cpu_ns - before.cpu_ns) / 1e6 * 1000 / (double)ms);
 	bench_rows_put(GAME, "zcp", "runtime-resident", "MiB", n_topics,
 		       (double)after.resident / 1048576);
+	bench_rows_put(GAME, "zcp", "runtime-descriptors", "", n_topics, (double)after.n_fds);
 	bench_rows_put(GAME, "zcp", "runtime-memfds", "MiB", n_topics,
 		       (double)after.memfds / 1048576);
 }

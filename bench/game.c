@@ -116,7 +116,7 @@ static struct bench_job job_of(const struct table *table, const struct bench_pee
 	};
 	if (game->is_fan)
 		job.there.n_out = 1;
-	(void)snprintf(job.there.name, sizeof(job.there.name), "bench-%u", n_links++);
+	(void)snprintf(job.there.name, sizeof(job.there.name), "there%u", n_links++);
 	return job;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is played between two roles. Each payload is written and read, and its number is checked:
- * one that is wrong, or lost where nothing may be lost, fails the run.
+ * a wrong byte fails the run, and a peer that loses or repeats a message where it must not leaves
+ * the game.
  */
 #include <errno.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static int expect(uint64_t value, uint64_t expected)
 {
 	return value == expected ?
 		       0 :
-		       bench_peer_fail(-EBADMSG, "message %#llx has come instead of %#llx",
+		       bench_peer_fail(-EPROTO, "message %#llx has come instead of %#llx",
 				       (unsigned long long)value, (unsigned long long)expected);
 }
 
@@ -155,7 +156,7 @@ static int note(struct bench_role *role, const struct bench_job *job, struct see
 	uint64_t publisher = (value >> PUBLISHER_SHIFT) - 1, number;
 
 	if (publisher >= job->there.n_out)
-		return bench_peer_fail(-EBADMSG, "message %#llx is nobody's",
+		return bench_peer_fail(-EPROTO, "message %#llx is nobody's",
 				       (unsigned long long)value);
 	number = value - ((publisher + 1) << PUBLISHER_SHIFT);
 	if (number <= seen->last[publisher] || number > last ||

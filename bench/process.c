@@ -63,7 +63,7 @@ static void read_switches(pid_t pid, struct bench_process *process)
 static void read_memfds(pid_t pid, struct bench_process *process)
 {
 	char path[64], name[64], link[64];
-	uint64_t size = 0;
+	uint64_t size = 0, n_fds = 0;
 	struct dirent *entry;
 	DIR *fds;
 
@@ -77,12 +77,14 @@ static void read_memfds(pid_t pid, struct bench_process *process)
 		n = readlink(name, link, sizeof(link) - 1);
 		if (n < 0)
 			continue;
+		n_fds++;
 		link[n] = '\0';
 		if (strncmp(link, "/memfd:", 7) == 0 && stat(name, &status) == 0)
 			size += (uint64_t)status.st_blocks * 512;
 	}
 	if (fds)
 		(void)closedir(fds);
+	process->n_fds = n_fds > process->n_fds ? n_fds : process->n_fds;
 	process->memfds = size > process->memfds ? size : process->memfds;
 }
 

@@ -14,6 +14,8 @@ struct bench_process {
 	uint64_t address_space;
 	/* bytes that the memfds take which it has open */
 	uint64_t memfds;
+	/* descriptors, of the process that has most */
+	uint64_t n_fds;
 	/* of all threads */
 	uint64_t n_switches;
 	double cpu_ns;

@@ -139,7 +139,8 @@ static int open_ends(struct bench_role *role, const struct bench_job *job)
 
 		*link = job->there;
 		link->place = job->place * 2 + way;
-		link->name[0] = way ? 'r' : 'b';
+		if (way == 1)
+			(void)memcpy(link->name, "back_", 5);
 		if (serves == (way == 0))
 			for (; ends->n_out < link->n_out && r == 0; ends->n_out++)
 				r = open_end(role, &ends->out[ends->n_out], link, true,
