@@ -5,7 +5,9 @@
 #ifndef ZCP_BENCH_CHECK_H
 #define ZCP_BENCH_CHECK_H
 
-/* Says what shows. 0, or -1: something does not. */
+#define BENCH_CHECK_SKIPPED 77
+
+/* Says what shows. 0; -1: something does not; BENCH_CHECK_SKIPPED: the machine is too busy. */
 int bench_check(void);
 
 #endif

@@ -25,7 +25,7 @@
 #define BENCH_SMALL 64
 /* Hand-overs before the first one that counts, and those that count. */
 #define N_WARM 1000
-#define N_ROUNDS 320
+#define N_ROUNDS 160
 
 /* Where the child is; what it does from one mark to the next is counted for the former. */
 enum mark {

@@ -60,7 +60,8 @@ int bench_domain_make(void)
 		perror("zcp-bench: cannot make a directory: set TMPDIR to one that can be written");
 		return -1;
 	}
-	if (setenv("ZCP_RUNTIME_DIR", directory, 1) == 0 && configure() == 0)
+	if (setenv("ZCP_RUNTIME_DIR", directory, 1) == 0 &&
+	    setenv("ZCP_DOMAIN", "default", 1) == 0 && configure() == 0)
 		return 0;
 	bench_domain_remove();
 	return -1;

@@ -29,6 +29,8 @@
 #define N_LEAST 16
 /* Blocks that warm up. */
 #define N_WARM 2
+/* Blocks that are played also where opening has taken all of the time. */
+#define N_BLOCKS_LEAST 10
 /* Of a play's time; others had more of the processors: it is disturbed. */
 #define OTHERS_BUSY 0.01
 #define OTHERS_ASLEEP 0.05
@@ -47,7 +49,7 @@ struct table {
 	uint32_t cpus[2];
 	/* different buffers that zcp had in the last play */
 	uint32_t n_buffers;
-	uint32_t n_blocks, n_moved, n_plays, n_disturbed;
+	struct bench_blocks blocks;
 };
 
 static bool is_named(const char *only, const char *name)
@@ -269,14 +271,14 @@ static int play_block(struct table *table, uint32_t block, double *line)
 	place = place_of(before, *line);
 	if (table->game->is_steady && place == BENCH_MOVED)
 		place = *line < FAR_NS ? BENCH_NEAR : BENCH_FAR;
-	table->n_blocks += block >= N_WARM;
-	table->n_moved += block >= N_WARM && place == BENCH_MOVED;
+	table->blocks.n_blocks += block >= N_WARM;
+	table->blocks.n_moved += block >= N_WARM && place == BENCH_MOVED;
 	for (uint32_t i = 0; i < table->n_entries; i++) {
 		struct bench_entry *entry = &table->entries[i];
 
 		if (block >= N_WARM && !entry->has_left) {
-			table->n_plays++;
-			table->n_disturbed += entry->is_disturbed;
+			table->blocks.n_plays++;
+			table->blocks.n_disturbed += entry->is_disturbed;
 		}
 		bench_entry_settle(entry, place, block < N_WARM);
 	}
@@ -295,7 +297,7 @@ static uint32_t n_there(const struct table *table)
 static int play_all(struct table *table, double seconds, const char *only)
 {
 	const struct bench_player *player = table->game->players;
-	uint64_t start;
+	uint64_t start = bench_ns();
 	double line;
 	int r = start_probe(table);
 
@@ -306,10 +308,10 @@ static int play_all(struct table *table, double seconds, const char *only)
 		r = calibrate(table, i);
 	if (r == 0)
 		r = look_where(table, &line);
-	start = bench_ns();
 	for (uint32_t block = 0; r == 0 && n_there(table) > 0 && block < BENCH_BLOCKS_MAX + N_WARM;
 	     block++) {
-		if (block > N_WARM && (double)(bench_ns() - start) > seconds * 1e9)
+		if (block >= N_WARM + N_BLOCKS_LEAST &&
+		    (double)(bench_ns() - start) > seconds * 1e9)
 			break;
 		r = play_block(table, block, &line);
 	}
@@ -334,6 +336,7 @@ static pid_t start_busy(void)
 int bench_game_play(const struct bench_game *game, double seconds, const char *only)
 {
 	struct table *table = calloc(1, sizeof(*table));
+	uint64_t start = bench_ns();
 	pid_t busy = game->is_steady ? start_busy() : 0;
 	int r;
 
@@ -353,9 +356,9 @@ int bench_game_play(const struct bench_game *game, double seconds, const char *o
 		(void)kill(busy, SIGKILL);
 		(void)waitpid(busy, NULL, 0);
 	}
+	table->blocks.seconds = (double)(bench_ns() - start) / 1e9;
 	if (r == 0) {
-		bench_rows_count(game->name, table->n_blocks, table->n_moved, table->n_plays,
-				 table->n_disturbed);
+		bench_rows_count(game->name, &table->blocks);
 		bench_figures_report(game, table->entries, table->n_entries);
 	}
 	for (uint32_t i = 0; i < table->n_entries; i++)

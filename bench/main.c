@@ -208,5 +208,5 @@ int main(int argc, char **argv)
 		return 1;
 	r = options.is_check ? bench_check() : run(&options);
 	bench_domain_remove();
-	return r < 0 ? 1 : 0;
+	return r < 0 ? 1 : r;
 }

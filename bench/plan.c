@@ -82,7 +82,7 @@ const struct bench_plan bench_plans[] = {
 	{ { .name = "fan-out", .task = BENCH_FAN, .depth = 16, .play_ms = 3, .is_fan = true,
 	    .players = { FAN_PLAYERS("zcp"), FAN_PLAYERS("iceoryx") } }, 5, 40 },
 	{ { .name = "steadiness", .task = BENCH_LATENCY, .drops = true, .depth = 16,
-	    .play_ms = 500, .blocks = true, .period_ns = 1000000, .is_steady = true,
+	    .play_ms = 150, .blocks = true, .period_ns = 1000000, .is_steady = true,
 	    .players = { { "futex", 64, 0, 0 }, { "zcp", 64, 0, 0 }, { "iceoryx", 64, 0, 0 } } },
 	  6, 180 },
 	{ { .name = NULL }, 0, 0 },

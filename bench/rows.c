@@ -23,7 +23,7 @@ struct note {
 
 struct counts {
 	char game[BENCH_NAME_MAX];
-	uint32_t n_blocks, n_moved, n_plays, n_disturbed;
+	struct bench_blocks blocks;
 };
 
 static struct {
@@ -104,18 +104,14 @@ void bench_rows_put(const char *game, const char *peer, const char *figure, cons
 	bench_rows_add(&row, &value, 1, NULL, 0);
 }
 
-void bench_rows_count(const char *game, uint32_t n_blocks, uint32_t n_moved, uint32_t n_plays,
-		      uint32_t n_disturbed)
+void bench_rows_count(const char *game, const struct bench_blocks *blocks)
 {
 	struct counts *counts = &all.counts[all.n_counts];
 
 	if (all.n_counts == sizeof(all.counts) / sizeof(all.counts[0]))
 		return;
 	all.n_counts++;
-	*counts = (struct counts){ .n_blocks = n_blocks,
-				   .n_moved = n_moved,
-				   .n_plays = n_plays,
-				   .n_disturbed = n_disturbed };
+	counts->blocks = *blocks;
 	copy_name(counts->game, game);
 }
 
@@ -272,13 +268,15 @@ int bench_rows_write(FILE *file, const char *mode, double seconds)
 		(void)fputc('}', file);
 	}
 	(void)fprintf(file, "],\n\"games\": [");
-	for (size_t i = 0; i < all.n_counts; i++)
+	for (size_t i = 0; i < all.n_counts; i++) {
+		const struct bench_blocks *blocks = &all.counts[i].blocks;
+
 		(void)fprintf(file,
 			      "%s\n  {\"game\": \"%s\", \"blocks\": %u, \"moved\": %u, "
-			      "\"plays\": %u, \"disturbed\": %u}",
-			      i ? "," : "", all.counts[i].game, all.counts[i].n_blocks,
-			      all.counts[i].n_moved, all.counts[i].n_plays,
-			      all.counts[i].n_disturbed);
+			      "\"plays\": %u, \"disturbed\": %u, \"seconds\": %.1f}",
+			      i ? "," : "", all.counts[i].game, blocks->n_blocks, blocks->n_moved,
+			      blocks->n_plays, blocks->n_disturbed, blocks->seconds);
+	}
 	(void)fprintf(file, "],\n\"rows\": [");
 	for (size_t i = 0; i < all.n_rows; i++) {
 		(void)fprintf(file, "%s\n", i ? "," : "");

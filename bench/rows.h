@@ -48,9 +48,19 @@ void bench_rows_add(const struct bench_row *row, double *values, uint32_t n, dou
 void bench_rows_put(const char *game, const char *peer, const char *figure, const char *unit,
 		    uint64_t n, double value);
 
-/* Blocks of a game: all, left out since the processors moved, plays left out as disturbed. */
-void bench_rows_count(const char *game, uint32_t n_blocks, uint32_t n_moved, uint32_t n_plays,
-		      uint32_t n_disturbed);
+/* Of a game; it adds up where it is played with several sizes. */
+struct bench_blocks {
+	uint32_t n_blocks;
+	/* in which the processors moved: left out */
+	uint32_t n_moved;
+	uint32_t n_plays;
+	/* in which others had the processors: left out */
+	uint32_t n_disturbed;
+	/* from its start to its end */
+	double seconds;
+};
+
+void bench_rows_count(const char *game, const struct bench_blocks *blocks);
 
 /* NULL: there is none. */
 const struct bench_row *bench_rows_find(const char *game, const char *peer, const char *figure,
