@@ -2,7 +2,7 @@
 #
 # Lines through points: `n` blocks of `input`, each with its name first. Greys and middle tones on
 # nothing, which can be read on white and on black.
-set terminal svg size 760,440 font 'sans-serif,13' background 'none' rounded
+set terminal svg size 760,440 font 'sans-serif,13' rounded
 set output output
 grey = '#808080'
 set title heading textcolor rgb grey

@@ -156,10 +156,6 @@ control() {
 instructions() {
 	printf '| policy | loan | publish | take | release | all | locked | system calls | allocations |\n'
 	printf '|---|---|---|---|---|---|---|---|---|\n'
-	query '("instructions", "instructions-blocking") as $g | "| \(if $g == "instructions" then
-		"drop-oldest" else "blocking" end) | " + (["loan", "publish", "take", "release", "all",
-		"locked", "system-calls", "allocations"] | map(. as $f | . as $_ | $f) | map(. as $f |
-		$f) | join(" | ")) + " |"' >/dev/null
 	for game in instructions instructions-blocking; do
 		query '. as $all | "| \($g | if . == "instructions" then "drop-oldest" else "blocking" end) | " +
 			(["loan", "publish", "take", "release", "all", "locked", "system-calls",
@@ -179,7 +175,7 @@ data() {
 # plot NAME TITLE X-LABEL Y-LABEL SETTING: of $work/NAME.
 plot() {
 	n=$(grep -c '^"' "$work/$1" || true)
-	[ "$n" -gt 0 ] || return 0
+	grep -q '^[0-9]' "$work/$1" || return 0
 	gnuplot -e "input='$work/$1'; output='$plots/$1.svg'; heading='$2'; x='$3'; y='$4'; n=$n" \
 		-e "$5" "$here/lines.gp"
 }
