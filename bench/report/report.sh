@@ -76,6 +76,15 @@ targets() {
 			--argjson size "$size" --arg to "$to" --arg relation "$relation" \
 			--argjson limit "$limit" --arg why "$why"
 	done <"$here/targets"
+	query '[.rows[] | select(.figure == "runtime-resident")] | if length < 2 then empty else
+		((last.median - first.median) * 10000 / (last.n - first.n) + first.median) as $value |
+		"| zcpd resident with 10,000 topics and 20,000 endpoints, MiB, from those with \(last.n) | <= 120 | " +
+		"\($value | short) | " + (if $value <= 120 then "reached" else "**not reached**: what it keeps " +
+		"for each topic and endpoint is \((last.median - first.median) * 1024 / (last.n - first.n) |
+		short) KiB a topic, its mapped regions among it" end) + " |" end'
+	query '[.rows[] | select(.figure == "runtime-idle-wake-ups")] | if length == 0 then empty else
+		"| zcpd idle, wake-ups a second, with \(last.n) topics | <= 0 | \(last.median | short) | " +
+		(if last.median <= 0 then "reached" else "**not reached**" end) + " |" end'
 }
 
 # latency GAME: one line for each peer, one column for each size.
