@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # report.sh FILE: makes docs/performance.md and the plots beside it of a benchmark's JSON.
+# shellcheck disable=SC2016 # jq has variables of its own
 set -eu
 json=$1
 here=$(cd "$(dirname "$0")" && pwd)
