@@ -12,14 +12,14 @@
 #include "cli/elsewhere.h"
 #include "cli/topics.h"
 #include "cli/utf8.h"
+#include "common/suggest.h"
 #include "pubsub/util.h"
-#include "runtime/config_suggest.h"
 
 struct search {
 	const char *topic;
 	/* those that have subscribers alone; else those that have been published on */
 	bool waited_for;
-	struct zcpd_suggestion suggestion;
+	struct zcp_suggestion suggestion;
 	char written[ZCP_TOPIC_SIZE];
 	/* "": none is alike */
 	char found[ZCP_TOPIC_SIZE];
@@ -50,7 +50,7 @@ static void look_at(const struct zcp_topic_line *line, void *user)
 	    strcmp(line->name, search->topic) == 0)
 		return;
 	simplify(word, line->name);
-	zcpd_suggestion_offer(&search->suggestion, word);
+	zcp_suggestion_offer(&search->suggestion, word);
 	if (search->suggestion.best != word)
 		return;
 	(void)strcpy(search->found, line->name);
@@ -73,7 +73,7 @@ static void describe_difference(const char *a, const char *b, char *text, size_t
 static bool find(struct zcp_node *node, struct search *search, char *difference, size_t size)
 {
 	simplify(search->written, search->topic);
-	search->suggestion = zcpd_suggestion_for(search->written);
+	search->suggestion = zcp_suggestion_for(search->written);
 	/* A runtime that does not answer is not what this is about. */
 	if (cli_topics_each(node, look_at, search) < 0 || search->found[0] == '\0')
 		return false;

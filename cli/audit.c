@@ -11,7 +11,7 @@
 #include "cli/node.h"
 #include "cli/output.h"
 #include "cli/utf8.h"
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/util.h"
 
 struct audit_options {

@@ -58,6 +58,13 @@ int cli_complain_usage(const char *format, ...)
 	return CLI_EXIT_USAGE;
 }
 
+void cli_complain_anew(const char *topic)
+{
+	cli_complain("topic '%s' was lost with its runtime, and is opened anew: messages that were "
+		     "under way are lost",
+		     topic);
+}
+
 int cli_complain_error(const struct zcp_node *node, int error, const char *format, ...)
 {
 	const char *known = zcp_node_error(node);

@@ -23,4 +23,7 @@ __attribute__((format(printf, 1, 2))) int cli_complain_usage(const char *format,
 __attribute__((format(printf, 3, 4))) int cli_complain_error(const struct zcp_node *node, int error,
 							     const char *format, ...);
 
+/* What was open on a topic was lost with its runtime, and is opened anew. */
+void cli_complain_anew(const char *topic);
+
 #endif

@@ -138,9 +138,13 @@ static const struct cli_option options_table[] = {
 struct echo {
 	const struct echo_options *options;
 	struct zcp_node *node;
+	/* another one when the one before was lost with its runtime */
 	struct zcp_subscriber *subscriber;
+	struct zcp_subscriber_options subscriber_options;
 	struct cli_output output;
 	uint64_t n_received;
+	/* by subscribers before */
+	uint64_t n_lost;
 	/* when to see whether anybody publishes; 0: that has been done */
 	uint64_t look_ns;
 	/* lost and not yet complained about; when that was done last */
@@ -313,6 +317,25 @@ static bool has_other_type(const struct echo *echo)
 	       strncmp(type, echo->options->type, ZCP_TYPE_SIZE) != 0;
 }
 
+static uint64_t n_lost(const struct echo *echo)
+{
+	uint64_t n_taken, n;
+
+	zcp_subscriber_counts(echo->subscriber, &n_taken, &n);
+	return echo->n_lost + n;
+}
+
+static int open_subscriber(struct echo *echo)
+{
+	int r = zcp_subscriber_open(&echo->subscriber, echo->node, echo->options->topic,
+				    &echo->subscriber_options);
+
+	if (r < 0)
+		(void)cli_complain_error(echo->node, r, "cannot subscribe to topic '%s'",
+					 echo->options->topic);
+	return r;
+}
+
 /* Takes and prints until there is an end. Returns 0 or a negative errno. */
 static int take_all(struct echo *echo)
 {
@@ -342,11 +365,28 @@ static int take_all(struct echo *echo)
 	return 0;
 }
 
+/*
+ * The subscriber was lost with its runtime: opens another one. Returns 0, or a negative errno that
+ * has been complained about.
+ */
+static int open_anew(struct echo *echo)
+{
+	struct zcp_subscriber *lost = echo->subscriber;
+	uint64_t n = n_lost(echo);
+	int r = open_subscriber(echo);
+
+	if (r < 0)
+		return r;
+	cli_complain_anew(echo->options->topic);
+	(void)zcp_subscriber_close(lost);
+	echo->n_lost = n;
+	return 0;
+}
+
 /* Returns an exit code. */
 static int end(struct echo *echo, int r)
 {
 	const struct echo_options *options = echo->options;
-	uint64_t n_taken, n_lost;
 	int code;
 
 	/* A reader that has gone has what it wanted. */
@@ -366,10 +406,9 @@ static int end(struct echo *echo, int r)
 		code = cli_complain_error(echo->node, r, "cannot take a message of topic '%s'",
 					  options->topic);
 	}
-	zcp_subscriber_counts(echo->subscriber, &n_taken, &n_lost);
 	if (!options->quiet)
 		cli_complain("received %" PRIu64 " messages, lost %" PRIu64, echo->n_received,
-			     n_lost);
+			     n_lost(echo));
 	if (code == CLI_EXIT_OK && cli_stop_asked() && echo->n_received < options->count)
 		return CLI_EXIT_STOPPED;
 	return code;
@@ -378,9 +417,9 @@ static int end(struct echo *echo, int r)
 static int run(int argc, char **argv)
 {
 	struct echo_options options = { .bytes = BYTES_DEFAULT };
-	struct zcp_subscriber_options subscriber_options = ZCP_SUBSCRIBER_OPTIONS_INIT;
 	ZCP_CLEANUP(cli_node_closep) struct zcp_node *node = NULL;
-	struct echo echo = { .options = &options };
+	struct echo echo = { .options = &options,
+			     .subscriber_options = ZCP_SUBSCRIBER_OPTIONS_INIT };
 	int r;
 
 	r = cli_options_parse(&cli_echo, &options, &options.topic, argc, argv);
@@ -393,19 +432,21 @@ static int run(int argc, char **argv)
 	if (!node)
 		return CLI_EXIT_FAILED;
 	cli_stop_on_signals(node);
-	subscriber_options.type = options.type;
-	subscriber_options.depth = (uint32_t)options.depth;
-	subscriber_options.held = (uint32_t)options.held;
-	subscriber_options.on_full = options.on_full;
-	subscriber_options.history = (uint32_t)options.history;
-	subscriber_options.order = options.order;
-	r = zcp_subscriber_open(&echo.subscriber, node, options.topic, &subscriber_options);
-	if (r < 0)
-		return cli_complain_error(node, r, "cannot subscribe to topic '%s'", options.topic);
+	echo.subscriber_options.type = options.type;
+	echo.subscriber_options.depth = (uint32_t)options.depth;
+	echo.subscriber_options.held = (uint32_t)options.held;
+	echo.subscriber_options.on_full = options.on_full;
+	echo.subscriber_options.history = (uint32_t)options.history;
+	echo.subscriber_options.order = options.order;
 	echo.node = node;
+	if (open_subscriber(&echo) < 0)
+		return CLI_EXIT_FAILED;
 	echo.look_ns = zcp_now_ns() + CLI_ALIKE_AFTER_NS;
 	cli_output_init(&echo.output, STDOUT_FILENO);
-	return end(&echo, take_all(&echo));
+	while ((r = take_all(&echo)) == -ESTALE)
+		if (open_anew(&echo) < 0)
+			return CLI_EXIT_FAILED;
+	return end(&echo, r);
 }
 
 const struct cli_command cli_echo = {

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/util.h"
 
 #define N_PLACES_MAX (ZCP_TOPIC_PUBLISHERS_MAX + ZCP_TOPIC_SUBSCRIBERS_MAX)
@@ -27,12 +27,20 @@ static bool is_possible(const struct cli_info *info, const struct zcp_endpoint_p
 	return !page->more || (page->next > from && page->next < N_PLACES_MAX);
 }
 
-static void add_page(struct cli_info *info, const struct zcp_endpoint_page *page)
+/* Pids as they are here, where the command runs. */
+static void add_page(const struct zcp_node *node, struct cli_info *info,
+		     const struct zcp_endpoint_page *page)
 {
-	for (uint32_t i = 0; i < page->n_publishers; i++)
-		info->publishers[info->n_publishers++] = page->publishers[i];
-	for (uint32_t i = 0; i < page->n_subscribers; i++)
-		info->subscribers[info->n_subscribers++] = page->subscribers[i];
+	for (uint32_t i = 0; i < page->n_publishers; i++) {
+		info->publishers[info->n_publishers] = page->publishers[i];
+		info->publishers[info->n_publishers++].pid = zcp_signals_pid_here(
+			&node->signals, page->publishers[i].pid);
+	}
+	for (uint32_t i = 0; i < page->n_subscribers; i++) {
+		info->subscribers[info->n_subscribers] = page->subscribers[i];
+		info->subscribers[info->n_subscribers++].pid = zcp_signals_pid_here(
+			&node->signals, page->subscribers[i].pid);
+	}
 }
 
 static int ask_endpoints(struct zcp_node *node, const char *topic, struct cli_info *info)
@@ -58,7 +66,7 @@ static int ask_endpoints(struct zcp_node *node, const char *topic, struct cli_in
 					     "the runtime tells of endpoints that topic '%s' "
 					     "cannot have: bring zcpd and zcp to one version",
 					     topic);
-		add_page(info, page);
+		add_page(node, info, page);
 		more = page->more;
 		*from = page->next;
 	}

@@ -6,12 +6,21 @@
 #include "cli/info_words.h"
 #include "cli/json.h"
 
+/* Null where it is in a pid namespace that is not seen here. */
+static void write_pid(struct cli_json *json, uint32_t pid)
+{
+	if (pid == 0)
+		cli_json_null(json, "pid");
+	else
+		cli_json_number(json, "pid", pid);
+}
+
 static void write_publisher(struct cli_json *json, const struct zcp_publisher_info *p)
 {
 	cli_json_begin(json, NULL, '{');
 	cli_json_number(json, "id", p->id);
 	cli_json_text(json, "node", p->node);
-	cli_json_number(json, "pid", p->pid);
+	write_pid(json, p->pid);
 	cli_json_number(json, "subscribers", p->n_subscribers);
 	cli_json_number(json, "loans", p->loans);
 	cli_json_number(json, "history", p->history);
@@ -26,7 +35,7 @@ static void write_subscriber(struct cli_json *json, const struct zcp_subscriber_
 	cli_json_begin(json, NULL, '{');
 	cli_json_number(json, "id", s->id);
 	cli_json_text(json, "node", s->node);
-	cli_json_number(json, "pid", s->pid);
+	write_pid(json, s->pid);
 	cli_json_number(json, "publishers", s->n_publishers);
 	cli_json_text(json, "on_full", cli_info_on_full(s->on_full));
 	cli_json_number(json, "depth", s->depth);

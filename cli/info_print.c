@@ -9,8 +9,8 @@
 
 #include "cli/info_words.h"
 #include "cli/table.h"
+#include "common/units.h"
 #include "pubsub/util.h"
-#include "runtime/config_units.h"
 
 static void add_row(struct cli_table *table, const char *name, const char *value)
 {
@@ -33,7 +33,7 @@ static void add_type(struct cli_table *table, const struct zcp_topic_info *topic
 
 static void add_payload(struct cli_table *table, const struct zcp_topic_info *topic)
 {
-	char size[ZCPD_UNITS_TEXT_SIZE], alignment[48] = "";
+	char size[ZCP_UNITS_TEXT_SIZE], alignment[48] = "";
 
 	if (topic->alignment)
 		(void)snprintf(alignment, sizeof(alignment), ", aligned to %" PRIu32,
@@ -41,7 +41,7 @@ static void add_payload(struct cli_table *table, const struct zcp_topic_info *to
 	cli_table_add(table, "payload");
 	if (topic->max_payload > 0)
 		cli_table_add(table, "at most %s%s",
-			      zcpd_units_format_size(size, topic->max_payload), alignment);
+			      zcp_units_format_size(size, topic->max_payload), alignment);
 	else
 		cli_table_add(table, "what publishers declare%s", alignment);
 }
@@ -82,10 +82,19 @@ static void print_head(const struct zcp_topic_info *topic, struct cli_output *ou
 	cli_table_print(&table, 0, output);
 }
 
+/* 0: it is in a pid namespace that is not seen here. */
+static void add_pid(struct cli_table *table, uint32_t pid)
+{
+	if (pid == 0)
+		cli_table_add(table, "-");
+	else
+		cli_table_add(table, "%" PRIu32, pid);
+}
+
 static void print_publishers(const struct cli_info *info, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
-	char size[ZCPD_UNITS_TEXT_SIZE];
+	char size[ZCP_UNITS_TEXT_SIZE];
 
 	cli_table_init(&table, "llrrrrrrr");
 	cli_output_printf(output, "\npublishers (%" PRIu32 " of at most %" PRIu32 ")\n",
@@ -99,11 +108,11 @@ static void print_publishers(const struct cli_info *info, struct cli_output *out
 
 		cli_table_add(&table, "%" PRIu64, p->id);
 		cli_table_add(&table, "%s", p->node);
-		cli_table_add(&table, "%" PRIu32, p->pid);
+		add_pid(&table, p->pid);
 		cli_table_add(&table, "%" PRIu32, p->n_subscribers);
 		cli_table_add(&table, "%" PRIu32, p->loans);
 		cli_table_add(&table, "%" PRIu32, p->history);
-		cli_table_add(&table, "%s", zcpd_units_format_size(size, p->max_payload));
+		cli_table_add(&table, "%s", zcp_units_format_size(size, p->max_payload));
 		cli_table_add(&table, "%" PRIu64, p->n_messages);
 		cli_table_add(&table, "%" PRIu64, p->n_exhausted);
 	}
@@ -127,7 +136,7 @@ static void print_subscribers(const struct cli_info *info, struct cli_output *ou
 
 		cli_table_add(&table, "%" PRIu64, s->id);
 		cli_table_add(&table, "%s", s->node);
-		cli_table_add(&table, "%" PRIu32, s->pid);
+		add_pid(&table, s->pid);
 		cli_table_add(&table, "%" PRIu32, s->n_publishers);
 		cli_table_add(&table, "%s", cli_info_on_full(s->on_full));
 		cli_table_add(&table, "%s", cli_info_order(s->order));
@@ -145,7 +154,7 @@ static void print_subscribers(const struct cli_info *info, struct cli_output *ou
 static void print_chunks(const struct zcp_topic_info *topic, struct cli_output *output)
 {
 	ZCP_CLEANUP(cli_table_deinit) struct cli_table table;
-	char size[ZCPD_UNITS_TEXT_SIZE];
+	char size[ZCP_UNITS_TEXT_SIZE];
 
 	cli_table_init(&table, "rrrrrrrrrrrr");
 	cli_output_printf(output,
@@ -159,7 +168,7 @@ static void print_chunks(const struct zcp_topic_info *topic, struct cli_output *
 	for (uint32_t i = 0; i < topic->n_classes; i++) {
 		const struct zcp_class_info *c = &topic->classes[i];
 
-		cli_table_add(&table, "%s", zcpd_units_format_size(size, c->payload_size));
+		cli_table_add(&table, "%s", zcp_units_format_size(size, c->payload_size));
 		cli_table_add(&table, "%" PRIu32, c->n_chunks);
 		cli_table_add(&table, "%" PRIu64, c->n_reserved);
 		cli_table_add(&table, "%" PRIu64, cli_info_left(c));
@@ -170,7 +179,7 @@ static void print_chunks(const struct zcp_topic_info *topic, struct cli_output *
 		cli_table_add(&table, "%" PRIu32, c->n_held);
 		cli_table_add(&table, "%" PRIu32, c->n_history);
 		cli_table_add(&table, "%" PRIu32, c->n_used);
-		cli_table_add(&table, "%s", zcpd_units_format_size(size, c->n_bytes));
+		cli_table_add(&table, "%s", zcp_units_format_size(size, c->n_bytes));
 	}
 	cli_table_print(&table, 2, output);
 }

@@ -19,37 +19,51 @@
 /* At least so much of the input is asked for at once when it is lines. */
 #define LINES_READ_SIZE 65536
 
+/* Until there is input, or its end. Returns 0, -EINTR: the user wants an end, or what poll(2) gives. */
+static int wait_for_input(struct cli_sender *sender, int fd)
+{
+	/* Without it the node comes back to the next runtime with the next message. */
+	int node_fd = zcp_node_fd(sender->node);
+	struct pollfd pollfds[2] = { { .fd = fd, .events = POLLIN },
+				     { .fd = node_fd, .events = POLLIN } };
+
+	for (;;) {
+		int r = poll(pollfds, node_fd >= 0 ? 2 : 1, -1);
+
+		if (cli_stop_asked())
+			return -EINTR;
+		if (r < 0 && errno != EINTR)
+			return zcp_errno();
+		if (r > 0 && pollfds[0].revents)
+			return 0;
+		if (r > 0)
+			cli_sender_attend(sender);
+	}
+}
+
 /*
  * One read(2). Returns 0 with *n (0: the input has ended); -EINTR: the user wants an end;
  * another negative errno that has been complained about.
  */
-static int read_some(int fd, void *to, size_t size, size_t *n)
+static int read_some(struct cli_sender *sender, int fd, void *to, size_t size, size_t *n)
 {
 	for (;;) {
-		ssize_t r = read(fd, to, size);
+		int error = wait_for_input(sender, fd);
+		ssize_t r = error < 0 ? -1 : read(fd, to, size);
 
 		if (r >= 0) {
 			*n = (size_t)r;
 			return 0;
 		}
-		if (errno == EAGAIN) {
-			struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-
-			/* Some programs hand their non-blocking descriptors on. */
-			if (poll(&pollfd, 1, -1) >= 0 || errno == EINTR) {
-				if (cli_stop_asked())
-					return -EINTR;
-				continue;
-			}
-		}
-		if (errno != EINTR) {
-			int error = zcp_errno();
-
-			cli_complain("cannot read standard input: %s", strerror(-error));
-			return error;
-		}
+		if (error == 0)
+			error = zcp_errno();
 		if (cli_stop_asked())
 			return -EINTR;
+		/* Some programs hand their non-blocking descriptors on, and read them as well. */
+		if (error == -EINTR || error == -EAGAIN)
+			continue;
+		cli_complain("cannot read standard input: %s", strerror(-error));
+		return error;
 	}
 }
 
@@ -61,18 +75,18 @@ static int exit_code(const struct cli_sender *sender, int r)
 	if (r < 0 && r != -EINTR)
 		return CLI_EXIT_FAILED;
 	return cli_stop_asked() && sender->n_published < sender->count ? CLI_EXIT_STOPPED :
-									CLI_EXIT_OK;
+									 CLI_EXIT_OK;
 }
 
 /* Fills `size` bytes; *filled is less where the input ends. Returns like read_some(). */
-static int read_frame(int fd, char *to, size_t size, size_t *filled)
+static int read_frame(struct cli_sender *sender, int fd, char *to, size_t size, size_t *filled)
 {
 	size_t n = 1;
 	int r = 0;
 
 	*filled = 0;
 	while (r == 0 && n > 0 && *filled < size) {
-		r = read_some(fd, to + *filled, size - *filled, &n);
+		r = read_some(sender, fd, to + *filled, size - *filled, &n);
 		if (r == 0)
 			*filled += n;
 	}
@@ -88,7 +102,7 @@ int cli_input_frames(int fd, struct cli_sender *sender, size_t frame_size)
 
 		r = cli_sender_loan(sender, frame_size, &loan);
 		if (r == 0)
-			r = read_frame(fd, loan.data, frame_size, &filled);
+			r = read_frame(sender, fd, loan.data, frame_size, &filled);
 		/* A loan that is not published ends with the publisher. */
 		if (r < 0)
 			return exit_code(sender, r);
@@ -162,7 +176,7 @@ static int publish_lines(struct lines *lines, struct cli_sender *sender, size_t 
 }
 
 /* Reads more; *ended where there is none. Returns like read_some(). */
-static int read_lines(int fd, struct lines *lines, bool *ended)
+static int read_lines(struct cli_sender *sender, int fd, struct lines *lines, bool *ended)
 {
 	size_t n = 0;
 	int r;
@@ -170,7 +184,7 @@ static int read_lines(int fd, struct lines *lines, bool *ended)
 	memmove(lines->buffer, lines->buffer + lines->begin, lines->end - lines->begin);
 	lines->end -= lines->begin;
 	lines->begin = 0;
-	r = read_some(fd, lines->buffer + lines->end, lines->capacity - lines->end, &n);
+	r = read_some(sender, fd, lines->buffer + lines->end, lines->capacity - lines->end, &n);
 	if (r < 0)
 		return r;
 	lines->end += n;
@@ -193,7 +207,7 @@ int cli_input_lines(int fd, struct cli_sender *sender, size_t max_size)
 	}
 	lines.buffer = buffer;
 	while (r == 0 && !ended && !cli_sender_is_done(sender)) {
-		r = read_lines(fd, &lines, &ended);
+		r = read_lines(sender, fd, &lines, &ended);
 		if (r == 0)
 			r = publish_lines(&lines, sender, max_size);
 	}

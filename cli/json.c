@@ -73,6 +73,12 @@ void cli_json_number(struct cli_json *json, const char *key, uint64_t value)
 	cli_output_printf(json->output, "%" PRIu64, value);
 }
 
+void cli_json_null(struct cli_json *json, const char *key)
+{
+	begin_value(json, key);
+	cli_output_printf(json->output, "null");
+}
+
 void cli_json_bool(struct cli_json *json, const char *key, bool value)
 {
 	begin_value(json, key);

@@ -30,6 +30,7 @@ void cli_json_end(struct cli_json *json, char bracket);
 /* Bytes that are not UTF-8 become the replacement character. */
 void cli_json_text(struct cli_json *json, const char *key, const char *value);
 void cli_json_number(struct cli_json *json, const char *key, uint64_t value);
+void cli_json_null(struct cli_json *json, const char *key);
 void cli_json_bool(struct cli_json *json, const char *key, bool value);
 
 #endif

@@ -13,7 +13,7 @@
 #include "cli/help.h"
 #include "cli/output.h"
 #include "cli/stop.h"
-#include "runtime/config_suggest.h"
+#include "common/suggest.h"
 
 static const struct cli_command *const commands[] = {
 	&cli_pub, &cli_echo, &cli_list, &cli_info, &cli_audit, NULL,
@@ -29,11 +29,11 @@ static const struct cli_command *find(const char *name)
 
 static int complain_unknown(const char *name)
 {
-	struct zcpd_suggestion suggestion = zcpd_suggestion_for(name);
+	struct zcp_suggestion suggestion = zcp_suggestion_for(name);
 
 	for (size_t i = 0; commands[i]; i++)
-		zcpd_suggestion_offer(&suggestion, commands[i]->name);
-	zcpd_suggestion_offer(&suggestion, "help");
+		zcp_suggestion_offer(&suggestion, commands[i]->name);
+	zcp_suggestion_offer(&suggestion, "help");
 	if (suggestion.best)
 		return cli_complain_usage("there is no command '%s'; did you mean '%s'?", name,
 					  suggestion.best);

@@ -15,8 +15,8 @@
 #include "cli/command.h"
 #include "cli/complain.h"
 #include "cli/help.h"
-#include "runtime/config_suggest.h"
-#include "runtime/config_units.h"
+#include "common/suggest.h"
+#include "common/units.h"
 
 #define OPTIONS_MAX 32
 
@@ -47,19 +47,19 @@ static int parse_count(const struct cli_option *option, const char *text, uint64
 
 static int parse_size(const struct cli_option *option, const char *text, uint64_t *out)
 {
-	char min[ZCPD_UNITS_TEXT_SIZE], max[ZCPD_UNITS_TEXT_SIZE];
+	char min[ZCP_UNITS_TEXT_SIZE], max[ZCP_UNITS_TEXT_SIZE];
 	uint64_t value;
 	int r;
 
-	r = zcpd_units_parse_size(text, &value);
-	if (r == ZCPD_UNITS_E_NUMBER || r == ZCPD_UNITS_E_UNIT)
+	r = zcp_units_parse_size(text, &value);
+	if (r == ZCP_UNITS_E_NUMBER || r == ZCP_UNITS_E_UNIT)
 		return cli_complain_usage(
 			"--%s wants bytes, for example 4096, 64KiB or 8MiB, not '%s'; units are %s",
-			option->name, text, ZCPD_UNITS_SIZES);
+			option->name, text, ZCP_UNITS_SIZES);
 	if (r != 0 || value < option->min || value > option->max)
 		return cli_complain_usage("--%s wants %s to %s, not '%s'", option->name,
-					  zcpd_units_format_size(min, option->min),
-					  zcpd_units_format_size(max, option->max), text);
+					  zcp_units_format_size(min, option->min),
+					  zcp_units_format_size(max, option->max), text);
 	*out = value;
 	return CLI_OPTIONS_RUN;
 }
@@ -128,16 +128,16 @@ static int parse_value(const struct cli_option *option, void *options, const cha
 /* `written` begins with two dashes and getopt_long() could make nothing of it. */
 static int complain_long(const struct cli_command *command, const char *written)
 {
-	struct zcpd_suggestion suggestion;
+	struct zcp_suggestion suggestion;
 	size_t n = strcspn(written + 2, "=");
 	unsigned int n_like = 0;
 	char name[64];
 
 	(void)snprintf(name, sizeof(name), "%.*s", (int)(n < 60 ? n : 60), written + 2);
-	suggestion = zcpd_suggestion_for(name);
+	suggestion = zcp_suggestion_for(name);
 	for (const struct cli_option *o = command->options; o->kind != CLI_OPTION_END; o++) {
 		n_like += strncmp(o->name, name, n) == 0;
-		zcpd_suggestion_offer(&suggestion, o->name);
+		zcp_suggestion_offer(&suggestion, o->name);
 	}
 	if (n_like > 1)
 		return cli_complain_usage("--%s is the beginning of several options", name);

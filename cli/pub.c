@@ -22,7 +22,7 @@
 /* As in the configuration. */
 #define PAYLOAD_MAX (UINT64_C(16) << 30)
 /* How long one wait for the end lasts: with a limit, as there is nothing that we wait for. */
-#define STAY_NS (INT64_C(3600) * 1000000000)
+#define STAY_NS (3600 * ZCP_SECOND)
 
 struct pub_options {
 	struct cli_common common;
@@ -142,11 +142,11 @@ static int check(struct pub_options *options)
 
 /* Returns an exit code. */
 static int publish(const struct pub_options *options, struct zcp_node *node,
-		   struct zcp_publisher *publisher)
+		   const struct zcp_publisher_options *publisher_options)
 {
 	struct cli_sender sender = {
 		.node = node,
-		.publisher = publisher,
+		.options = publisher_options,
 		.topic = options->topic,
 		.rate = options->rate,
 		.timeout = options->timeout,
@@ -155,11 +155,13 @@ static int publish(const struct pub_options *options, struct zcp_node *node,
 	};
 	int r;
 
+	if (cli_sender_open(&sender) < 0)
+		return CLI_EXIT_FAILED;
 	r = cli_sender_wait_subscribers(&sender, (unsigned int)options->wait_subscribers);
 	if (r == -ETIMEDOUT) {
 		cli_complain("topic '%s' had %u of %" PRIu64 " subscribers after %g s: is its "
 			     "name right? see zcp list; nothing was published",
-			     options->topic, zcp_publisher_n_subscribers(publisher),
+			     options->topic, zcp_publisher_n_subscribers(sender.publisher),
 			     options->wait_subscribers, options->timeout);
 		return CLI_EXIT_TIMED_OUT;
 	}
@@ -170,9 +172,9 @@ static int publish(const struct pub_options *options, struct zcp_node *node,
 		r = cli_input_lines(STDIN_FILENO, &sender, options->max_payload);
 	else
 		r = cli_input_frames(STDIN_FILENO, &sender, options->frame_size);
-	/* Not in a pause: should all of the runtime be killed, the next one needs what we have. */
 	while (r == CLI_EXIT_OK && options->stay && !cli_stop_asked())
-		ZCP_IGNORE(zcp_node_wait(node, STAY_NS) < 0);
+		if (cli_sender_stay(&sender, STAY_NS) < 0 && !cli_stop_asked())
+			r = CLI_EXIT_FAILED;
 	if (cli_stop_asked() && !options->quiet)
 		cli_complain("stopped; published %" PRIu64 " messages", sender.n_published);
 	return r;
@@ -183,7 +185,6 @@ static int run(int argc, char **argv)
 	struct pub_options options = { .lines = false };
 	struct zcp_publisher_options publisher_options = ZCP_PUBLISHER_OPTIONS_INIT;
 	ZCP_CLEANUP(cli_node_closep) struct zcp_node *node = NULL;
-	struct zcp_publisher *publisher;
 	int r;
 
 	r = cli_options_parse(&cli_pub, &options, &options.topic, argc, argv);
@@ -199,10 +200,7 @@ static int run(int argc, char **argv)
 	publisher_options.type = options.type;
 	publisher_options.max_payload = options.max_payload;
 	publisher_options.history = (uint32_t)options.history;
-	r = zcp_publisher_open(&publisher, node, options.topic, &publisher_options);
-	if (r < 0)
-		return cli_complain_error(node, r, "cannot publish on topic '%s'", options.topic);
-	return publish(&options, node, publisher);
+	return publish(&options, node, &publisher_options);
 }
 
 const struct cli_command cli_pub = {

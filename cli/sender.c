@@ -14,6 +14,87 @@
 #include "cli/stop.h"
 #include "pubsub/util.h"
 
+int cli_sender_open(struct cli_sender *sender)
+{
+	int r = zcp_publisher_open(&sender->publisher, sender->node, sender->topic,
+				   sender->options);
+
+	if (r < 0)
+		(void)cli_complain_error(sender->node, r, "cannot publish on topic '%s'",
+					 sender->topic);
+	return r;
+}
+
+/* What is on loan and not published yet goes on. */
+static int move_loan(struct cli_sender *sender, struct zcp_loan *loan)
+{
+	struct zcp_loan moved;
+	int r = zcp_publisher_loan(sender->publisher, loan->size, &moved);
+
+	if (r < 0) {
+		(void)cli_complain_error(sender->node, r, "cannot loan %zu bytes of topic '%s'",
+					 loan->size, sender->topic);
+		return r;
+	}
+	if (loan->size > 0)
+		memcpy(moved.data, loan->data, loan->size);
+	if (moved.user_header)
+		memset(moved.user_header, 0, moved.user_header_size);
+	*loan = moved;
+	return 0;
+}
+
+/* The publisher was lost with its runtime: opens another one. `loan` is a loan of it, or NULL. */
+static int open_anew(struct cli_sender *sender, struct zcp_loan *loan)
+{
+	struct zcp_publisher *lost = sender->publisher;
+	int r = cli_sender_open(sender);
+
+	if (r < 0)
+		return r;
+	cli_complain_anew(sender->topic);
+	if (loan)
+		r = move_loan(sender, loan);
+	(void)zcp_publisher_close(lost);
+	return r;
+}
+
+void cli_sender_attend(struct cli_sender *sender)
+{
+	/* What was lost is opened anew when it is used. */
+	ZCP_IGNORE(zcp_node_wait(sender->node, 0) < 0);
+}
+
+/*
+ * Waits in the node until `due_ns`, so that it comes back to the next runtime should all of this
+ * one be killed. Returns 0; -EINTR: the user wants an end; a negative errno that has been
+ * complained about.
+ */
+static int wait_until(struct cli_sender *sender, uint64_t due_ns, struct zcp_loan *loan)
+{
+	for (uint64_t now = zcp_now_ns(); now < due_ns; now = zcp_now_ns()) {
+		int r = zcp_node_wait(sender->node, (int64_t)(due_ns - now));
+
+		if (cli_stop_asked())
+			return -EINTR;
+		if (r == -ESTALE)
+			r = open_anew(sender, loan);
+		else if (r == -EINTR || r == -ETIMEDOUT)
+			r = 0;
+		else if (r < 0)
+			(void)cli_complain_error(sender->node, r,
+						 "cannot wait for the next message");
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int cli_sender_stay(struct cli_sender *sender, int64_t timeout_ns)
+{
+	return wait_until(sender, zcp_now_ns() + (uint64_t)timeout_ns, NULL);
+}
+
 bool cli_sender_is_done(const struct cli_sender *sender)
 {
 	return cli_stop_asked() || (sender->count > 0 && sender->n_published == sender->count);
@@ -23,6 +104,12 @@ int cli_sender_loan(struct cli_sender *sender, size_t size, struct zcp_loan *loa
 {
 	int r = zcp_publisher_loan(sender->publisher, size, loan);
 
+	if (r == -ESTALE) {
+		r = open_anew(sender, NULL);
+		if (r < 0)
+			return r;
+		r = zcp_publisher_loan(sender->publisher, size, loan);
+	}
 	if (r < 0)
 		(void)cli_complain_error(sender->node, r, "cannot loan %zu bytes of topic '%s'",
 					 size, sender->topic);
@@ -48,21 +135,10 @@ static uint64_t next_due(struct cli_sender *sender)
 	return due;
 }
 
-/* Returns 0, -EINTR. */
-static int wait_for_turn(struct cli_sender *sender)
+/* Returns as wait_until(). */
+static int wait_for_turn(struct cli_sender *sender, struct zcp_loan *loan)
 {
-	uint64_t due;
-	struct timespec ts;
-
-	if (sender->rate <= 0)
-		return 0;
-	due = next_due(sender);
-	ts.tv_sec = (time_t)(due / 1000000000);
-	ts.tv_nsec = (long)(due % 1000000000);
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		if (cli_stop_asked())
-			return -EINTR;
-	return 0;
+	return sender->rate <= 0 ? 0 : wait_until(sender, next_due(sender), loan);
 }
 
 /* Of the time that a publish may take; a signal that means nothing gives none back. */
@@ -97,7 +173,9 @@ int cli_sender_wait_subscribers(struct cli_sender *sender, unsigned int n)
 		if (looks)
 			left = until_look > 0 ? until_look : 0;
 		r = zcp_publisher_wait_subscribers(sender->publisher, n, left);
-		if (r == -ETIMEDOUT && looks)
+		if (r == -ESTALE)
+			r = open_anew(sender, NULL);
+		else if (r == -ETIMEDOUT && looks)
 			complain_alone(sender, false);
 		else if (r != -EINTR || cli_stop_asked())
 			return r;
@@ -106,8 +184,9 @@ int cli_sender_wait_subscribers(struct cli_sender *sender, unsigned int n)
 
 int cli_sender_publish(struct cli_sender *sender, struct zcp_loan *loan)
 {
-	int r = wait_for_turn(sender);
+	int r = wait_for_turn(sender, loan);
 	uint64_t start_ns;
+	bool is_lost;
 
 	if (r < 0)
 		return r;
@@ -115,7 +194,10 @@ int cli_sender_publish(struct cli_sender *sender, struct zcp_loan *loan)
 	do {
 		r = zcp_publisher_publish_timed(sender->publisher, loan,
 						time_left(sender, start_ns));
-	} while (r == -EINTR && !cli_stop_asked());
+		is_lost = r == -ESTALE;
+		if (is_lost && (r = open_anew(sender, loan)) < 0)
+			return r;
+	} while (is_lost || (r == -EINTR && !cli_stop_asked()));
 	if (r == 0 && sender->look_ns > 0 && zcp_now_ns() >= sender->look_ns)
 		complain_alone(sender, true);
 	if (r == 0)

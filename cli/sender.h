@@ -13,9 +13,11 @@
 
 struct cli_sender {
 	struct zcp_node *node;
+	/* another one when the one before was lost with its runtime */
 	struct zcp_publisher *publisher;
-	/* for sentences */
 	const char *topic;
+	/* what it is opened with (borrowed) */
+	const struct zcp_publisher_options *options;
 	/* messages a second; 0: as fast as they come */
 	double rate;
 	/* seconds that a message may wait for subscribers that block; 0: as long as it takes */
@@ -30,11 +32,29 @@ struct cli_sender {
 	uint64_t n_paced;
 };
 
+/* Opens the publisher. Returns 0; a negative errno that has been complained about. */
+__attribute__((warn_unused_result)) int cli_sender_open(struct cli_sender *sender);
+
+/*
+ * For what waits for something else than the node: its descriptor says when to call this, which
+ * finds another runtime where all of the one before was killed.
+ */
+void cli_sender_attend(struct cli_sender *sender);
+
+/*
+ * Waits in the node for `timeout_ns`. Returns 0; -EINTR: the user wants an end; another negative
+ * errno that has been complained about.
+ */
+__attribute__((warn_unused_result)) int cli_sender_stay(struct cli_sender *sender,
+							int64_t timeout_ns);
+
 /* Whether as many have been published as were to be, or the user wants an end. */
 bool cli_sender_is_done(const struct cli_sender *sender);
 
 /*
  * Loans a chunk. Returns 0; a negative errno that has been complained about.
+ *
+ * This one and those below open the publisher anew where it was lost with its runtime, and say so.
  */
 __attribute__((warn_unused_result)) int cli_sender_loan(struct cli_sender *sender, size_t size,
 							struct zcp_loan *loan);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/util.h"
 
 int cli_topics_each(struct zcp_node *node, cli_topics_fn each, void *user)

@@ -25,7 +25,7 @@ struct zcp_match {
 	uint64_t id;
 	/* its node's name, at most ZCP_NODE_NAME_MAX bytes, control characters as '?' */
 	const char *node;
-	/* its process */
+	/* its process; 0: it has no pid in the pid namespace of this process or of the runtime */
 	uint32_t pid;
 	/* how many there are after this change, of those that this callback was told of */
 	uint32_t n;

@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#include "pubsub/client/attach.h"
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/attach.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/inside.h"
 #include "pubsub/client/subscriber.h"
+#include "pubsub/shm/beside.h"
+#include "pubsub/shm/fence.h"
 #include "pubsub/shm/memory.h"
 #include "pubsub/util.h"
 
@@ -286,21 +288,38 @@ unsigned int zcp_endpoint_n_others(const struct zcp_endpoint *endpoint)
 	return zcp_member_count(&endpoint->topic, zcp_endpoint_others(endpoint));
 }
 
-/* Between two looks for the runtime while others are waited for. */
-#define OTHERS_LOOK_NS INT64_C(500000000)
+/* One sleep until members change. Returns 0 where it is worth looking again. */
+static int sleep_for_others(const struct zcp_endpoint *endpoint, _Atomic uint32_t *watches,
+			    unsigned int n, int64_t timeout_ns)
+{
+	const struct zcp_beside beside = { .signal = endpoint->node->signal,
+					   .taken = &endpoint->node->beside_taken };
+	struct zcp_beside_sleep sleep;
+	int r = 0;
 
-int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n,
-			     int64_t timeout_ns)
+	/* CHANGES-A1 pairs with CHANGES-R1 in the runtime: bumped after the members. */
+	zcp_beside_begin(&beside, &endpoint->topic.shm->changes, &sleep);
+	/* Relaxed: the fence orders it before our look, as the runtime's does the other way round. */
+	(void)atomic_fetch_or_explicit(watches, ZCP_WATCHES_WAIT, memory_order_relaxed);
+	zcp_fence_full();
+	if (zcp_endpoint_n_others(endpoint) < n)
+		r = zcp_beside_wait(&beside, &sleep, timeout_ns);
+	/* Relaxed: the runtime wakes once too often. */
+	(void)atomic_fetch_and_explicit(watches, ~ZCP_WATCHES_WAIT, memory_order_relaxed);
+	if (zcp_beside_end(&beside, &sleep))
+		zcp_attend_now(endpoint->node);
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, _Atomic uint32_t *watches,
+			     unsigned int n, int64_t timeout_ns)
 {
 	struct zcp_node *node = endpoint->node;
-	_Atomic uint32_t *changes = &endpoint->topic.shm->changes;
 	uint64_t start = zcp_now_ns();
 
 	if (!zcp_process_is(endpoint->process))
 		return zcp_endpoint_refuse(endpoint);
 	for (;;) {
-		/* CHANGES-A1 pairs with CHANGES-R1 in the runtime: bumped after the members. */
-		uint32_t seen = atomic_load_explicit(changes, memory_order_acquire);
 		int64_t left = timeout_ns, most;
 		int r;
 
@@ -318,11 +337,8 @@ int zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n
 		if (!zcp_process_is(endpoint->process))
 			return zcp_endpoint_refuse(endpoint);
 		most = (int64_t)zcp_attend_interval(node);
-		/* No runtime that comes can wake this sleep before it knows of the topic. */
-		if (most > OTHERS_LOOK_NS)
-			most = OTHERS_LOOK_NS;
-		r = zcp_futex_wait(changes, seen, left < 0 || left > most ? most : left);
-		if (r < 0 && r != -ETIMEDOUT)
+		r = sleep_for_others(endpoint, watches, n, left < 0 || left > most ? most : left);
+		if (r < 0)
 			return r;
 	}
 }

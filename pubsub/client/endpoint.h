@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "pubsub/client/node.h"
-#include "pubsub/client/watch.h"
+#include "pubsub/client/waiting/watch.h"
 #include "pubsub/flow/backlog.h"
 #include "pubsub/shm/members.h"
 #include "pubsub/shm/pool.h"
@@ -99,11 +99,12 @@ static inline enum zcp_member_kind zcp_endpoint_others(const struct zcp_endpoint
 unsigned int zcp_endpoint_n_others(const struct zcp_endpoint *endpoint);
 
 /*
- * Waits until there are at least `n` of them. Returns as zcp_publisher_wait_subscribers() and
+ * Waits until there are at least `n` of them; `watches` is the word in its slot. Returns as zcp_publisher_wait_subscribers() and
  * zcp_subscriber_wait_publishers().
  */
 __attribute__((warn_unused_result)) int
-zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, unsigned int n, int64_t timeout_ns);
+zcp_endpoint_wait_others(const struct zcp_endpoint *endpoint, _Atomic uint32_t *watches,
+			 unsigned int n, int64_t timeout_ns);
 
 /* The runtime says that the pool of subscriber `id` has more size classes. */
 void zcp_endpoint_add_classes(struct zcp_node *node, uint64_t id, struct zcp_fds *fds);

@@ -11,30 +11,28 @@
 #include <zcp/publisher.h>
 #include <zcp/subscriber.h>
 
-#include "pubsub/client/attach.h"
+#include "pubsub/client/connection/attach.h"
 #include "pubsub/client/inside.h"
+#include "pubsub/client/thread_errors.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/name.h"
 #include "pubsub/wire/paths.h"
 
 #define TIMEOUT_DEFAULT_NS UINT64_C(5000000000)
 
-/* What zcp_node_open() said last in this thread, when there was no node to say it. */
-static _Thread_local char open_error[sizeof(((struct zcp_node *)NULL)->error)];
-
-/* What a node said last to this thread, while another one was inside. */
-static _Thread_local char own_error[sizeof(((struct zcp_node *)NULL)->error)];
-static _Thread_local const struct zcp_node *own_error_node;
-
 int zcp_node_fail(struct zcp_node *node, int code, const char *format, ...)
 {
 	bool is_own = zcp_node_is_busy(node);
+	struct zcp_thread_errors *errors = is_own ? zcp_thread_errors_make() : zcp_thread_errors();
 	va_list arguments;
 
-	if (is_own || own_error_node == node)
-		own_error_node = is_own ? node : NULL;
+	if (errors && (is_own || errors->node == node))
+		errors->node = is_own ? node : NULL;
+	/* Without memory for it the sentence is lost: the node's own is the other thread's. */
+	if (is_own && !errors)
+		return code;
 	va_start(arguments, format);
-	(void)vsnprintf(is_own ? own_error : node->error, sizeof(node->error), format, arguments);
+	(void)vsnprintf(is_own ? errors->own : node->error, sizeof(node->error), format, arguments);
 	va_end(arguments);
 	return code;
 }
@@ -49,9 +47,11 @@ int zcp_node_refuse_busy(struct zcp_node *node)
 
 const char *zcp_node_error(const struct zcp_node *node)
 {
+	const struct zcp_thread_errors *errors = zcp_thread_errors();
+
 	if (!node)
-		return open_error;
-	return own_error_node == node ? own_error : node->error;
+		return errors ? errors->open : "";
+	return errors && errors->node == node ? errors->own : node->error;
 }
 
 const char *zcp_node_name(const struct zcp_node *node)
@@ -146,11 +146,13 @@ static void free_strings(struct zcp_node *node)
 
 static void free_node(struct zcp_node *node)
 {
+	struct zcp_thread_errors *errors = zcp_thread_errors();
+
 	zcp_detach(node);
 	free_strings(node);
 	(void)pthread_mutex_destroy(&node->talk);
-	if (own_error_node == node)
-		own_error_node = NULL;
+	if (errors && errors->node == node)
+		errors->node = NULL;
 	free(node);
 }
 
@@ -198,6 +200,16 @@ static int init_talk(struct zcp_node *node)
 	return -r;
 }
 
+/* For zcp_node_error(NULL); returns `code`. */
+static int say_open_error(int code, const char *text)
+{
+	struct zcp_thread_errors *errors = zcp_thread_errors_make();
+
+	if (errors)
+		(void)snprintf(errors->open, sizeof(errors->open), "%s", text);
+	return code;
+}
+
 int zcp_node_open_as(struct zcp_node **nodep, const struct zcp_node_options *options,
 		     enum zcp_node_role role)
 {
@@ -205,9 +217,8 @@ int zcp_node_open_as(struct zcp_node **nodep, const struct zcp_node_options *opt
 	int r;
 
 	if (!node || init_talk(node) < 0) {
-		(void)snprintf(open_error, sizeof(open_error), "out of memory");
 		free(node);
-		return -ENOMEM;
+		return say_open_error(-ENOMEM, "out of memory");
 	}
 	node->socket = -1;
 	node->signals_fd = -1;
@@ -217,7 +228,7 @@ int zcp_node_open_as(struct zcp_node **nodep, const struct zcp_node_options *opt
 	node->role = role;
 	r = open_node(node, options);
 	if (r < 0) {
-		memcpy(open_error, node->error, sizeof(open_error));
+		r = say_open_error(r, node->error);
 		free_node(node);
 		return r;
 	}

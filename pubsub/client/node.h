@@ -13,7 +13,7 @@
 #include <sys/queue.h>
 #include <zcp/node.h>
 
-#include "pubsub/client/process.h"
+#include "pubsub/client/connection/process.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/wire/message.h"
 
@@ -84,6 +84,8 @@ struct zcp_node {
 	int timer_fd;
 	/* for each signal the eventfd of the node that has it, as far as known; or NULL */
 	struct zcp_waker *wakers;
+	/* a thread sleeps on the second word of our signal: see shm/beside.h */
+	_Atomic uint32_t beside_taken;
 	/* set by zcp_node_interrupt(), taken by the wait */
 	_Atomic uint32_t interrupted;
 	LIST_HEAD(, zcp_publisher) publishers;

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/attach.h"
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/attach.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/inside.h"
 #include "pubsub/util.h"
 
@@ -104,6 +104,7 @@ int zcp_publisher_open(struct zcp_publisher **publisherp, struct zcp_node *node,
 		.user_header_size = opened->user_header_size,
 		.symmetric = node->symmetric,
 		.timestamps = opened->timestamps,
+		.beside = { .signal = node->signal, .taken = &node->beside_taken },
 		.wake_fd = zcp_node_wake_fd,
 		.user = node,
 	};
@@ -147,7 +148,7 @@ static int refused(struct zcp_publisher *publisher, size_t size, int why)
 				     zcp_publisher_max_payload(publisher));
 	case ZCP_WRITER_E_LOANS:
 		return zcp_node_fail(
-			publisher->endpoint.node, -EMFILE,
+			publisher->endpoint.node, -EMLINK,
 			"%u chunks of topic '%s' are on loan, as many as this publisher "
 			"declared: publish or discard one, or raise loans",
 			publisher->writer.n_loaned, publisher->endpoint.name);
@@ -235,33 +236,41 @@ static int not_ours(struct zcp_publisher *publisher)
 
 /*
  * A publish has to wait for a subscriber. That may have been killed while no runtime was there,
- * and the runtime that has come must be told of the topic. Returns 0 with how long the next try
- * may wait in *slice_ns, ZCP_WRITER_E_FULL where no time is left, or what zcp_endpoint_refuse()
- * gives.
+ * and the runtime that has come must be told of the topic. `*start_ns` is when it began to wait, 0
+ * the first time. Returns 0 with how long the next try may wait in *slice_ns, ZCP_WRITER_E_FULL
+ * where no time is left, or what zcp_endpoint_refuse() gives.
  */
-__attribute__((noinline)) static int wait_longer(struct zcp_publisher *publisher, int64_t *left_ns,
+__attribute__((noinline)) static int wait_longer(struct zcp_publisher *publisher,
+						 int64_t timeout_ns, uint64_t *start_ns,
 						 int64_t *slice_ns)
 {
 	struct zcp_node *node = publisher->endpoint.node;
-	int64_t most = (int64_t)zcp_attend_interval(node);
+	int64_t left_ns = timeout_ns, most;
+	uint64_t now;
 
 	/* Where another thread works in the node, that one may take. */
-	if (*left_ns < 0 && *slice_ns == 0 && zcp_node_is_ours(node) &&
+	if (timeout_ns < 0 && *start_ns == 0 && zcp_node_is_ours(node) &&
 	    zcp_writer_waits_for_itself(&publisher->writer))
 		return zcp_node_fail(
 			node, -EDEADLK,
 			"topic '%s': the queue of a subscriber of this node is full, and it makes "
 			"publishers wait: take from it first, or set its on_full to drop-oldest",
 			publisher->endpoint.name);
-	if (*left_ns > 0)
-		*left_ns -= *slice_ns;
-	if (*left_ns == 0)
+	if (timeout_ns == 0)
 		return ZCP_WRITER_E_FULL;
-	if (*slice_ns != 0)
-		zcp_attend_quietly(node);
+	now = zcp_now_ns();
+	if (*start_ns == 0)
+		*start_ns = now;
+	else
+		zcp_attend_now(node);
+	if (timeout_ns > 0 && now - *start_ns >= (uint64_t)timeout_ns)
+		return ZCP_WRITER_E_FULL;
 	if (!zcp_process_is(publisher->endpoint.process))
 		return zcp_endpoint_refuse(&publisher->endpoint);
-	*slice_ns = *left_ns < 0 || *left_ns > most ? most : *left_ns;
+	if (timeout_ns > 0)
+		left_ns = timeout_ns - (int64_t)(now - *start_ns);
+	most = (int64_t)zcp_attend_interval(node);
+	*slice_ns = left_ns < 0 || left_ns > most ? most : left_ns;
 	return 0;
 }
 
@@ -269,7 +278,8 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 				int64_t timeout_ns)
 {
 	struct zcp_writer *writer = &publisher->writer;
-	int64_t left_ns = timeout_ns, slice_ns = 0;
+	uint64_t start_ns = 0;
+	int64_t slice_ns = 0;
 	struct zcp_writer_loan lent;
 	int r;
 
@@ -287,7 +297,7 @@ int zcp_publisher_publish_timed(struct zcp_publisher *publisher, struct zcp_loan
 	while (__builtin_expect((r = zcp_writer_publish(writer, &lent, loan->size, slice_ns)) ==
 					ZCP_WRITER_E_FULL,
 				0)) {
-		r = wait_longer(publisher, &left_ns, &slice_ns);
+		r = wait_longer(publisher, timeout_ns, &start_ns, &slice_ns);
 		if (r != 0)
 			return r == ZCP_WRITER_E_FULL ? -EAGAIN : r;
 	}
@@ -350,7 +360,8 @@ unsigned int zcp_publisher_n_subscribers(const struct zcp_publisher *publisher)
 int zcp_publisher_wait_subscribers(struct zcp_publisher *publisher, unsigned int n,
 				   int64_t timeout_ns)
 {
-	return zcp_endpoint_wait_others(&publisher->endpoint, n, timeout_ns);
+	return zcp_endpoint_wait_others(&publisher->endpoint, &publisher->writer.slot->watches, n,
+					timeout_ns);
 }
 
 int zcp_publisher_on_match(struct zcp_publisher *publisher, zcp_on_match_fn on_match, void *user)

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/control.h"
+#include "pubsub/client/connection/control.h"
 #include "pubsub/client/inside.h"
 #include "pubsub/flow/reader_take.h"
 #include "pubsub/util.h"
@@ -110,6 +110,8 @@ int zcp_subscriber_open(struct zcp_subscriber **subscriberp, struct zcp_node *no
 		.by_time = opened->order == ZCP_ORDER_TIME,
 		.backlog = &subscriber->endpoint.backlog,
 		.symmetric = node->symmetric,
+		.signals = node->signals.signals,
+		.n_signals = node->signals.n_signals,
 	};
 	if (opened->slot >= subscriber->endpoint.topic.geometry.max_subscribers ||
 	    opened->held == 0 || opened->held > ZCP_HELD_MAX ||
@@ -208,7 +210,7 @@ static int take(struct zcp_subscriber *subscriber, take_fn take_message, struct 
 	}
 	if (r == ZCP_READER_E_HELD)
 		return zcp_node_fail(
-			subscriber->endpoint.node, -EMFILE,
+			subscriber->endpoint.node, -EMLINK,
 			"%u samples of topic '%s' are held, as many as this subscriber "
 			"declared: release one, or raise held",
 			subscriber->reader.options.max_held, subscriber->endpoint.name);
@@ -320,7 +322,8 @@ unsigned int zcp_subscriber_n_publishers(const struct zcp_subscriber *subscriber
 int zcp_subscriber_wait_publishers(struct zcp_subscriber *subscriber, unsigned int n,
 				   int64_t timeout_ns)
 {
-	return zcp_endpoint_wait_others(&subscriber->endpoint, n, timeout_ns);
+	return zcp_endpoint_wait_others(&subscriber->endpoint, &subscriber->reader.counts->watches,
+					n, timeout_ns);
 }
 
 int zcp_subscriber_on_match(struct zcp_subscriber *subscriber, zcp_on_match_fn on_match, void *user)

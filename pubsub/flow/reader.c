@@ -211,14 +211,23 @@ bool zcp_reader_peek(struct zcp_reader_lane *lane, struct zcp_description *descr
 /* After a take on a blocking lane, whose publisher has waited once: it may wait for the room. */
 void zcp_reader_wake_blocked(struct zcp_reader *reader, uint32_t publisher)
 {
+	struct zcp_publisher_slot_shm *slot = &reader->topic->publishers[publisher];
 	_Atomic uint32_t *room = &reader->acks->shm->rooms[publisher].room;
+	uint32_t waiting, signal;
 
 	/* Full: our store of `tail` before our look at `waiting`. */
 	zcp_fence_full();
-	if (!atomic_load_explicit(&reader->topic->publishers[publisher].waiting,
-				  memory_order_relaxed))
+	waiting = atomic_load_explicit(&slot->waiting, memory_order_relaxed);
+	if (waiting == ZCP_WAITING_NOT)
 		return;
 	ZCP_CRASHPOINT("room.after_look");
+	if (waiting == ZCP_WAITING_BESIDE) {
+		/* Relaxed: written before the slot was given. */
+		signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
+		if (signal < reader->options.n_signals)
+			zcp_signal_wake_beside(&reader->options.signals[signal]);
+		return;
+	}
 	(void)atomic_fetch_add_explicit(room, 1, memory_order_relaxed);
 	ZCP_CRASHPOINT("room.after_bump");
 	zcp_futex_wake_all(room);

@@ -32,6 +32,9 @@ struct zcp_reader_options {
 	bool symmetric;
 	/* the message with the smallest publish time first, not each publisher in turn */
 	bool by_time;
+	/* the domain's, to wake publishers that it blocks; NULL and 0: they sleep on `room` alone */
+	struct zcp_signal_shm *signals;
+	uint32_t n_signals;
 	/* promised history, moved into the reader by zcp_reader_init(); or NULL */
 	struct zcp_backlog *backlog;
 };

@@ -288,12 +288,12 @@ bool zcp_writer_waits_for_itself(struct zcp_writer *writer)
  * Says that it is about to sleep. The first time one heavy fence makes those that take look at
  * `waiting`, behind their store of `tail`; from then on both sides make a full fence.
  */
-static int announce_wait(struct zcp_writer *writer)
+static int announce_wait(struct zcp_writer *writer, enum zcp_publisher_waiting how)
 {
 	struct zcp_publisher_slot_shm *slot = writer->slot;
 
 	/* Relaxed, both: the fences order them against the taker's look. */
-	atomic_store_explicit(&slot->waiting, 1, memory_order_relaxed);
+	atomic_store_explicit(&slot->waiting, how, memory_order_relaxed);
 	if (!atomic_load_explicit(&slot->has_waited, memory_order_relaxed)) {
 		atomic_store_explicit(&slot->has_waited, 1, memory_order_relaxed);
 		ZCP_CRASHPOINT("block.after_has_waited");
@@ -303,20 +303,26 @@ static int announce_wait(struct zcp_writer *writer)
 	return 0;
 }
 
-/* Outside op: sleeps until a subscriber has made room, left, or joined. */
+/*
+ * Outside op: sleeps until a subscriber has made room, left, or joined. Returns as
+ * zcp_futex_wait(), or ZCP_WRITER_E_FULL: the runtime may be gone.
+ */
 static int wait_room(struct zcp_writer *writer, int64_t timeout_ns)
 {
-	_Atomic uint32_t *word = &writer->acks->shm->rooms[writer->options.slot].room;
-	/* Acquire, so that it stays before the second look. */
-	uint32_t room = atomic_load_explicit(word, memory_order_acquire);
-	int r = announce_wait(writer);
+	const struct zcp_beside *beside = &writer->options.beside;
+	struct zcp_beside_sleep sleep;
+	int r;
 
+	zcp_beside_begin(beside, &writer->acks->shm->rooms[writer->options.slot].room, &sleep);
+	r = announce_wait(writer, sleep.on_signal ? ZCP_WAITING_BESIDE : ZCP_WAITING_ROOM);
 	ZCP_CRASHPOINT("block.after_waiting");
 	if (r == 0 && !has_room(writer) &&
 	    atomic_load_explicit(writer->shared_version, memory_order_relaxed) == writer->version)
-		r = zcp_futex_wait(word, room, timeout_ns);
+		r = zcp_beside_wait(beside, &sleep, timeout_ns);
 	ZCP_CRASHPOINT("block.after_wait");
 	atomic_store_explicit(&writer->slot->waiting, 0, memory_order_relaxed);
+	if (zcp_beside_end(beside, &sleep) && (r == 0 || r == -ETIMEDOUT))
+		return ZCP_WRITER_E_FULL;
 	return r;
 }
 
@@ -342,7 +348,7 @@ __attribute__((noinline)) static int block(struct zcp_writer *writer, int64_t ti
 				left = (int64_t)(deadline - now);
 			}
 			r = wait_room(writer, left);
-			if (r < 0 && r != -ETIMEDOUT)
+			if (r != 0 && r != -ETIMEDOUT)
 				return r;
 		} else {
 			zcp_cpu_relax();

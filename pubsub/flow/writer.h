@@ -34,6 +34,7 @@
 #include <stdint.h>
 
 #include "pubsub/flow/chunks.h"
+#include "pubsub/shm/beside.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/shm/stake.h"
@@ -101,6 +102,8 @@ struct zcp_writer_options {
 	uint32_t user_header_size;
 	bool symmetric;
 	bool timestamps;
+	/* how it sleeps while it waits for room */
+	struct zcp_beside beside;
 	/* writes to the eventfd of the node that has `signal`; NULL where none can have one */
 	void (*wake_fd)(uint32_t signal, void *user);
 	void *user;
@@ -197,8 +200,8 @@ static inline bool zcp_writer_owns(const struct zcp_writer *writer,
 
 /*
  * Publishes a loan of this writer. Where a blocking subscriber's queue is full, waits for
- * timeout_ns (< 0: without a limit). Returns 0, ZCP_WRITER_E_FULL with the loan as it was,
- * -EINTR likewise, or what membarrier(2) gives, likewise. Wait-free over the subscribers where
+ * timeout_ns (< 0: without a limit), or less where the runtime may be gone. Returns 0,
+ * ZCP_WRITER_E_FULL with the loan as it was, -EINTR likewise, or what membarrier(2) gives, likewise. Wait-free over the subscribers where
  * none blocks.
  */
 __attribute__((warn_unused_result)) int zcp_writer_publish(struct zcp_writer *writer,

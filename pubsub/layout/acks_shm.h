@@ -63,7 +63,10 @@ struct zcp_ack_counts_shm {
 	_Atomic uint64_t n_taken;
 	/* goes on from one subscriber of the slot to the next, as next_seq does */
 	_Atomic uint64_t n_lost;
-	/* not 0: its node is to be woken when a publisher comes or goes; cleared by: the runtime */
+	/*
+	 * enum zcp_watches: its node is to be woken when a publisher comes or goes; cleared by: the
+	 * runtime
+	 */
 	_Atomic uint32_t watches;
 	/* not 0: closed while no runtime was there to be told; cleared by: the runtime */
 	_Atomic uint32_t abandoned;

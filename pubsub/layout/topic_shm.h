@@ -47,6 +47,19 @@ enum zcp_member_state {
 	ZCP_MEMBER_LEAVING,
 };
 
+/* Flags: what an endpoint's node is to be woken for when members change. */
+enum zcp_watches {
+	ZCP_WATCHES_MATCH = 1, /* a match callback */
+	ZCP_WATCHES_WAIT = 2,  /* a call that waits for members, beside the node */
+};
+
+/* What a publisher that waits for room is woken through. */
+enum zcp_publisher_waiting {
+	ZCP_WAITING_NOT = 0,
+	ZCP_WAITING_ROOM = 1,   /* `room` of its slot, in the acks region */
+	ZCP_WAITING_BESIDE = 2, /* `beside_futex` of its node's signal */
+};
+
 struct zcp_publisher_slot_shm {
 	/*
 	 * written by: the publisher, or the runtime once it is dead. Read by: the runtime; by no
@@ -59,7 +72,7 @@ struct zcp_publisher_slot_shm {
 	/* loans that were refused because no chunk was free */
 	_Atomic uint64_t n_exhausted;
 	/*
-	 * not 0: its node is to be woken when a subscriber comes or goes; cleared by: the
+	 * enum zcp_watches: its node is to be woken when a subscriber comes or goes; cleared by: the
 	 * runtime, before the slot is given
 	 */
 	_Atomic uint32_t watches;
@@ -73,7 +86,7 @@ struct zcp_publisher_slot_shm {
 	 * written by: the publisher; both cleared by: the runtime, before the slot is given. Read by:
 	 * subscribers of its blocking lanes, at each take
 	 */
-	/* it sleeps until there is room, or is about to */
+	/* enum zcp_publisher_waiting: it sleeps until there is room, or is about to */
 	_Atomic uint32_t waiting;
 	/* it has waited once, and made the heavy fence: takes look at `waiting` from then on */
 	_Atomic uint32_t has_waited;
@@ -212,7 +225,12 @@ struct zcp_topic_shm {
 	/* whether that is settled; and whether the pool was made for this topic alone */
 	uint32_t has_user_header_size;
 	uint32_t pool_is_automatic;
-	uint64_t reserved_identity[3];
+	/*
+	 * the number of the pid namespace in which pids of slots mean something; 0: unknown.
+	 * Written again by a runtime of another one, which has made them 0
+	 */
+	uint64_t pid_namespace;
+	uint64_t reserved_identity[2];
 	/*
 	 * written by: the runtime; read by: publishers that ask for their subscribers. Those of
 	 * `active` whose lanes begin at a settled number: what is published from now on is sent to
@@ -247,6 +265,7 @@ static_assert(offsetof(struct zcp_topic_shm, type_alignment) == 656, "layout");
 static_assert(offsetof(struct zcp_topic_shm, user_header_size) == 664, "layout");
 static_assert(offsetof(struct zcp_topic_shm, has_user_header_size) == 672, "layout");
 static_assert(offsetof(struct zcp_topic_shm, pool_is_automatic) == 676, "layout");
+static_assert(offsetof(struct zcp_topic_shm, pid_namespace) == 680, "layout");
 static_assert(offsetof(struct zcp_topic_shm, announced) == 704, "layout");
 static_assert(offsetof(struct zcp_topic_shm, publishers) == 736, "layout");
 static_assert(offsetof(struct zcp_topic_shm, pool_name) == 768, "layout");

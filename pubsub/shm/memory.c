@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locking, populating and touching.
+ * Mapping, locking, populating and touching.
+ *
+ * mlockall(MCL_FUTURE) is a flag of the process that no call tells of. Its effect is seen in a
+ * mapping of one page: that page is there at once. What nobody may access is not populated, so a
+ * region is mapped so, has its pages locked on fault, and is made accessible then.
  */
 #include "pubsub/shm/memory.h"
 
@@ -19,6 +23,43 @@
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
+
+/* Whether what we map has all of its pages at once; as it seems too where no more may be locked. */
+static bool is_populated_when_mapped(void)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char present = 0;
+
+	if (page == MAP_FAILED)
+		return true;
+	ZCP_IGNORE(mincore(page, size, &present));
+	(void)munmap(page, size);
+	return present & 1;
+}
+
+int zcp_memory_map(void **basep, size_t size, bool writable, int fd)
+{
+	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ, r;
+	bool is_populated = is_populated_when_mapped();
+	/*
+	 * A shared mapping of a memfd takes no memory before it is touched. Without
+	 * MAP_NORESERVE one of huge pages fails here where there are too few, not at a touch.
+	 */
+	void *base = mmap(NULL, size, is_populated ? PROT_NONE : protection, MAP_SHARED, fd, 0);
+
+	/* EAGAIN: more than may be locked. */
+	if (base == MAP_FAILED)
+		return errno == EAGAIN ? -EPERM : zcp_errno();
+	r = is_populated ? zcp_memory_lock(base, size) : 0;
+	if (r == 0 && is_populated && mprotect(base, size, protection) < 0)
+		r = zcp_errno();
+	if (r < 0)
+		(void)munmap(base, size);
+	else
+		*basep = base;
+	return r;
+}
 
 int zcp_memory_lock(void *base, size_t size)
 {
@@ -121,7 +162,8 @@ void zcp_memory_explain_lock(const char *failed, uint64_t size, const char *who,
 	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
 	(void)snprintf(text, text_size,
 		       "%s: %" PRIu64
-		       " KiB are to be locked into memory (lock = true of the pool), and "
+		       " KiB are to be locked into memory (lock = true of the pool, or "
+		       "mlockall(MCL_FUTURE) of the program), and "
 		       "%s may lock %" PRIu64 " KiB and has locked %" PRIu64
 		       ": raise its RLIMIT_MEMLOCK (ulimit -l %" PRIu64
 		       "; LimitMEMLOCK= of a service), or give it CAP_IPC_LOCK",

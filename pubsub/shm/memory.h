@@ -14,6 +14,15 @@
 #define ZCP_HUGE_PAGE_SIZE ((size_t)1 << 21)
 
 /*
+ * Maps all of a memfd (borrowed), shared. In a program that has all it maps locked into memory
+ * (mlockall(MCL_FUTURE)) the kernel would take every page of it at once; here pages are locked when
+ * they are used for the first time, as without that they would be taken. Returns 0; -EPERM where so
+ * much may not be locked; what mmap(2) gives.
+ */
+__attribute__((warn_unused_result)) int zcp_memory_map(void **base, size_t size, bool writable,
+						       int fd);
+
+/*
  * Has the pages of a mapping stay in memory, those that are there and those that will come.
  * Ends with the mapping. Returns 0, or -EPERM where so much may not be locked.
  */

@@ -19,6 +19,7 @@
 #include "pubsub/layout/acks_shm.h"
 #include "pubsub/layout/backlog_shm.h"
 #include "pubsub/layout/class_shm.h"
+#include "pubsub/layout/directory_shm.h"
 #include "pubsub/layout/signal_shm.h"
 #include "pubsub/layout/topic_shm.h"
 #include "pubsub/shm/memory.h"
@@ -46,7 +47,9 @@ uint64_t zcp_layout_fingerprint(void)
 		ZCP_SLOT_SEQ_SHIFT,
 		ZCP_REF_CLASS_SHIFT,
 		sizeof(struct zcp_signal_shm),
-		offsetof(struct zcp_signal_shm, events),
+		offsetof(struct zcp_signal_shm, node_futex),
+		offsetof(struct zcp_signal_shm, beside_futex),
+		ZCP_FUTEX_WOKEN,
 		offsetof(struct zcp_signals_shm, incarnation),
 		sizeof(struct zcp_topic_shm),
 		offsetof(struct zcp_topic_shm, version),
@@ -68,6 +71,11 @@ uint64_t zcp_layout_fingerprint(void)
 		ZCP_HELD_MAX,
 		ZCP_HELD_SLOT_SHIFT,
 		sizeof(struct zcp_backlog_entry_shm),
+		sizeof(struct zcp_node_entry_shm),
+		sizeof(struct zcp_pool_entry_shm),
+		sizeof(struct zcp_class_entry_shm),
+		sizeof(struct zcp_topic_entry_shm),
+		sizeof(struct zcp_endpoint_entry_shm),
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 
@@ -91,15 +99,11 @@ static size_t round_to_pages(size_t size, uint32_t memory)
 
 static int map(struct zcp_region *region, int fd, size_t size, bool writable)
 {
-	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-	/*
-	 * A shared mapping of a memfd takes no memory before it is touched. Without
-	 * MAP_NORESERVE one of huge pages fails here where there are too few, not at a touch.
-	 */
-	void *base = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+	void *base = NULL;
+	int r = zcp_memory_map(&base, size, writable, fd);
 
-	if (base == MAP_FAILED)
-		return zcp_errno();
+	if (r < 0)
+		return r;
 	*region = (struct zcp_region){ .base = base, .size = size };
 	return 0;
 }
@@ -236,7 +240,11 @@ int zcp_region_attach(struct zcp_region *region, int fd, const struct zcp_region
 	}
 	r = map(&mapped, fd, size, expect->writable);
 	if (r < 0) {
-		*why = "the region could not be mapped";
+		*why = r == -EPERM ?
+			       "the region may not be locked into memory, as mlockall(MCL_FUTURE) "
+			       "of this program asks: raise RLIMIT_MEMLOCK (ulimit -l), or "
+			       "give it CAP_IPC_LOCK" :
+			       "the region could not be mapped";
 		return r;
 	}
 	wrong = check(mapped.base, mapped.size, expect);

@@ -13,6 +13,7 @@
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/fence.h"
+#include "pubsub/shm/life.h"
 #include "pubsub/util.h"
 
 size_t zcp_signals_size(uint32_t n_signals)
@@ -81,6 +82,17 @@ void zcp_signals_deinit(struct zcp_signals *signals)
 	*signals = (struct zcp_signals){ .n_signals = 0 };
 }
 
+uint32_t zcp_signals_pid_here(const struct zcp_signals *signals, uint32_t pid)
+{
+	const struct zcp_signals_shm *shm = signals->region.base;
+
+	/* Relaxed: one of a runtime that goes on from another pid namespace is late at most. */
+	return zcp_life_is_pid_namespace(
+		       atomic_load_explicit(&shm->pid_namespace, memory_order_relaxed)) ?
+		       pid :
+		       0;
+}
+
 int zcp_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
 {
 	/*
@@ -117,25 +129,33 @@ void zcp_signal_use(struct zcp_signal_shm *signal, enum zcp_signal_mode mode)
 	atomic_store_explicit(&signal->mode, mode, memory_order_relaxed);
 }
 
-uint32_t zcp_signal_announce(struct zcp_signal_shm *signal)
+uint32_t zcp_signal_settle(_Atomic uint32_t *futex)
 {
 	/*
-	 * Acquire, so that it stays before the store: a bump that comes after this load makes
-	 * the futex refuse to sleep. The load of the epoch reads our own word.
+	 * WOKEN-A1 pairs with WOKEN-R1: what was published before a wake that is cleared here is
+	 * seen by the look that follows; a wake that comes later makes the futex refuse to sleep.
+	 * Acquire also keeps it before the store of the epoch.
 	 */
-	uint32_t events = atomic_load_explicit(&signal->events, memory_order_acquire);
+	return atomic_fetch_and_explicit(futex, ~ZCP_FUTEX_WOKEN, memory_order_acquire) &
+	       ~ZCP_FUTEX_WOKEN;
+}
+
+uint32_t zcp_signal_announce(struct zcp_signal_shm *signal)
+{
+	uint32_t announced = zcp_signal_settle(&signal->node_futex);
+	/* Relaxed: it is our own word. */
 	uint64_t epoch = atomic_load_explicit(&signal->epoch, memory_order_relaxed);
 
 	/* SIGNAL-R1 pairs with SIGNAL-A1; the fence orders it before the second look. */
 	atomic_store_explicit(&signal->epoch, epoch + 1 + (epoch & 1), memory_order_release);
 	zcp_fence_full();
 	ZCP_CRASHPOINT("sleep.after_epoch");
-	return events;
+	return announced;
 }
 
 int zcp_signal_sleep(struct zcp_signal_shm *signal, uint32_t announced, int64_t timeout_ns)
 {
-	return zcp_futex_wait(&signal->events, announced, timeout_ns);
+	return zcp_futex_wait(&signal->node_futex, announced, timeout_ns);
 }
 
 void zcp_signal_awake(struct zcp_signal_shm *signal)
@@ -146,12 +166,37 @@ void zcp_signal_awake(struct zcp_signal_shm *signal)
 	atomic_store_explicit(&signal->epoch, epoch + (epoch & 1), memory_order_relaxed);
 }
 
+static void wake(_Atomic uint32_t *futex)
+{
+	/*
+	 * WOKEN-R1 pairs with WOKEN-A1. The keeper's and the kernel's changes in between are atomic
+	 * operations too, and go on with the release sequence. Whoever finds the bit set wakes all
+	 * the same: the one that has set it may be dead.
+	 */
+	(void)atomic_fetch_or_explicit(futex, ZCP_FUTEX_WOKEN, memory_order_release);
+	ZCP_CRASHPOINT("wake.after_woken");
+	zcp_futex_wake_all(futex);
+}
+
 void zcp_signal_wake(struct zcp_signal_shm *signal)
 {
-	/* Release, so that it does not move before what was published. */
-	(void)atomic_fetch_add_explicit(&signal->events, 1, memory_order_release);
-	ZCP_CRASHPOINT("wake.after_events");
-	zcp_futex_wake_all(&signal->events);
+	wake(&signal->node_futex);
+}
+
+void zcp_signal_wake_beside(struct zcp_signal_shm *signal)
+{
+	wake(&signal->beside_futex);
+}
+
+void zcp_signal_hold(_Atomic uint32_t *futex, uint32_t thread)
+{
+	/* Relaxed, both: it orders nothing, and leaves WOKEN as it is. */
+	uint32_t word = atomic_load_explicit(futex, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(
+		futex, &word, (word & ZCP_FUTEX_WOKEN) | ZCP_FUTEX_WAITERS | thread,
+		memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 bool zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken)

@@ -35,11 +35,31 @@ __attribute__((warn_unused_result)) int zcp_signals_map(struct zcp_signals *sign
 
 void zcp_signals_deinit(struct zcp_signals *signals);
 
+/* What the runtime calls `pid`, where it sees the pids that we see; else 0. */
+uint32_t zcp_signals_pid_here(const struct zcp_signals *signals, uint32_t pid);
+
 /* Sleeper: makes a signal ready for its new node; the last one may have died asleep. */
 void zcp_signal_reset(struct zcp_signal_shm *signal, uint64_t node);
 
 /* Sleeper: where it will sleep, before it announces that. */
 void zcp_signal_use(struct zcp_signal_shm *signal, enum zcp_signal_mode mode);
+
+/*
+ * Sleeper: what to sleep with on a word of its signal, unless it is woken from now on. Look again
+ * at all that may have come; for what a waker looks at first, a full fence comes between the two.
+ */
+uint32_t zcp_signal_settle(_Atomic uint32_t *futex);
+
+/*
+ * Whether a keeper holds the word that the sleeper sleeps with: its end ends the sleep. Where none
+ * does, the sleeper looks by itself whether the runtime is there, after this long at the latest.
+ */
+#define ZCP_SIGNAL_LOOK_NS INT64_C(50000000)
+
+static inline bool zcp_signal_is_held(uint32_t word)
+{
+	return (word & ZCP_FUTEX_HOLDER) != 0;
+}
 
 /*
  * Sleeper: announces the sleep. Look again at all that may have come, then call
@@ -66,8 +86,12 @@ void zcp_signal_awake(struct zcp_signal_shm *signal);
  */
 bool zcp_signal_wake_sleeper(struct zcp_signal_shm *signal, uint64_t *woken);
 
-/* Waker: bumps the word and wakes, whether or not anybody is asleep on it. */
+/* Waker: wakes, whether or not anybody is asleep: the thread in the node; the one beside it. */
 void zcp_signal_wake(struct zcp_signal_shm *signal);
+void zcp_signal_wake_beside(struct zcp_signal_shm *signal);
+
+/* Keeper: the word is held by this thread of its, which has it in its list of robust futexes. */
+void zcp_signal_hold(_Atomic uint32_t *futex, uint32_t thread);
 
 /* A futex word in shared memory. As futex(2); timeout_ns < 0: without a limit. */
 int zcp_futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns);

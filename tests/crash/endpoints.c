@@ -11,10 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/shm/crashpoint.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -93,7 +92,8 @@ static void fill(struct zcp_publisher *publisher, struct zcp_loan *loan)
 {
 	ZCP_CHECK(zcp_publisher_loan(publisher, sizeof(struct message), loan) == 0);
 	for (int i = 0; i < N_WORDS; i++)
-		((struct message *)loan->data)->words[i] = publisher->writer.next_seq;
+		((struct message *)loan->data)->words[i] =
+			zcp_test_inside(publisher).writer->next_seq;
 }
 
 static bool publish(struct zcp_publisher *publisher, int64_t timeout_ns)
@@ -123,7 +123,7 @@ static void check_words(const struct zcp_sample *sample)
 
 static bool is_waiting(const struct zcp_subscriber *subscriber)
 {
-	const struct zcp_topic *topic = &subscriber->endpoint.topic;
+	const struct zcp_topic *topic = zcp_test_inside(subscriber).topic;
 
 	for (uint32_t p = 0; p < topic->geometry.max_publishers; p++)
 		if (zcp_test_load(&topic->publishers[p].waiting))
@@ -344,7 +344,7 @@ static void check_slots(struct scene *scene)
 	if (plan->victim != SUBSCRIBER) {
 		struct zcp_publisher *next = open_publisher(scene->node, plan, topic);
 
-		ZCP_CHECK(next->writer.options.slot == (plan->victim == FILTER ? 0 : 1));
+		ZCP_CHECK(zcp_test_inside(next).slot == (plan->victim == FILTER ? 0 : 1));
 		for (int i = 0; i < 2 * DEPTH; i++) {
 			take_all(last, plan);
 			ZCP_CHECK(publish(next, 0));
@@ -356,7 +356,7 @@ static void check_slots(struct scene *scene)
 		struct survivor next = { .subscriber = open_subscriber(scene->node, plan,
 								       plan->in) };
 
-		ZCP_CHECK(next.subscriber->reader.options.slot == 1);
+		ZCP_CHECK(zcp_test_inside(next.subscriber).slot == 1);
 		for (int i = 0; i < 2 * DEPTH; i++) {
 			take_all(&next, plan);
 			take_all(&scene->survivors[0], plan);
@@ -523,7 +523,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(each_is_killed_at_each_point),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

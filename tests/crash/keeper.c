@@ -20,14 +20,11 @@
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
-
-#define DEPTH 4
-#define HELD 2
-#define PAYLOAD 64
+#include "tests/support/scene.h"
 
 #define PASSINGS_MAX 60
 /* Records that are kept before the runtime serves. */
-#define N_AT_START 3
+#define N_AT_START 4
 
 static const struct point {
 	const char *name;
@@ -59,35 +56,19 @@ static const char config[] = "[topic.\"kept\"]\n"
 			     "keep_history = true\n"
 			     "history = 2\n";
 
-struct scene {
-	struct zcp_test_runtime runtime;
-	struct zcp_node *node;
-	struct zcp_publisher *publisher;
-	struct zcp_subscriber *subscriber;
-	uint64_t n;
-};
-
 struct count {
 	unsigned int keeper;
 	unsigned int worker;
 };
 
-static void exchange(struct scene *scene)
-{
-	for (int i = 0; i < DEPTH; i++)
-		zcp_test_send(scene->publisher, scene->n + (uint64_t)i + 1);
-	for (int i = 0; i < DEPTH; i++)
-		zcp_test_expect(scene->subscriber, ++scene->n);
-}
-
-static void come_and_go(struct scene *scene)
+static void come_and_go(struct zcp_test_scene *scene)
 {
 	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
 	struct zcp_subscriber *subscriber;
 	struct zcp_publisher *publisher;
 	struct zcp_node *other;
 
-	publisher = zcp_test_publisher(scene->node, "kept", PAYLOAD, 2);
+	publisher = zcp_test_publisher(scene->node, "kept", ZCP_SCENE_PAYLOAD, 2);
 	for (uint64_t i = 0; i < 3; i++)
 		zcp_test_send(publisher, i);
 	zcp_publisher_close(publisher);
@@ -96,19 +77,21 @@ static void come_and_go(struct scene *scene)
 	ZCP_OK(zcp_subscriber_open(&subscriber, other, "kept", &options), other);
 	for (uint64_t i = 1; i < 3; i++)
 		zcp_test_expect(subscriber, i);
-	exchange(scene);
+	zcp_test_scene_burst(scene);
 	zcp_subscriber_close(subscriber);
 	zcp_node_close(other);
+	/* One that ends: nothing of it is kept any more. */
+	zcp_publisher_close(zcp_test_publisher(scene->node, "ends", PAYLOAD, 1));
 }
 
 /* Whoever serves at the moment: the file names it. */
-static pid_t current_keeper(const struct scene *scene)
+static pid_t current_keeper(const struct zcp_test_scene *scene)
 {
 	ZCP_CHECK(zcp_test_ask(scene->node, "none") == -ENOENT);
 	return zcp_test_runtime_pid("default");
 }
 
-static struct count count(const struct scene *scene)
+static struct count count(const struct zcp_test_scene *scene)
 {
 	pid_t keeper, worker;
 	char path[64];
@@ -126,27 +109,25 @@ static struct count count(const struct scene *scene)
 	};
 }
 
-static void begin(struct scene *scene, const char *point, unsigned int k)
+static void begin(struct zcp_test_scene *scene, const char *point, unsigned int k)
 {
 	char text[64];
 
-	*scene = (struct scene){ .n = 0 };
 	ZCP_CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
 	(void)snprintf(text, sizeof(text), "%s:%u", point ? point : "", k);
 	ZCP_CHECK(setenv("ZCP_CRASHPOINT", text, 1) == 0);
+	*scene = (struct zcp_test_scene){ .n = 0 };
 	zcp_test_runtime_start(&scene->runtime, config);
 	ZCP_CHECK(unsetenv("ZCP_CRASHPOINT") == 0);
-	scene->node = zcp_test_node();
-	scene->publisher = zcp_test_publisher(scene->node, "t", PAYLOAD, 2);
-	scene->subscriber = zcp_test_subscriber(scene->node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
-	exchange(scene);
+	zcp_test_scene_attach(scene);
+	zcp_test_scene_burst(scene);
 }
 
 /*
  * Ends the runtime that there is now, and waits until no process of it is left. Who is told may
  * be killed at that, where it has a point of its own to come by: then the next one is.
  */
-static void end(const struct scene *scene)
+static void end(const struct zcp_test_scene *scene)
 {
 	int status;
 	pid_t pid;
@@ -166,7 +147,7 @@ static void end(const struct scene *scene)
 }
 
 /* How often a keeper has taken over. */
-static unsigned int n_keepers(const struct scene *scene)
+static unsigned int n_keepers(const struct zcp_test_scene *scene)
 {
 	char said[64];
 	unsigned int n = 0;
@@ -177,7 +158,7 @@ static unsigned int n_keepers(const struct scene *scene)
 }
 
 /* Whether somebody has died at the point; if it was in a succession there was another one. */
-static bool was_killed(const struct scene *scene, const struct point *point)
+static bool was_killed(const struct zcp_test_scene *scene, const struct point *point)
 {
 	unsigned int n = n_keepers(scene);
 
@@ -189,7 +170,7 @@ static bool was_killed(const struct scene *scene, const struct point *point)
 
 static bool play(const struct point *point, unsigned int k, struct count *wanted)
 {
-	struct scene scene;
+	struct zcp_test_scene scene;
 	struct count now;
 	bool killed;
 
@@ -201,7 +182,7 @@ static bool play(const struct point *point, unsigned int k, struct count *wanted
 			;
 	}
 	come_and_go(&scene);
-	exchange(&scene);
+	zcp_test_scene_burst(&scene);
 	ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 	/* What the worker has told it is there. */
 	if (!point)
@@ -211,8 +192,7 @@ static bool play(const struct point *point, unsigned int k, struct count *wanted
 	} while (point && (now.keeper != wanted->keeper || now.worker != wanted->worker));
 	*wanted = now;
 	killed = point && was_killed(&scene, point);
-	zcp_subscriber_close(scene.subscriber);
-	zcp_publisher_close(scene.publisher);
+	zcp_test_scene_close_link(&scene);
 	ZCP_CHECK(zcp_test_ask(scene.node, "t") == -ENOENT);
 	ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 	end(&scene);
@@ -255,7 +235,7 @@ static void all_end_where_nobody_has_everything(void)
 
 	(void)snprintf(path, sizeof(path), "%s/default/zcpd.lock", zcp_test_directory());
 	for (size_t i = 0; i < sizeof(fatal_points) / sizeof(fatal_points[0]); i++) {
-		struct scene scene;
+		struct zcp_test_scene scene;
 		int lock;
 
 		begin(&scene, fatal_points[i], 1);
@@ -264,9 +244,8 @@ static void all_end_where_nobody_has_everything(void)
 		lock = open(path, O_RDWR | O_CLOEXEC);
 		ZCP_CHECK(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
 		(void)close(lock);
-		exchange(&scene);
-		zcp_subscriber_close(scene.subscriber);
-		zcp_publisher_close(scene.publisher);
+		zcp_test_scene_burst(&scene);
+		zcp_test_scene_close_link(&scene);
 		zcp_node_close(scene.node);
 		(void)close(scene.runtime.pidfd);
 		(void)close(scene.runtime.notify);
@@ -283,7 +262,7 @@ static unsigned int replace_at(const char *point, bool in_old, unsigned int last
 
 	for (; k <= last && !replaced; k++) {
 		char out[1024], text[64];
-		struct scene scene;
+		struct zcp_test_scene scene;
 		pid_t pid;
 
 		begin(&scene, in_old ? point : NULL, k);
@@ -292,12 +271,11 @@ static unsigned int replace_at(const char *point, bool in_old, unsigned int last
 		ZCP_CHECK(setenv("ZCP_CRASHPOINT", text, 1) == 0);
 		replaced = zcp_test_zcpd(arguments, out, said, sizeof(out)) == 0;
 		ZCP_CHECK(unsetenv("ZCP_CRASHPOINT") == 0);
-		exchange(&scene);
+		zcp_test_scene_burst(&scene);
 		come_and_go(&scene);
 		pid = current_keeper(&scene);
 		ZCP_CHECK(!replaced || pid != scene.runtime.pid);
-		zcp_subscriber_close(scene.subscriber);
-		zcp_publisher_close(scene.publisher);
+		zcp_test_scene_close_link(&scene);
 		ZCP_CHECK(zcp_test_ask(scene.node, "t") == -ENOENT);
 		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 		end(&scene);
@@ -359,7 +337,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(keeper_that_dies_at_its_start_leaves_all_or_nothing),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -18,16 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
+#include "tests/support/scene.h"
 
-#define DEPTH 4
-#define HELD 2
-#define PAYLOAD 64
 #define HISTORY 2
 #define PAGE 4096
 /* What one is publishing when it is killed. */
@@ -105,20 +101,16 @@ static const char config[] = "[runtime]\n"
 			     "history = 2\n";
 
 struct scene {
-	struct zcp_test_runtime runtime;
+	/* the link that must not notice */
+	struct zcp_test_scene link;
 	enum victim victim;
 	/* there when somebody was killed */
 	char mark[128];
 	/* keeps a topic that has history and nobody else */
 	struct zcp_test_child holder;
 	bool has_holder;
-	struct zcp_node *node;
-	/* the link that must not notice */
-	struct zcp_publisher *publisher;
-	struct zcp_subscriber *subscriber;
-	uint64_t n;
-	/* what has been sent and lost on "t", by those who have gone too */
-	uint64_t n_sent;
+	/* what others have sent on "t", and all have lost */
+	uint64_t n_others;
 	uint64_t n_lost;
 };
 
@@ -129,16 +121,6 @@ struct count {
 	/* chunks that wait in the queue of one who takes nothing */
 	uint64_t held;
 };
-
-/* As many messages as fit, and all of them again. */
-static void exchange(struct scene *scene)
-{
-	for (int i = 0; i < DEPTH; i++)
-		zcp_test_send(scene->publisher, scene->n + (uint64_t)i + 1);
-	scene->n_sent += DEPTH;
-	for (int i = 0; i < DEPTH; i++)
-		zcp_test_expect(scene->subscriber, ++scene->n);
-}
 
 static struct zcp_publisher *open_publisher(struct zcp_node *node, const char *topic, size_t size)
 {
@@ -156,8 +138,8 @@ static struct zcp_subscriber *open_subscriber(struct zcp_node *node, const char 
 	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
 	struct zcp_subscriber *subscriber;
 
-	options.depth = DEPTH;
-	options.held = HELD;
+	options.depth = ZCP_SCENE_DEPTH;
+	options.held = ZCP_SCENE_HELD;
 	options.history = HISTORY;
 	options.on_full = ZCP_ON_FULL_BLOCK;
 	ZCP_OK(zcp_subscriber_open(&subscriber, node, topic, &options), node);
@@ -167,15 +149,15 @@ static struct zcp_subscriber *open_subscriber(struct zcp_node *node, const char 
 /* One who joins late is given the last messages, once each. */
 static void join_late(struct scene *scene)
 {
-	struct zcp_subscriber *late = open_subscriber(scene->node, "t");
+	struct zcp_subscriber *late = open_subscriber(scene->link.node, "t");
 
 	for (uint64_t i = HISTORY; i > 0; i--)
-		zcp_test_expect(late, scene->n - i + 1);
-	ZCP_CHECK(late->reader.options.slot == 1);
-	exchange(scene);
-	for (uint64_t i = DEPTH; i > 0; i--)
-		zcp_test_expect(late, scene->n - i + 1);
-	exchange(scene);
+		zcp_test_expect(late, scene->link.n - i + 1);
+	ZCP_CHECK(zcp_test_inside(late).slot == 1);
+	zcp_test_scene_burst(&scene->link);
+	for (uint64_t i = ZCP_SCENE_DEPTH; i > 0; i--)
+		zcp_test_expect(late, scene->link.n - i + 1);
+	zcp_test_scene_burst(&scene->link);
 	/* It leaves with messages in its queue. */
 	zcp_subscriber_close(late);
 }
@@ -186,12 +168,12 @@ static void leave_history(struct scene *scene)
 	struct zcp_subscriber *subscriber;
 
 	for (uint64_t round = 0; round < 2; round++) {
-		publisher = open_publisher(scene->node, "kept", PAYLOAD);
-		ZCP_CHECK(publisher->writer.options.slot == 0);
+		publisher = open_publisher(scene->link.node, "kept", ZCP_SCENE_PAYLOAD);
+		ZCP_CHECK(zcp_test_inside(publisher).slot == 0);
 		for (uint64_t i = 0; i < 3; i++)
 			zcp_test_send(publisher, 10 * round + i);
 		zcp_publisher_close(publisher);
-		subscriber = open_subscriber(scene->node, "kept");
+		subscriber = open_subscriber(scene->link.node, "kept");
 		for (uint64_t i = 1; i < 3; i++)
 			zcp_test_expect(subscriber, 10 * round + i);
 		zcp_subscriber_close(subscriber);
@@ -206,7 +188,7 @@ static void wait_for_trim(struct scene *scene)
 	while (!is_trimmed) {
 		struct zcp_message reply;
 
-		zcp_test_info(scene->node, "t", &reply);
+		zcp_test_info(scene->link.node, "t", &reply);
 		is_trimmed = reply.u.topic_info.classes[1].n_bytes == PAGE;
 		zcp_message_deinit(&reply);
 	}
@@ -214,17 +196,18 @@ static void wait_for_trim(struct scene *scene)
 
 static void grow(struct scene *scene)
 {
-	struct zcp_publisher *large = open_publisher(scene->node, "t", 100 * PAYLOAD);
-	static char bytes[100 * PAYLOAD];
+	struct zcp_publisher *large = open_publisher(scene->link.node, "t",
+						     100 * ZCP_SCENE_PAYLOAD);
+	static char bytes[100 * ZCP_SCENE_PAYLOAD];
 	struct zcp_sample sample;
 
-	ZCP_CHECK(large->writer.options.slot == 1);
+	ZCP_CHECK(zcp_test_inside(large).slot == 1);
 	ZCP_CHECK(zcp_publisher_send(large, bytes, sizeof(bytes)) == 0);
-	scene->n_sent++;
-	ZCP_CHECK(zcp_subscriber_take(scene->subscriber, &sample) == 0);
+	scene->n_others++;
+	ZCP_CHECK(zcp_subscriber_take(scene->link.subscriber, &sample) == 0);
 	ZCP_CHECK(sample.size == sizeof(bytes) && sample.lost == 0);
 	ZCP_CHECK(zcp_sample_release(&sample) == 0);
-	exchange(scene);
+	zcp_test_scene_burst(&scene->link);
 	zcp_publisher_close(large);
 	wait_for_trim(scene);
 }
@@ -233,7 +216,7 @@ static void grow(struct scene *scene)
 static void hear(struct scene *scene, struct zcp_test_child *child, uint64_t step)
 {
 	while (!zcp_test_has_said(child))
-		ZCP_CHECK(zcp_node_wait(scene->node, 1000000) == -ETIMEDOUT);
+		ZCP_CHECK(zcp_node_wait(scene->link.node, 1000000) == -ETIMEDOUT);
 	zcp_test_hear_step(child, step);
 }
 
@@ -249,7 +232,7 @@ static void hold(struct zcp_test_child *self, void *arg)
 	struct zcp_node *node = zcp_test_node();
 
 	(void)arg;
-	(void)zcp_test_subscriber(node, "kept", DEPTH, HELD, 0);
+	(void)zcp_test_subscriber(node, "kept", ZCP_SCENE_DEPTH, ZCP_SCENE_HELD, 0);
 	zcp_subscriber_on_sample(zcp_test_subscriber(node, "quiet", 1, 1, 0), on_sample, NULL);
 	zcp_test_say_step(self, 0);
 	ZCP_OK(zcp_node_dispatch(node, ZCP_FOREVER), node);
@@ -259,13 +242,13 @@ static void hold(struct zcp_test_child *self, void *arg)
 static void lose(struct scene *scene)
 {
 	for (int i = 0; i < 2; i++) {
-		struct zcp_subscriber *slow = zcp_test_subscriber(scene->node, "t", 1, 1,
+		struct zcp_subscriber *slow = zcp_test_subscriber(scene->link.node, "t", 1, 1,
 								  ZCP_ON_FULL_DROP_OLDEST);
 		uint64_t number, lost;
 
-		exchange(scene);
+		zcp_test_scene_burst(&scene->link);
 		ZCP_CHECK(zcp_test_take(slow, &number, &lost));
-		ZCP_CHECK(number == scene->n && lost == DEPTH - 1);
+		ZCP_CHECK(number == scene->link.n && lost == ZCP_SCENE_DEPTH - 1);
 		scene->n_lost += lost;
 		zcp_subscriber_close(slow);
 	}
@@ -274,17 +257,17 @@ static void lose(struct scene *scene)
 /* Whoever has gone, and whichever worker has noted it: each message counts once. */
 static void check_counts(struct scene *scene)
 {
+	uint64_t n_sent = scene->link.n + scene->n_others;
 	struct zcp_message reply;
 
-	zcp_test_info(scene->node, "t", &reply);
-	if (reply.u.topic_info.n_messages != scene->n_sent ||
-	    reply.u.topic_info.n_lost != scene->n_lost)
+	zcp_test_info(scene->link.node, "t", &reply);
+	if (reply.u.topic_info.n_messages != n_sent || reply.u.topic_info.n_lost != scene->n_lost)
 		(void)fprintf(stderr, "%llu messages and not %llu, %llu lost and not %llu\n",
 			      (unsigned long long)reply.u.topic_info.n_messages,
-			      (unsigned long long)scene->n_sent,
+			      (unsigned long long)n_sent,
 			      (unsigned long long)reply.u.topic_info.n_lost,
 			      (unsigned long long)scene->n_lost);
-	ZCP_CHECK(reply.u.topic_info.n_messages == scene->n_sent);
+	ZCP_CHECK(reply.u.topic_info.n_messages == n_sent);
 	ZCP_CHECK(reply.u.topic_info.n_lost == scene->n_lost);
 	zcp_message_deinit(&reply);
 }
@@ -292,21 +275,22 @@ static void check_counts(struct scene *scene)
 /* Up to the step after which the runtime finishes it. */
 static void publish_half(struct zcp_publisher *publisher, const struct zcp_loan *loan)
 {
-	struct zcp_publisher_slot_shm *slot = publisher->writer.slot;
-	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(&publisher->endpoint.pool,
+	struct zcp_publisher_slot_shm *slot = zcp_test_inside(publisher).writer->slot;
+	struct zcp_chunk_shm *chunk = zcp_pool_descriptor(zcp_test_inside(publisher).pool,
 							  (uint32_t)loan->reserved[LOAN_REF]);
 
 	*(uint64_t *)loan->data = LAST_WORD;
 	zcp_test_store(&slot->op, zcp_test_load(&slot->op) + 1);
 	zcp_test_store(&chunk->size, sizeof(uint64_t));
-	zcp_test_store(&chunk->publisher_id, publisher->writer.options.publisher_id);
+	zcp_test_store(&chunk->publisher_id,
+		       zcp_test_inside(publisher).writer->options.publisher_id);
 	zcp_test_store(&chunk->seq, zcp_test_load(&slot->next_seq));
 }
 
 static void live_and_die(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_node *node = zcp_test_node();
-	struct zcp_publisher *publisher = open_publisher(node, "t", PAYLOAD);
+	struct zcp_publisher *publisher = open_publisher(node, "t", ZCP_SCENE_PAYLOAD);
 	struct zcp_subscriber *subscriber = open_subscriber(node, "t");
 	struct zcp_loan loans[2];
 	struct zcp_sample sample;
@@ -314,13 +298,13 @@ static void live_and_die(struct zcp_test_child *self, void *arg)
 	(void)arg;
 	ZCP_CHECK(zcp_node_fd(node) >= 0);
 	for (int i = 0; i < 2; i++)
-		ZCP_CHECK(zcp_publisher_loan(publisher, PAYLOAD, &loans[i]) == 0);
+		ZCP_CHECK(zcp_publisher_loan(publisher, ZCP_SCENE_PAYLOAD, &loans[i]) == 0);
 	ZCP_CHECK(zcp_subscriber_take(subscriber, &sample) == 0);
 	zcp_test_say_step(self, 0);
 	zcp_test_hear_step(self, 1);
 	publish_half(publisher, &loans[1]);
 	/* Its connection is over before it is. */
-	(void)shutdown(node->socket, SHUT_RDWR);
+	(void)shutdown(zcp_test_socket(node), SHUT_RDWR);
 	zcp_test_say_step(self, 2);
 	zcp_test_wait_for_the_end(self);
 }
@@ -331,27 +315,27 @@ static void meet_one_who_dies(struct scene *scene)
 
 	zcp_test_fork(&child, live_and_die, NULL);
 	hear(scene, &child, 0);
-	exchange(scene);
+	zcp_test_scene_burst(&scene->link);
 	zcp_test_say_step(&child, 1);
 	hear(scene, &child, 2);
 	/* Who knows nothing of the end of its connection goes by its process. */
 	if (scene->victim == WORKER)
-		exchange(scene);
+		zcp_test_scene_burst(&scene->link);
 	zcp_test_kill(&child);
-	zcp_test_wait_for_members(scene->node, "t", 1, 1);
-	zcp_test_expect(scene->subscriber, LAST_WORD);
-	scene->n_sent++;
+	zcp_test_wait_for_members(scene->link.node, "t", 1, 1);
+	zcp_test_expect(scene->link.subscriber, LAST_WORD);
+	scene->n_others++;
 }
 
 static struct count count(const struct scene *scene, uint64_t held)
 {
 	struct count now = { .held = held };
 
-	ZCP_CHECK(zcp_test_ask(scene->node, "none") == -ENOENT);
+	ZCP_CHECK(zcp_test_ask(scene->link.node, "none") == -ENOENT);
 	/* What it was told by then, the keeper has read when it sleeps. */
-	zcp_test_wait_until_asleep_in(scene->runtime.pid, "poll");
-	now.keeper = zcp_test_n_fds(scene->runtime.pid);
-	now.worker = zcp_test_n_fds(zcp_test_worker(scene->runtime.pid));
+	zcp_test_wait_until_asleep_in(scene->link.runtime.pid, "poll");
+	now.keeper = zcp_test_n_fds(scene->link.runtime.pid);
+	now.worker = zcp_test_n_fds(zcp_test_worker(scene->link.runtime.pid));
 	return now;
 }
 
@@ -396,19 +380,18 @@ static void begin(struct scene *scene, const char *point, unsigned int k)
 	ZCP_CHECK(setenv("ZCP_CONFIG", zcp_test_config(config), 1) == 0);
 	if (!is_next(scene))
 		arm(scene, point, k);
-	zcp_test_runtime_start(&scene->runtime, config);
+	zcp_test_runtime_start(&scene->link.runtime, config);
 	disarm();
-	scene->node = zcp_test_node();
-	scene->publisher = open_publisher(scene->node, "t", PAYLOAD);
-	scene->subscriber = open_subscriber(scene->node, "t");
+	scene->link.history = HISTORY;
+	zcp_test_scene_attach(&scene->link);
 	if (scene->victim != WORKER) {
 		scene->has_holder = true;
 		zcp_test_fork(&scene->holder, hold, NULL);
 		hear(scene, &scene->holder, 0);
 	}
-	exchange(scene);
+	zcp_test_scene_burst(&scene->link);
 	if (is_next(scene)) {
-		zcp_test_runtime_kill_all(&scene->runtime);
+		zcp_test_runtime_kill_all(&scene->link.runtime);
 		arm(scene, point, k);
 	}
 }
@@ -436,13 +419,13 @@ static bool end(struct scene *scene)
 
 	if (scene->has_holder)
 		zcp_test_kill(&scene->holder);
-	zcp_node_close(scene->node);
+	zcp_node_close(scene->link.node);
 	disarm();
 	if (scene->victim == BOTH) {
-		(void)zcp_test_pidfd_kill(scene->runtime.pidfd, SIGTERM);
-		ZCP_CHECK(waitpid(scene->runtime.pid, &status, 0) == scene->runtime.pid);
-		(void)close(scene->runtime.pidfd);
-		(void)close(scene->runtime.notify);
+		(void)zcp_test_pidfd_kill(scene->link.runtime.pidfd, SIGTERM);
+		ZCP_CHECK(waitpid(scene->link.runtime.pid, &status, 0) == scene->link.runtime.pid);
+		(void)close(scene->link.runtime.pidfd);
+		(void)close(scene->link.runtime.notify);
 		killed = access(scene->mark, F_OK) == 0;
 		ZCP_CHECK(killed ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL :
 				   WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -451,14 +434,14 @@ static bool end(struct scene *scene)
 		zcp_test_started_runtime_stop("default");
 		killed = access(scene->mark, F_OK) == 0;
 	} else {
-		zcp_test_runtime_stop(&scene->runtime);
+		zcp_test_runtime_stop(&scene->link.runtime);
 		killed = access(scene->mark, F_OK) == 0;
 	}
 	wait_for_domain();
-	ZCP_CHECK(unlink(scene->runtime.log) == 0);
+	ZCP_CHECK(unlink(scene->link.runtime.log) == 0);
 	(void)unlink(scene->mark);
 	/* One that was ended before it saw the last node leave: nobody is left to wait for. */
-	(void)snprintf(path, sizeof(path), "%s/default/zcpd.nodes", zcp_test_directory());
+	(void)snprintf(path, sizeof(path), "%s/default/zcpd.directory", zcp_test_directory());
 	(void)unlink(path);
 	return killed;
 }
@@ -476,14 +459,13 @@ static bool play(enum victim victim, const char *point, unsigned int k, struct c
 	lose(&scene);
 	check_counts(&scene);
 	meet_one_who_dies(&scene);
-	exchange(&scene);
+	zcp_test_scene_burst(&scene.link);
 	check_counts(&scene);
-	held = zcp_test_audit(scene.node);
+	held = zcp_test_audit(scene.link.node);
 	join_late(&scene);
-	zcp_subscriber_close(scene.subscriber);
-	zcp_publisher_close(scene.publisher);
-	ZCP_CHECK(zcp_test_ask(scene.node, "t") == -ENOENT);
-	after = zcp_test_audit(scene.node);
+	zcp_test_scene_close_link(&scene.link);
+	ZCP_CHECK(zcp_test_ask(scene.link.node, "t") == -ENOENT);
+	after = zcp_test_audit(scene.link.node);
 	if (after != held || (point && held != wanted->held))
 		(void)fprintf(stderr, "%s:%u: chunks held: %llu, then %llu; wanted %llu\n", point,
 			      k, (unsigned long long)held, (unsigned long long)after,
@@ -549,87 +531,11 @@ static void next_runtime_is_killed(void)
 		 PASSINGS_SOME);
 }
 
-/* --- what only the next worker can clear --- */
-
-/* Comes when the worker is about to die over it, and is let in by the next one. */
-static void be_late(struct zcp_test_child *self, void *arg)
-{
-	struct zcp_subscriber_options options = ZCP_SUBSCRIBER_OPTIONS_INIT;
-	struct zcp_node *node = zcp_test_node();
-	struct zcp_subscriber *subscriber;
-	uint64_t number, lost;
-
-	(void)arg;
-	options.depth = 1;
-	options.held = 1;
-	options.history = HISTORY;
-	zcp_test_say_step(self, 0);
-	zcp_test_hear_step(self, 1);
-	ZCP_OK(zcp_subscriber_open(&subscriber, node, "t", &options), node);
-	for (uint64_t i = 1; i <= HISTORY; i++)
-		zcp_test_expect(subscriber, i);
-	ZCP_CHECK(zcp_test_take(subscriber, &number, &lost));
-	ZCP_CHECK(number == 10 && lost == 10 - HISTORY - 1);
-	zcp_test_say_step(self, 2);
-	zcp_test_wait_for_the_end(self);
-}
-
-/*
- * The worker dies while one joins: what that was promised stays until the next worker has answered
- * it, whatever the publisher sends meanwhile.
- */
-static void die_at_a_join(const char *point)
-{
-	struct zcp_test_runtime runtime;
-	struct zcp_publisher *publisher;
-	struct zcp_test_child child;
-	struct zcp_node *node;
-	int worker;
-
-	ZCP_CHECK(setenv("ZCP_CRASHPOINT", point, 1) == 0);
-	zcp_test_runtime_start(&runtime, NULL);
-	ZCP_CHECK(unsetenv("ZCP_CRASHPOINT") == 0);
-	worker = zcp_test_pidfd(runtime.worker);
-	node = zcp_test_node();
-	publisher = open_publisher(node, "t", PAYLOAD);
-	for (uint64_t i = 1; i <= HISTORY; i++)
-		zcp_test_send(publisher, i);
-	zcp_test_fork(&child, be_late, NULL);
-	zcp_test_hear_step(&child, 0);
-	/* Without its keeper awake it has no successor. */
-	zcp_test_stop_process(runtime.pid);
-	zcp_test_say_step(&child, 1);
-	ZCP_CHECK(zcp_test_ends(worker, -1));
-	for (uint64_t i = HISTORY + 1; i <= 10; i++)
-		zcp_test_send(publisher, i);
-	zcp_test_continue_process(runtime.pid);
-	zcp_test_hear_step(&child, 2);
-	ZCP_CHECK(zcp_test_runtime_said(&runtime, "the worker has died (signal 9)"));
-	ZCP_CHECK(zcp_test_audit(node) == 0);
-	zcp_test_kill(&child);
-	zcp_test_wait_for_members(node, "t", 1, 0);
-	(void)close(worker);
-	zcp_node_close(node);
-	zcp_test_runtime_stop(&runtime);
-}
-
-static void what_was_promised_outlives_the_worker(void)
-{
-	die_at_a_join("join.after_active:1");
-	die_at_a_join("join.after_base:1");
-	die_at_a_join("join.after_tail:1");
-	die_at_a_join("join.after_floor:1");
-}
-
 static const struct zcp_test_case cases[] = {
-	ZCP_TEST_CASE(what_was_promised_outlives_the_worker),
 	ZCP_TEST_CASE(next_worker_goes_on),
 	ZCP_TEST_CASE(next_runtime_goes_on),
 	ZCP_TEST_CASE(next_runtime_s_worker_is_killed),
 	ZCP_TEST_CASE(next_runtime_is_killed),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

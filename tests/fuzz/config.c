@@ -3,7 +3,7 @@
  * Any text as a configuration: it is refused with a sentence and a place, or it is printed as
  * something that parses to the same again.
  */
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <zcp/node.h>
 
-#include "runtime/config_schema.h"
-#include "runtime/toml.h"
+#include "runtime/config/schema.h"
+#include "runtime/config/toml/toml.h"
 #include "tests/support/check.h"
 
 #define FILE_NAME "fuzz.toml"

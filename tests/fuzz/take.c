@@ -21,10 +21,10 @@
 
 #include "pubsub/shm/members.h"
 #include "pubsub/util.h"
-#include "runtime/audit.h"
-#include "runtime/info.h"
-#include "runtime/reclaim.h"
-#include "runtime/trim_pool.h"
+#include "runtime/domain/trim_pool.h"
+#include "runtime/repair/audit.h"
+#include "runtime/repair/reclaim.h"
+#include "runtime/serve/info.h"
 #include "tests/fuzz/support/descriptors.h"
 #include "tests/fuzz/support/guard.h"
 #include "tests/fuzz/support/lies.h"
@@ -95,7 +95,7 @@ static void ask(void)
 		struct zcp_info topic = { .topic = "" };
 		char text[ZCP_TEXT_SIZE];
 
-		(void)strcpy(topic.topic, players.bed.topics[i]->name);
+		(void)strcpy(topic.topic, players.bed.topics[i]->entry.name);
 		(void)strcpy(endpoints.topic, topic.topic);
 		ZCP_CHECK(zcpd_info_topic(&players.bed.registry, &topic, &reply, text,
 					  sizeof(text)) == 0);

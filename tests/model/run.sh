@@ -76,6 +76,8 @@ finds() {
 
 list() {
 	echo holds wake
+	echo holds wake -DNP=1 -DKEEPERS=1
+	echo holds wake -DNP=1 -DMSGS=1 -DKEEPERS=2
 	echo holds block
 	echo holds block -DNS=1 -DMSGS=3 -DLATE=1 -DLATEOPENS=1
 	echo holds block -DBLOCKERS=1 -DCUTS=1 -DKILLS=0
@@ -96,9 +98,11 @@ list() {
 	echo holds plane -DHIST=1 -DLATE=1 -DMSGS=1 -DWKILLS=1
 	echo holds plane -DCUTS=1 -DMSGS=1 -DWKILLS=1
 
-	for bug in CLEAR NOEVENTS NORECHECK LATEBIT LATEEPOCH LATEEVENTS LATEMODE LATEDRAIN NODEATH; do
+	for bug in CLEAR NOWOKEN NORECHECK LATEBIT LATEEPOCH LATESETTLE LATEMODE LATEDRAIN NODEATH; do
 		echo finds wake BUG_$bug
 	done
+	echo finds wake BUG_NOMARK -DNP=1 -DKEEPERS=1
+	echo finds wake BUG_NOLOOK -DNP=1 -DKEEPERS=1
 	for bug in NOSECOND LATEFLAG LATEWAITED LATEROOM NOVERSION NOFENCE LATEFENCE NOBUMP NOLEAVE \
 		LATECLEAR INSIDE; do
 		echo finds block BUG_$bug

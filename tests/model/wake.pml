@@ -2,13 +2,18 @@
 /*
  * Sleep and wake: one sleeper, publishers that push and then wake it: step 7 of a publish, with
  * wake() and wake_sleepers() of pubsub/flow/writer.c, zcp_signal_wake_sleeper() of signal.c, and
- * the sleeper's zcp_reader_arm(), sleep_once() and end() of pubsub/client/wait.c. It sleeps on
- * the futex word or on its eventfd, another time on the other. A publisher may be killed after
+ * the sleeper's zcp_reader_arm(), sleep_once() and end() of pubsub/client/waiting/wait.c. It sleeps
+ * on the futex word or on its eventfd, another time on the other. A publisher may be killed after
  * any step (the runtime then wakes the sleeper) or stopped there for ever (nobody wakes for it;
  * the others' messages must be seen all the same).
  *
+ * A keeper holds the futex word: its id is in it. When it dies, the kernel clears the id, marks the
+ * word and wakes the sleeper; the connection looks lost after that only. Another keeper may take the
+ * word over, when the one before has died or while it lives. A sleeper that finds no id in the word
+ * sleeps, and looks after the connection every 50 ms.
+ *
  * Checked: when nothing moves any more, the sleeper has seen every message but those of a
- * publisher that was stopped (assert in Runtime).
+ * publisher that was stopped, and that the connection is lost where it is (asserts in Runtime).
  *
  *   spin -a [-DNP=2 -DMSGS=2 ...] wake.pml
  *   cc -O2 -DSAFETY -DCOLLAPSE -o pan pan.c && ./pan -m200000
@@ -16,14 +21,16 @@
  * Each -DBUG_ breaks one rule, and the check must then fail:
  *
  *   BUG_CLEAR      a waker clears what the sleeper has set
- *   BUG_NOEVENTS   a waker wakes without changing the futex word
+ *   BUG_NOWOKEN    a waker wakes without changing the futex word
  *   BUG_NORECHECK  no second look before the sleep
  *   BUG_LATEBIT    the sleeper's bit in `sleepers` is set after the second look
  *   BUG_LATEEPOCH  the sleep is announced after the second look
- *   BUG_LATEEVENTS the futex word is read after the second look
+ *   BUG_LATESETTLE the futex word is settled after the second look
  *   BUG_LATEMODE   how to wake is said after the sleep was announced
  *   BUG_LATEDRAIN  the eventfd is made unreadable after the second look
  *   BUG_NODEATH    the runtime does not wake for a publisher that was killed
+ *   BUG_NOMARK     the kernel wakes for a keeper that died without changing the futex word
+ *   BUG_NOLOOK     a sleeper whose word no keeper holds does not look after the connection
  */
 #ifndef NP
 #define NP 2            /* publishers, 1..2 */
@@ -46,11 +53,25 @@ bit sleepers;                           /* the sleeper's bit in the topic */
 byte epoch;                             /* odd: asleep or about to */
 mtype = { FUTEX, FD };
 mtype mode = FUTEX;
-byte events;                            /* the futex word */
+bit marked;                             /* the futex word: its bit, and whose id is in it */
+byte holder = 1;
+byte keepers = 1;                       /* that there were; KEEPERS at most */
+bit lost;                               /* the connection, and whether the sleeper knows */
+bit knows;
 bit blocked;                            /* in the kernel, on the futex */
 bit readable;                           /* the eventfd */
 bit killed[NP], stopped[NP];
 byte kills, stops;
+
+#ifndef KEEPERS
+#define KEEPERS 0       /* keepers that may die, one after another; 0: one that lives */
+#endif
+
+#ifdef BUG_NOLOOK
+#define HELD(id) true
+#else
+#define HELD(id) (id != 0)
+#endif
 
 #define STEP(access) \
 	atomic { \
@@ -79,8 +100,8 @@ proctype Pub(byte p) {
 				if
 				:: mode == FD -> STEP(readable = 1)
 				:: mode == FUTEX ->
-#ifndef BUG_NOEVENTS
-					STEP(events++);
+#ifndef BUG_NOWOKEN
+					STEP(marked = 1);
 #endif
 					STEP(blocked = 0)
 				fi
@@ -100,9 +121,11 @@ gone:	skip
 #define PENDING (pushed[0] != seen[0])
 #endif
 
+#define SETTLE d_step { marked = 0; expected = holder }
+
 inline announce() {
-#ifndef BUG_LATEEVENTS
-	expected = events;
+#ifndef BUG_LATESETTLE
+	SETTLE;
 #endif
 	epoch = epoch + 1 + epoch % 2
 }
@@ -116,6 +139,7 @@ end:
 	:: pushed[1] != seen[1] -> seen[1]++
 #endif
 	:: !PENDING ->
+		knows = lost;
 #ifndef BUG_LATEBIT
 		sleepers = 1;                                   /* the first time; a heavy fence */
 #endif
@@ -149,16 +173,22 @@ end:
 #ifdef BUG_LATEBIT
 		sleepers = 1;
 #endif
-#ifdef BUG_LATEEVENTS
-		expected = events;
+#ifdef BUG_LATESETTLE
+		SETTLE;
 #endif
 		if
 		:: ready
 		:: !ready && how == FUTEX ->
-			d_step { if :: events == expected -> blocked = 1 :: else fi };
-end_futex:		!blocked
+			d_step {
+				if
+				:: !marked && holder == expected -> blocked = 1
+				:: else
+				fi
+			};
+end_futex:		!blocked || (!HELD(expected) && lost != knows);
+			blocked = 0
 		:: !ready && how == FD ->
-end_fd:			readable
+end_fd:			readable || lost != knows       /* the poll instance watches it as well */
 		fi;
 		epoch = epoch + epoch % 2;
 		expected = 0; ready = 0; how = 0
@@ -166,12 +196,36 @@ end_fd:			readable
 }
 
 inline wake() {
-	events++;
+	marked = 1;
 	blocked = 0;
 	readable = 1
 }
 
 #define SEEN(p) (stopped[p] || pushed[p] == seen[p])
+
+/* The kernel, for keeper k: only a word that has its id. */
+inline die(k) {
+	d_step {
+		if
+		:: holder == k ->
+#ifndef BUG_NOMARK
+			holder = 0;
+			marked = 1;
+#endif
+			blocked = 0
+		:: else
+		fi
+	}
+}
+
+active proctype Keeper() {
+	do
+	:: keepers < KEEPERS -> keepers++; die(keepers - 1); holder = keepers   /* an heir */
+	:: keepers < KEEPERS -> keepers++; holder = keepers; die(keepers - 1)   /* a successor */
+	:: KEEPERS > 0 -> die(keepers); lost = 1; break                         /* and the worker */
+	:: break
+	od
+}
 
 active proctype Runtime() {
 	do
@@ -183,6 +237,7 @@ active proctype Runtime() {
 #endif
 	:: timeout -> break
 	od;
+	assert(knows == lost);
 #if NP > 1
 	assert(SEEN(1));
 #endif

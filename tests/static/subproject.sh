@@ -16,6 +16,7 @@ finish() {
 	# The one that our program has started.
 	if [ -s "$dir/z/default/zcpd.pid" ]; then
 		runtime=$(cat "$dir/z/default/zcpd.pid")
+		runtime=${runtime##*/}
 		[ "$(cat "/proc/$runtime/comm" 2>/dev/null)" = zcpd ] && kill -TERM "$runtime"
 		timeout 30 tail -s 0.05 --pid="$runtime" -f /dev/null
 	fi

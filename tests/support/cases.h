@@ -31,6 +31,13 @@ struct zcp_test_case {
  */
 int zcp_test_cases(int argc, char **argv, const struct zcp_test_case *cases, size_t n_cases);
 
+/* The program, by an array of its cases. */
+#define ZCP_TEST_MAIN(cases)                                                                       \
+	int main(int argc, char **argv)                                                            \
+	{                                                                                          \
+		return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof((cases)[0]));      \
+	}
+
 /* The case's directory: what ZCP_RUNTIME_DIR says. */
 const char *zcp_test_directory(void);
 

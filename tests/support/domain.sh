@@ -86,6 +86,7 @@ stop_runtimes() {
 	for d_file in "$ZCP_RUNTIME_DIR"/*/zcpd.pid; do
 		[ -s "$d_file" ] || continue
 		d_runtime=$(cat "$d_file")
+		d_runtime=${d_runtime##*/}
 		# A number that has gone to another program by now is not ours to end.
 		[ "$(cat "/proc/$d_runtime/comm" 2>/dev/null)" = zcpd ] || continue
 		kill -TERM "$d_runtime" 2>/dev/null || continue

@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "pubsub/shm/region.h"
 #include "tests/support/cases.h"
@@ -73,6 +72,16 @@ void zcp_test_request(int socket, const struct zcp_message *request, struct zcp_
 		ZCP_CHECK(zcp_socket_receive(socket, reply, &fds) == 0);
 		zcp_fds_deinit(&fds);
 	} while (reply->id != request->id);
+}
+
+int zcp_test_greet(void)
+{
+	struct zcp_message reply, hello = zcp_test_hello();
+	int socket = zcp_test_connect();
+
+	zcp_test_request(socket, &hello, &reply);
+	ZCP_CHECK(reply.type == ZCP_MESSAGE_WELCOME);
+	return socket;
 }
 
 int zcp_test_request_error(int socket, const struct zcp_message *request, const char *words)

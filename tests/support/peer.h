@@ -21,6 +21,9 @@ int zcp_test_listen(void);
 /* A hello as a node of this build sends it. */
 struct zcp_message zcp_test_hello(void);
 
+/* A connection that has introduced itself so, and is welcome. */
+int zcp_test_greet(void);
+
 /* Sends, and receives the answer, whose descriptors are closed; zcp_message_deinit() it. */
 void zcp_test_request(int socket, const struct zcp_message *request, struct zcp_message *reply);
 

@@ -38,8 +38,12 @@ void zcp_test_fork(struct zcp_test_child *child,
 			.out = up[1],
 		};
 
-		/* A parent that fails leaves nobody behind. */
-		ZCP_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent);
+		/*
+		 * A parent that fails leaves nobody behind. The first process of a pid namespace does
+		 * not see it.
+		 */
+		ZCP_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+			  (getppid() == parent || getpid() == 1));
 		(void)close(down[1]);
 		(void)close(up[0]);
 		run(&self, arg);
@@ -263,7 +267,9 @@ pid_t zcp_test_read_pid(const char *path)
 
 	if (!file)
 		return 0;
-	if (fscanf(file, "%d", &pid) != 1)
+	/* In a container its pid namespace comes first. */
+	if (fscanf(file, "pid:[%*u]/%d", &pid) != 1 &&
+	    (fseek(file, 0, SEEK_SET) != 0 || fscanf(file, "%d", &pid) != 1))
 		pid = 0;
 	(void)fclose(file);
 	return pid;

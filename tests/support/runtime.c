@@ -3,6 +3,7 @@
  * zcpd as a child, and short ways through the API and through the control socket.
  */
 #include "tests/support/runtime.h"
+#include "tests/support/inside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/control.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 
@@ -44,8 +44,7 @@ const char *zcp_test_config(const char *text)
 	return path;
 }
 
-/* A datagram socket with a name of the kernel's choosing, which goes to NOTIFY_SOCKET. */
-static int listen_for_ready(char *name, size_t size)
+int zcp_test_notify_socket(char *name, size_t size)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	socklen_t n = sizeof(address);
@@ -98,19 +97,13 @@ void zcp_test_runtime_follow(struct zcp_test_runtime *runtime)
 	runtime->worker = zcp_test_worker(runtime->pid);
 }
 
-static void start(struct zcp_test_runtime *runtime, const char *config, bool replace)
+void zcp_test_runtime_spawn(struct zcp_test_runtime *runtime, const char *const *arguments,
+			    void (*prepare)(void *user), void *user)
 {
-	const char *arguments[8] = { "zcpd", "--foreground", "--log-level", "debug" };
-	char name[128];
-	int n = 4;
+	const char *all[ARGUMENTS_MAX] = { "zcpd", "--foreground", "--log-level", "debug" };
 
-	runtime->notify = listen_for_ready(name, sizeof(name));
-	if (replace)
-		arguments[n++] = "--replace";
-	if (config) {
-		arguments[n++] = "--config";
-		arguments[n] = zcp_test_config(config);
-	}
+	for (int i = 0; i + 5 < ARGUMENTS_MAX && arguments[i]; i++)
+		all[i + 4] = arguments[i];
 	(void)snprintf(runtime->log, sizeof(runtime->log), "%s/foreground.log",
 		       zcp_test_directory());
 	(void)fflush(NULL);
@@ -120,14 +113,36 @@ static void start(struct zcp_test_runtime *runtime, const char *config, bool rep
 		int log = open(runtime->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 		ZCP_CHECK(log >= 0 && dup2(log, STDERR_FILENO) >= 0);
-		ZCP_CHECK(setenv("NOTIFY_SOCKET", name, 1) == 0);
 		/* It goes with the case, whatever becomes of that. */
 		ZCP_CHECK(prctl(PR_SET_PDEATHSIG, SIGTERM) == 0);
-		(void)execv(zcpd_path(), (char *const *)arguments);
+		if (prepare)
+			prepare(user);
+		(void)execv(zcpd_path(), (char *const *)all);
 		_exit(127);
 	}
 	runtime->pidfd = zcp_test_pidfd(runtime->pid);
 	ZCP_CHECK(runtime->pidfd >= 0);
+}
+
+static void name_notify_socket(void *user)
+{
+	ZCP_CHECK(setenv("NOTIFY_SOCKET", user, 1) == 0);
+}
+
+static void start(struct zcp_test_runtime *runtime, const char *config, bool replace)
+{
+	const char *arguments[4] = { NULL };
+	char name[128];
+	int n = 0;
+
+	runtime->notify = zcp_test_notify_socket(name, sizeof(name));
+	if (replace)
+		arguments[n++] = "--replace";
+	if (config) {
+		arguments[n++] = "--config";
+		arguments[n] = zcp_test_config(config);
+	}
+	zcp_test_runtime_spawn(runtime, arguments, name_notify_socket, name);
 }
 
 void zcp_test_runtime_start(struct zcp_test_runtime *runtime, const char *config)
@@ -291,6 +306,22 @@ pid_t zcp_test_runtime_pid(const char *domain)
 	return zcp_test_read_pid(path);
 }
 
+int zcp_test_runtime_pidfd(const char *domain)
+{
+	int pidfd = zcp_test_pidfd(zcp_test_runtime_pid(domain));
+
+	ZCP_CHECK(pidfd >= 0);
+	return pidfd;
+}
+
+bool zcp_test_exists(const char *name)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", zcp_test_directory(), name);
+	return access(path, F_OK) == 0;
+}
+
 int zcp_test_zcpd(const char *const *arguments, char *out, char *err, size_t size)
 {
 	const char *all[ARGUMENTS_MAX] = { "zcpd" };
@@ -397,7 +428,7 @@ static int ask(struct zcp_node *node, const char *topic, struct zcp_message *rep
 	struct zcp_message request = { .type = ZCP_MESSAGE_INFO };
 
 	(void)snprintf(request.u.info.topic, sizeof(request.u.info.topic), "%s", topic);
-	return zcp_control_request(node, &request, ZCP_MESSAGE_TOPIC_INFO, reply, NULL);
+	return zcp_test_node_request(node, &request, ZCP_MESSAGE_TOPIC_INFO, reply);
 }
 
 int zcp_test_ask(struct zcp_node *node, const char *topic)
@@ -420,20 +451,41 @@ void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_mes
 	struct zcp_message request = { .type = ZCP_MESSAGE_ENDPOINTS };
 
 	(void)snprintf(request.u.endpoints.topic, sizeof(request.u.endpoints.topic), "%s", topic);
-	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_ENDPOINT_PAGE, reply, NULL), node);
+	ZCP_OK(zcp_test_node_request(node, &request, ZCP_MESSAGE_ENDPOINT_PAGE, reply), node);
+}
+
+static bool has_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+			uint32_t n_subscribers)
+{
+	struct zcp_message reply;
+	bool has;
+
+	zcp_test_info(node, topic, &reply);
+	has = reply.u.topic_info.n_publishers == n_publishers &&
+	      reply.u.topic_info.n_subscribers == n_subscribers;
+	zcp_message_deinit(&reply);
+	return has;
+}
+
+void zcp_test_check_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+			    uint32_t n_subscribers)
+{
+	ZCP_CHECK(has_members(node, topic, n_publishers, n_subscribers));
 }
 
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
 			       uint32_t n_subscribers)
 {
-	for (bool there = false; !there;) {
-		struct zcp_message reply;
+	while (!has_members(node, topic, n_publishers, n_subscribers))
+		;
+}
 
-		zcp_test_info(node, topic, &reply);
-		there = reply.u.topic_info.n_publishers == n_publishers &&
-			reply.u.topic_info.n_subscribers == n_subscribers;
-		zcp_message_deinit(&reply);
-	}
+void zcp_test_wait_until_gone(struct zcp_node *node, const char *topic)
+{
+	int r;
+
+	while ((r = zcp_test_ask(node, topic)) != -ENOENT)
+		ZCP_OK(r, node);
 }
 
 static void audit(struct zcp_node *node, struct zcp_message *reply)
@@ -441,7 +493,7 @@ static void audit(struct zcp_node *node, struct zcp_message *reply)
 	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT };
 	const struct zcp_audit_report *report = &reply->u.audit_report;
 
-	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply, NULL), node);
+	ZCP_OK(zcp_test_node_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply), node);
 	for (uint32_t i = 0; i < report->n_findings; i++)
 		(void)fprintf(stderr, "audit: %s\n", report->findings[i].text);
 	ZCP_CHECK(report->n_wrong == 0);

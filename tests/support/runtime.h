@@ -25,6 +25,16 @@ struct zcp_test_runtime {
 /* Writes a configuration into the case's directory; returns its path, static. */
 const char *zcp_test_config(const char *text);
 
+/* A datagram socket with a name of the kernel's choosing, which is for NOTIFY_SOCKET. */
+int zcp_test_notify_socket(char *name, size_t size);
+
+/*
+ * Starts zcpd in the foreground with these arguments more (NULL at the end), after `prepare` (or
+ * NULL) in its process. Sets pid, pidfd and log alone, and waits for nothing.
+ */
+void zcp_test_runtime_spawn(struct zcp_test_runtime *runtime, const char *const *arguments,
+			    void (*prepare)(void *user), void *user);
+
 /*
  * Starts zcpd in the foreground for domain "default", with a configuration (its text; NULL:
  * all defaults); waits until it says that it is ready.
@@ -71,6 +81,12 @@ uint64_t zcp_test_runtime_count(const struct zcp_test_runtime *runtime, const ch
 /* The pid of the domain's runtime, whoever has started it; 0 if there is none. */
 pid_t zcp_test_runtime_pid(const char *domain);
 
+/* Its pidfd; there must be one. */
+int zcp_test_runtime_pidfd(const char *domain);
+
+/* Whether there is such a file in the case's directory. */
+bool zcp_test_exists(const char *name);
+
 /*
  * Runs zcpd with `arguments` (NULL at the end, the program's name not among them), waits for
  * its end, and returns its exit code; what it wrote goes to out and err (each of `size`).
@@ -100,9 +116,16 @@ void zcp_test_info(struct zcp_node *node, const char *topic, struct zcp_message 
 /* The first page of its endpoints; zcp_message_deinit() it. */
 void zcp_test_endpoints(struct zcp_node *node, const char *topic, struct zcp_message *reply);
 
+/* The topic has so many, at once. */
+void zcp_test_check_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
+			    uint32_t n_subscribers);
+
 /* Asks again until the topic has so many; each question is one round trip. */
 void zcp_test_wait_for_members(struct zcp_node *node, const char *topic, uint32_t n_publishers,
 			       uint32_t n_subscribers);
+
+/* Asks again until there is no such topic. */
+void zcp_test_wait_until_gone(struct zcp_node *node, const char *topic);
 
 /* The audit of the domain must find nothing. Returns how many chunks are queued or held. */
 uint64_t zcp_test_audit(struct zcp_node *node);

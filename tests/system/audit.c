@@ -4,12 +4,9 @@
  * a sentence that names it.
  */
 #include <stdio.h>
-#include <string.h>
 
-#include "pubsub/client/control.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -31,14 +28,14 @@ static void begin(uint32_t history)
 	options.history = history;
 	ZCP_OK(zcp_publisher_open(&publisher, node, "t", &options), node);
 	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
-	zcp_class_touch(&publisher->endpoint.pool.classes[0], TOUCHED - 1);
+	zcp_class_touch(&zcp_test_inside(publisher).pool->classes[0], TOUCHED - 1);
 }
 
 static struct zcp_audit_report *ask(struct zcp_message *reply)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT };
 
-	ZCP_OK(zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply, NULL), node);
+	ZCP_OK(zcp_test_node_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply), node);
 	return &reply->u.audit_report;
 }
 
@@ -58,7 +55,7 @@ static void expect_findings(uint64_t n, const char *words)
 
 static struct zcp_chunk_shm *chunk(uint32_t i)
 {
-	return &publisher->endpoint.pool.classes[0].chunks[i];
+	return &zcp_test_inside(publisher).pool->classes[0].chunks[i];
 }
 
 /* A word becomes wrong, is found, and is as it was again. */
@@ -116,7 +113,7 @@ static void wrong_states_are_found(void)
 		zcp_test_send(publisher, i);
 		zcp_test_expect(subscriber, i);
 	}
-	owner = publisher->writer.options.owner;
+	owner = zcp_test_inside(publisher).writer->options.owner;
 	EXPECT_WRONG(&chunk(200)->state, zcp_chunk_state(777, ZCP_CHUNK_LOANED),
 		     "'t'|class 0|chunk 200|owner 777|no publisher slot");
 	EXPECT_WRONG(&chunk(200)->state, zcp_chunk_state(777, 0),
@@ -140,8 +137,8 @@ static void wrong_loans_are_found(void)
 
 	begin(0);
 	ZCP_OK(zcp_publisher_open(&other, node, "t", NULL), node);
-	ZCP_CHECK(other->endpoint.slot == 1);
-	owner = other->writer.options.owner;
+	ZCP_CHECK(zcp_test_inside(other).slot == 1);
+	owner = zcp_test_inside(other).writer->options.owner;
 	/* As many as it may have, one more, and one when it is gone. */
 	zcp_test_store(&chunk(200)->state, zcp_chunk_state(owner, ZCP_CHUNK_LOANED));
 	zcp_test_store(&chunk(201)->state, zcp_chunk_state(owner, ZCP_CHUNK_LOANED));
@@ -163,8 +160,8 @@ static void wrong_queues_are_found(void)
 
 	begin(0);
 	zcp_test_send(publisher, 1);
-	lane = zcp_topic_lane(&publisher->endpoint.topic, &publisher->endpoint.acks, 0,
-			      subscriber->endpoint.slot, 2);
+	lane = zcp_topic_lane(zcp_test_inside(publisher).topic, zcp_test_inside(publisher).acks, 0,
+			      zcp_test_inside(subscriber).slot, 2);
 	word = &zcp_lane_slot(&lane, 1)->word;
 	right = zcp_test_load(word);
 	EXPECT_WRONG(word, zcp_slot_word(1, 0x3fffffff), "message 1|chunk that there is not");
@@ -183,11 +180,13 @@ static void wrong_samples_are_found(void)
 	begin(0);
 	zcp_test_send(publisher, 1);
 	ZCP_OK(zcp_subscriber_take(subscriber, &sample), node);
-	held = zcp_acks_held(&publisher->endpoint.acks, subscriber->endpoint.slot);
+	held = zcp_acks_held(zcp_test_inside(publisher).acks, zcp_test_inside(subscriber).slot);
 	ZCP_CHECK(zcp_test_load(&held[0]) == zcp_held(0, 1));
 	EXPECT_WRONG(&chunk(0)->seq, 0, "subscriber|holds message 1 of publisher slot 0|no chunk");
-	zcp_test_store(
-		&zcp_acks_counts(&publisher->endpoint.acks, subscriber->endpoint.slot)->n_held, 2);
+	zcp_test_store(&zcp_acks_counts(zcp_test_inside(publisher).acks,
+					zcp_test_inside(subscriber).slot)
+				->n_held,
+		       2);
 	EXPECT_WRONG(&held[1], zcp_held(5, 1), "holds message 1 of publisher slot 5");
 	EXPECT_WRONG(&held[1], zcp_held(255, 1), "holds message 1 of publisher slot 255");
 	EXPECT_WRONG(&held[1], zcp_held(0, 2), "holds message 2 of publisher slot 0");
@@ -207,8 +206,8 @@ static void wrong_members_are_found(void)
 	struct zcp_topic_shm *shm;
 
 	begin(0);
-	shm = publisher->endpoint.topic.shm;
-	EXPECT_WRONG(&publisher->endpoint.topic.publishers[1].op, 1,
+	shm = zcp_test_inside(publisher).topic->shm;
+	EXPECT_WRONG(&zcp_test_inside(publisher).topic->publishers[1].op, 1,
 		     "publisher slot 1|inside a publish");
 	EXPECT_WRONG(&shm->publishers, 3, "publisher slot 1|taken, and it is free");
 	EXPECT_WRONG(&shm->publishers, 0, "publisher slot 0|free");
@@ -302,7 +301,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(what_moves_is_not_wrong),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

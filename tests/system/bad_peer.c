@@ -5,8 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,7 +12,6 @@
 #include <unistd.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
 #include "pubsub/wire/codec.h"
 #include "tests/support/cases.h"
 #include "tests/support/peer.h"
@@ -65,17 +62,6 @@ static void end(struct honest *honest)
 	zcp_test_runtime_stop(&honest->runtime);
 }
 
-/* A client that has introduced itself. */
-static int greet(void)
-{
-	struct zcp_message reply, hello = zcp_test_hello();
-	int socket = zcp_test_connect();
-
-	zcp_test_request(socket, &hello, &reply);
-	ZCP_CHECK(reply.type == ZCP_MESSAGE_WELCOME);
-	return socket;
-}
-
 static size_t pack(const struct zcp_message *message, char *buffer)
 {
 	size_t size;
@@ -87,7 +73,7 @@ static size_t pack(const struct zcp_message *message, char *buffer)
 /* Sends it before and after the introduction, and is thrown out both times. */
 static void check_thrown_out(const void *bytes, size_t size)
 {
-	int stranger = zcp_test_connect(), guest = greet();
+	int stranger = zcp_test_connect(), guest = zcp_test_greet();
 
 	ZCP_CHECK(zcp_test_send_bytes(stranger, bytes, size));
 	zcp_test_expect_disconnect(stranger);
@@ -178,7 +164,7 @@ static void noise(void)
 	(void)strcpy(request.u.open_subscriber.topic, "noise");
 	size = pack(&request, buffer);
 	for (int round = 0; round < 2000; round++) {
-		int socket = greet();
+		int socket = zcp_test_greet();
 
 		/* A message with some bytes changed, which may be one that is allowed. */
 		(void)pack(&request, buffer);
@@ -203,7 +189,7 @@ static void manners(void)
 	zcp_test_expect_disconnect(socket);
 	ZCP_CHECK(zcp_test_runtime_said(&honest.runtime, "asks before it has introduced itself"));
 	(void)close(socket);
-	socket = greet();
+	socket = zcp_test_greet();
 	ZCP_CHECK(zcp_test_send_bytes(socket, buffer, pack(&hello, buffer)));
 	zcp_test_expect_disconnect(socket);
 	ZCP_CHECK(zcp_test_runtime_said(&honest.runtime, "introduces itself twice"));
@@ -249,7 +235,7 @@ static void descriptors_that_nobody_asked_for(void)
 
 	begin(&honest);
 	n = zcp_test_n_fds(honest.runtime.worker);
-	socket = greet();
+	socket = zcp_test_greet();
 	for (int i = 0; i < 100; i++) {
 		send_descriptors(socket, 100);
 		ZCP_CHECK(zcp_socket_receive(socket, &reply, &fds) == 0);
@@ -257,7 +243,7 @@ static void descriptors_that_nobody_asked_for(void)
 		zcp_message_deinit(&reply);
 	}
 	(void)close(socket);
-	socket = greet();
+	socket = zcp_test_greet();
 	send_descriptors(socket, 253);
 	zcp_test_expect_disconnect(socket);
 	(void)close(socket);
@@ -271,7 +257,7 @@ static void descriptors_that_nobody_asked_for(void)
 static void check_no_waker(const int *fds, uint32_t n)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_SIGNAL_FD, .id = 4 };
-	int socket = greet();
+	int socket = zcp_test_greet();
 
 	ZCP_CHECK(zcp_socket_send(socket, &request, fds, n) == 0);
 	zcp_test_expect_disconnect(socket);
@@ -301,7 +287,7 @@ static void descriptors_that_nobody_can_wake_with(void)
 		(void)close(sockets[i]);
 	}
 	ZCP_CHECK(zcp_test_runtime_said(&honest.runtime, "sent no non-blocking eventfd"));
-	socket = greet();
+	socket = zcp_test_greet();
 	ZCP_CHECK(zcp_socket_send(socket, &request, &waker, 1) == 0);
 	ZCP_CHECK(zcp_socket_receive(socket, &reply, &(struct zcp_fds){ .n_fds = 0 }) == 0);
 	ZCP_CHECK(reply.type == ZCP_MESSAGE_OK);
@@ -325,7 +311,7 @@ static void flood(void)
 	struct honest honest;
 
 	begin(&honest);
-	socket = greet();
+	socket = zcp_test_greet();
 	while (n_refused < 10) {
 		if (send(socket, buffer, size, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
 			ZCP_CHECK(++n < 1000000);
@@ -352,7 +338,7 @@ static void many_connections(void)
 
 	begin(&honest);
 	for (int i = 0; i < N; i++)
-		sockets[i] = i % 2 ? zcp_test_connect() : greet();
+		sockets[i] = i % 2 ? zcp_test_connect() : zcp_test_greet();
 	check_undisturbed(&honest);
 	for (int i = 0; i < N; i++)
 		(void)close(sockets[i]);
@@ -389,7 +375,7 @@ static void requests_that_no_node_makes(void)
 	int socket;
 
 	begin(&honest);
-	socket = greet();
+	socket = zcp_test_greet();
 	check_open(socket, "", 64, 1, -EINVAL);
 	check_open(socket, "a\nb", 64, 1, -EINVAL);
 	check_open(socket, "*", 64, 1, -EINVAL);
@@ -435,7 +421,7 @@ static uint64_t subscribe(int socket, const char *topic)
 
 static void subscribe_and_hang_up(struct zcp_test_child *self, void *arg)
 {
-	int socket = greet();
+	int socket = zcp_test_greet();
 
 	(void)arg;
 	(void)subscribe(socket, "honest");
@@ -480,7 +466,7 @@ static void connection_ends_and_process_lives(void)
 
 	/* The runtime's descriptor of that connection may be somebody else's by now. */
 	for (size_t i = 0; i < sizeof(newcomers) / sizeof(newcomers[0]); i++)
-		newcomers[i] = greet();
+		newcomers[i] = zcp_test_greet();
 	zcp_test_kill(&child);
 	zcp_test_wait_for_members(honest.node, "honest", 1, 1);
 	ZCP_CHECK(zcp_test_n_busy(honest.node) == 0);
@@ -505,7 +491,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(connection_ends_and_process_lives),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

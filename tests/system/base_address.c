@@ -13,9 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -66,23 +65,23 @@ static void add_region(struct view *view, int i, const struct zcp_region *region
 }
 
 static void look(struct view *view, const struct zcp_node *node,
-		 const struct zcp_endpoint *endpoint, uint32_t ref)
+		 const struct zcp_test_inside *inside, uint32_t ref)
 {
-	const struct zcp_class *class = &endpoint->pool.classes[0];
+	const struct zcp_class *class = &inside->pool->classes[0];
 
 	*view = (struct view){
-		.n_classes = endpoint->pool.n_classes,
+		.n_classes = inside->pool->n_classes,
 		.n_chunks = class->n_chunks,
 		.payload_size = class->payload_size,
 		.stride = class->stride,
 		.descriptors = hash(class->chunks, class->n_chunks * sizeof(class->chunks[0])),
 	};
-	add_region(view, 0, &node->signals.region);
-	add_region(view, 1, &endpoint->topic.region);
-	add_region(view, 2, &endpoint->acks.region);
+	add_region(view, 0, &zcp_test_signals(node)->region);
+	add_region(view, 1, &inside->topic->region);
+	add_region(view, 2, &inside->acks->region);
 	add_region(view, 3, &class->chunks_region);
 	add_region(view, 4, &class->data_region);
-	ZCP_CHECK(zcp_pool_class(&endpoint->pool, ref) == class);
+	ZCP_CHECK(zcp_pool_class(inside->pool, ref) == class);
 	view->payload = hash(zcp_class_payload(class, zcp_ref_index(ref)), SIZE);
 }
 
@@ -91,13 +90,14 @@ static void take_and_look(struct zcp_test_child *self, const struct task *task)
 {
 	struct zcp_node *node = zcp_test_node();
 	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, TOPIC, 2, 1, 0);
+	const struct zcp_test_inside inside = zcp_test_inside(subscriber);
 	struct zcp_sample sample;
 	struct view view;
 
 	zcp_test_say_step(self, 1);
 	zcp_test_hear_step(self, 2);
 	ZCP_OK(zcp_subscriber_take(subscriber, &sample), node);
-	look(&view, node, &subscriber->endpoint, task->ref);
+	look(&view, node, &inside, task->ref);
 	view.sample_payload = hash(sample.data, sample.size);
 	view.sequence = sample.sequence;
 	view.publisher_id = sample.publisher_id;
@@ -187,6 +187,7 @@ static void three_processes_map_elsewhere_and_see_the_same(void)
 	struct zcp_loan message, loan;
 	struct zcp_publisher *publisher;
 	struct zcp_subscriber *subscriber;
+	struct zcp_test_inside inside;
 	struct zcp_sample sample;
 	struct view forked, stranger;
 	struct zcp_node *node;
@@ -195,13 +196,14 @@ static void three_processes_map_elsewhere_and_see_the_same(void)
 	zcp_test_fork(&unrelated, be_unrelated, NULL);
 	node = zcp_test_node();
 	publisher = zcp_test_publisher(node, TOPIC, SIZE, 2);
+	inside = zcp_test_inside(publisher);
 	subscriber = zcp_test_subscriber(node, TOPIC, 2, 1, 0);
 	/* With all that we have mapped, so that it maps its own elsewhere. */
 	zcp_test_fork(&child, be_the_child, NULL);
 	ZCP_OK(zcp_publisher_loan(publisher, SIZE, &loan), node);
 	fill(loan.data, 3);
 	task.ref = (uint32_t)loan.reserved[LOAN_REF];
-	look(&task.view, node, &publisher->endpoint, task.ref);
+	look(&task.view, node, &inside, task.ref);
 	zcp_test_say(&child, &task, sizeof(task));
 	zcp_test_say(&unrelated, &task, sizeof(task));
 	zcp_test_hear_step(&child, 1);
@@ -215,7 +217,7 @@ static void three_processes_map_elsewhere_and_see_the_same(void)
 	zcp_test_hear(&child, &forked, sizeof(forked));
 	zcp_test_say_step(&unrelated, 2);
 	zcp_test_hear(&unrelated, &stranger, sizeof(stranger));
-	look(&task.view, node, &publisher->endpoint, task.ref);
+	look(&task.view, node, &inside, task.ref);
 	task.view.sample_payload = hash(sample.data, sample.size);
 	task.view.sequence = sample.sequence;
 	task.view.publisher_id = zcp_publisher_id(publisher);
@@ -392,7 +394,7 @@ static void write_to_sample(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_node *node = zcp_test_node();
 	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, TOPIC, 4, 2, 0);
-	const struct zcp_region *region = &subscriber->endpoint.pool.classes[0].data_region;
+	const struct zcp_region *region = &zcp_test_inside(subscriber).pool->classes[0].data_region;
 	struct zcp_sample sample;
 
 	(void)arg;

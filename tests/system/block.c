@@ -6,14 +6,12 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
 #include "tests/support/check.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -400,7 +398,7 @@ static void wait_for_three(struct zcp_test_child *self, void *arg)
 
 	(void)arg;
 	/* The word that it sleeps on wraps when the first one comes. */
-	zcp_test_store(&publisher->endpoint.topic.shm->changes, UINT32_MAX);
+	zcp_test_store(&zcp_test_inside(publisher).topic->shm->changes, UINT32_MAX);
 	for (unsigned int n = 1; n <= 3; n++) {
 		ZCP_CHECK(zcp_publisher_wait_subscribers(publisher, n, 0) == -ETIMEDOUT);
 		ZCP_CHECK(zcp_publisher_wait_subscribers(publisher, n, MS) == -ETIMEDOUT);
@@ -408,7 +406,7 @@ static void wait_for_three(struct zcp_test_child *self, void *arg)
 		ZCP_OK(zcp_publisher_wait_subscribers(publisher, n, ZCP_FOREVER), node);
 		ZCP_CHECK(zcp_publisher_n_subscribers(publisher) == n);
 	}
-	ZCP_CHECK(zcp_test_load(&publisher->endpoint.topic.shm->changes) < 100);
+	ZCP_CHECK(zcp_test_load(&zcp_test_inside(publisher).topic->shm->changes) < 100);
 	ZCP_OK(zcp_publisher_wait_subscribers(publisher, 1, 0), node);
 	ZCP_OK(zcp_publisher_wait_subscribers(publisher, 0, 0), node);
 	zcp_node_close(node);
@@ -443,7 +441,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(subscribers_are_waited_for),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

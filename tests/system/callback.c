@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
 #include "tests/support/runtime.h"
 
@@ -260,7 +259,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(what_a_callback_opens_is_dispatched_next),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -256,6 +256,11 @@ other_type_is_refused_with_both_names() {
 type_of_an_echo_is_its_own() {
 	start wrong "$zcp" echo wanted --lines --type Wrong --quiet
 	start echo "$zcp" echo wanted --lines --type Right --count 1 --quiet
+	# The publisher sets the topic's type: an echo that opens after it is refused at once.
+	until "$zcp" list --json 2>/dev/null |
+		jq -e '.[] | select(.name == "wanted") | .subscribers == 2' >"$dir/two"; do
+		kill -0 "$(pid wrong)" || break
+	done
 	echo right | publish 0 wanted --lines --type Right --wait-subscribers 2
 	join echo || fail "the echo with the right type: $?"
 	is "the echo with the right type" right "$(cat "$dir/echo.out")"

@@ -4,14 +4,10 @@
  * used again, and the others do not notice.
  */
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "pubsub/client/control.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -30,7 +26,7 @@ static void publish_two_and_loan_two(struct zcp_test_child *self, void *arg)
 	zcp_test_send(publisher, 2);
 	for (int i = 0; i < 2; i++)
 		ZCP_OK(zcp_publisher_loan(publisher, 64, &loans[i]), node);
-	zcp_test_say_step(self, publisher->writer.options.slot);
+	zcp_test_say_step(self, zcp_test_inside(publisher).slot);
 	zcp_test_wait_for_the_end(self);
 }
 
@@ -45,8 +41,6 @@ static void killed_publisher_gives_back_its_loans_and_not_what_it_published(void
 	node = zcp_test_node();
 	subscriber = zcp_test_subscriber(node, TOPIC, DEPTH, 2, 0);
 	zcp_test_hear_step(&child, 0);
-	/* The pool came with the publisher. */
-	zcp_control_drain(node);
 	ZCP_CHECK(zcp_subscriber_n_publishers(subscriber) == 1);
 	ZCP_CHECK(zcp_test_n_busy(node) == 4);
 	zcp_test_kill(&child);
@@ -56,7 +50,7 @@ static void killed_publisher_gives_back_its_loans_and_not_what_it_published(void
 
 	/* The newcomer has the slot; its numbers follow. */
 	next = zcp_test_publisher(node, TOPIC, 64, 2);
-	ZCP_CHECK(next->writer.options.slot == 0);
+	ZCP_CHECK(zcp_test_inside(next).slot == 0);
 	zcp_test_send(next, 3);
 	for (uint64_t i = 1; i <= 3; i++) {
 		struct zcp_sample sample;
@@ -78,7 +72,7 @@ static void hold_two_and_queue_the_rest(struct zcp_test_child *self, void *arg)
 	struct zcp_sample samples[2];
 
 	(void)arg;
-	zcp_test_say_step(self, subscriber->reader.options.slot);
+	zcp_test_say_step(self, zcp_test_inside(subscriber).slot);
 	zcp_test_hear_step(self, 1);
 	for (int i = 0; i < 2; i++)
 		ZCP_OK(zcp_subscriber_take(subscriber, &samples[i]), node);
@@ -109,7 +103,7 @@ static void killed_subscriber_gives_back_what_it_held_and_what_was_queued(void)
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 
 	next = zcp_test_subscriber(node, TOPIC, DEPTH, 2, 0);
-	ZCP_CHECK(next->reader.options.slot == 0);
+	ZCP_CHECK(zcp_test_inside(next).slot == 0);
 	ZCP_CHECK(!zcp_test_take(next, &number, &lost));
 	zcp_test_send(publisher, 21);
 	zcp_test_expect(next, 21);
@@ -236,7 +230,8 @@ static void stopped_subscriber_does_not_disturb_the_others(void)
 /* As if the publisher had stopped right behind its first step. */
 static void set_inside(struct zcp_publisher *publisher, bool inside)
 {
-	zcp_test_store(&publisher->writer.slot->op, publisher->writer.op + inside);
+	zcp_test_store(&zcp_test_inside(publisher).writer->slot->op,
+		       zcp_test_inside(publisher).writer->op + inside);
 }
 
 static void publisher_stopped_in_a_publish_delays_only_a_slot(void)
@@ -263,14 +258,14 @@ static void publisher_stopped_in_a_publish_delays_only_a_slot(void)
 	/* What the dead one had queued counts no longer. */
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 	next = zcp_test_subscriber(node, TOPIC, DEPTH, 2, 0);
-	ZCP_CHECK(next->reader.options.slot == 2);
+	ZCP_CHECK(zcp_test_inside(next).slot == 2);
 
 	set_inside(publisher, false);
 	zcp_test_wait_for_members(node, TOPIC, 1, 2);
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 	zcp_subscriber_close(next);
 	next = zcp_test_subscriber(node, TOPIC, DEPTH, 2, 0);
-	ZCP_CHECK(next->reader.options.slot == 0);
+	ZCP_CHECK(zcp_test_inside(next).slot == 0);
 	zcp_test_send(publisher, 3);
 	zcp_test_expect(stays, 3);
 	zcp_test_expect(next, 3);
@@ -286,7 +281,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(publisher_stopped_in_a_publish_delays_only_a_slot),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

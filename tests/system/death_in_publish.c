@@ -10,9 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -53,10 +52,10 @@ struct attempt {
 
 static struct zcp_lane make_room(const struct attempt *attempt, uint32_t s)
 {
-	const struct zcp_endpoint *endpoint = &attempt->publisher->endpoint;
+	const struct zcp_test_inside inside = zcp_test_inside(attempt->publisher);
 	struct zcp_lane lane = zcp_topic_lane(
-		&endpoint->topic, &endpoint->acks, attempt->publisher->writer.options.slot, s,
-		(uint32_t)zcp_test_load(&endpoint->topic.subscribers[s].depth_log2));
+		inside.topic, inside.acks, inside.slot, s,
+		(uint32_t)zcp_test_load(&inside.topic->subscribers[s].depth_log2));
 	uint64_t tail = 0;
 
 	zcp_lane_refresh_tail(&lane, attempt->n, &tail);
@@ -69,7 +68,7 @@ static void push_to(const struct attempt *attempt, uint32_t s)
 {
 	const struct zcp_description description = {
 		.size = sizeof(attempt->n),
-		.publisher_id = attempt->publisher->writer.options.publisher_id,
+		.publisher_id = zcp_test_inside(attempt->publisher).writer->options.publisher_id,
 		.ref = attempt->ref,
 		.next_ref = ZCP_REF_NONE,
 	};
@@ -91,7 +90,7 @@ static void take_step(const struct attempt *attempt, enum step step, uint32_t n_
 		zcp_test_store(&chunk->size, sizeof(attempt->n));
 		zcp_test_store(&chunk->publish_time_ns, 0);
 		zcp_test_store(&chunk->publisher_id,
-			       attempt->publisher->writer.options.publisher_id);
+			       zcp_test_inside(attempt->publisher).writer->options.publisher_id);
 		zcp_test_store(&chunk->user_header_size, 0);
 		break;
 	case NUMBERED:
@@ -131,10 +130,10 @@ static void publish_and_die(struct zcp_test_child *self, void *arg)
 	for (uint64_t i = 1; i <= death->n_before; i++)
 		zcp_test_send(attempt.publisher, i);
 	ZCP_OK(zcp_publisher_loan(attempt.publisher, sizeof(attempt.n), &loan), node);
-	attempt.slot = attempt.publisher->writer.slot;
+	attempt.slot = zcp_test_inside(attempt.publisher).writer->slot;
 	attempt.n = zcp_test_load(&attempt.slot->next_seq);
 	attempt.ref = (uint32_t)loan.reserved[LOAN_REF];
-	attempt.chunk = zcp_pool_descriptor(&attempt.publisher->endpoint.pool, attempt.ref);
+	attempt.chunk = zcp_pool_descriptor(zcp_test_inside(attempt.publisher).pool, attempt.ref);
 	ZCP_CHECK(attempt.chunk);
 	memcpy(loan.data, &attempt.n, sizeof(attempt.n));
 	for (int step = LOANED; step <= (int)death->step; step++)
@@ -176,11 +175,11 @@ static void check_death(enum step step, uint32_t n_before)
 	zcp_test_wait_for_members(node, TOPIC, 0, N_SUBSCRIBERS);
 	for (uint32_t s = 0; s < N_SUBSCRIBERS; s++)
 		check_messages(subscribers[s], published, n_before);
-	ZCP_CHECK(zcp_test_load(&subscribers[0]->endpoint.topic.publishers[0].op) % 2 == 0);
+	ZCP_CHECK(zcp_test_load(&zcp_test_inside(subscribers[0]).topic->publishers[0].op) % 2 == 0);
 
 	next = zcp_test_publisher(node, TOPIC, 64, 2);
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
-	n = next->writer.next_seq;
+	n = zcp_test_inside(next).writer->next_seq;
 	ZCP_CHECK(n == n_before + 1 + published);
 	zcp_test_send(next, n);
 	for (uint32_t s = 0; s < N_SUBSCRIBERS; s++)
@@ -244,7 +243,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(sleeper_is_woken_in_the_name_of_the_dead),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

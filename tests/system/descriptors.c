@@ -155,7 +155,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(room_of_one_that_leaves_is_for_the_next),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

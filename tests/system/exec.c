@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -171,7 +171,7 @@ static void keep_both(struct zcp_test_child *self, void *arg)
 	(void)arg;
 	use(node);
 	/* As if the runtime had hung up: the node would find it again at its next call. */
-	ZCP_CHECK(shutdown(node->socket, SHUT_RDWR) == 0);
+	ZCP_CHECK(shutdown(zcp_test_socket(node), SHUT_RDWR) == 0);
 	zcp_test_say_step(self, 1);
 	zcp_test_wait_for_the_end(self);
 }

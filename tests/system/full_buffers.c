@@ -6,16 +6,15 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/node.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/codec.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/peer.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -92,16 +91,6 @@ static void end(struct link *link)
 
 /* --- a client that does not read --- */
 
-static int greet(void)
-{
-	struct zcp_message reply, hello = zcp_test_hello();
-	int socket = zcp_test_connect();
-
-	zcp_test_request(socket, &hello, &reply);
-	ZCP_CHECK(reply.type == ZCP_MESSAGE_WELCOME);
-	return socket;
-}
-
 /* Asks the same, with ids from `first` on, until nothing more can be sent. Returns the next id. */
 static uint64_t ask_until_full(struct link *link, int socket, struct zcp_message *request,
 			       uint64_t first)
@@ -148,7 +137,7 @@ static void client_that_reads_late(void)
 	int socket;
 
 	begin(&link);
-	socket = greet();
+	socket = zcp_test_greet();
 	for (int i = 0; i < 3; i++) {
 		next = ask_until_full(&link, socket, &list, first);
 		ZCP_CHECK(next > first + 50);
@@ -170,7 +159,7 @@ static void client_that_does_not_read_descriptors(void)
 	begin(&link);
 	ZCP_CHECK(zcp_node_fd(link.node) >= 0);
 	link.before = count(&link);
-	socket = greet();
+	socket = zcp_test_greet();
 	next = ask_until_full(&link, socket, &request, 2);
 	ZCP_CHECK(next > 52);
 	read_answers(socket, ZCP_MESSAGE_SIGNAL, 2, next);
@@ -183,7 +172,7 @@ static void client_that_does_not_read_descriptors(void)
 static void open_and_be_deaf(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_OPEN_PUBLISHER, .id = 2 }, reply;
-	int socket = greet();
+	int socket = zcp_test_greet();
 
 	(void)arg;
 	(void)strcpy(request.u.open_publisher.topic, "link");
@@ -220,7 +209,7 @@ static void client_that_does_not_read_what_it_is_told(void)
 
 static bool is_full(const struct zcp_node *node)
 {
-	struct pollfd pollfd = { .fd = node->socket, .events = POLLOUT };
+	struct pollfd pollfd = { .fd = zcp_test_socket(node), .events = POLLOUT };
 
 	return poll(&pollfd, 1, 0) == 0;
 }
@@ -292,7 +281,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(runtime_that_is_stopped),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

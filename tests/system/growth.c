@@ -6,10 +6,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -41,7 +42,7 @@ static void expect_full(struct zcp_subscriber *subscriber, size_t size)
 	int r = zcp_subscriber_take(subscriber, &sample);
 
 	if (r < 0)
-		(void)fprintf(stderr, "%s\n", zcp_node_error(subscriber->endpoint.node));
+		(void)fprintf(stderr, "%s\n", zcp_node_error(zcp_test_inside(subscriber).node));
 	ZCP_CHECK(r == 0);
 	ZCP_CHECK(sample.size == size && sample.lost == 0);
 	for (size_t i = 0; i < size; i++)
@@ -99,10 +100,12 @@ static void subscribers_get_larger_messages_at_once(void)
 	zcp_test_join(&sleeper);
 	zcp_test_join(&poller);
 	/* Each is twice as large as the one before, at least. */
-	ZCP_CHECK(publishers[N_SIZES - 1]->endpoint.pool.n_classes == N_SIZES);
+	ZCP_CHECK(zcp_test_inside(publishers[N_SIZES - 1]).pool->n_classes == N_SIZES);
 	for (size_t i = 1; i < N_SIZES; i++)
-		ZCP_CHECK(publishers[N_SIZES - 1]->endpoint.pool.classes[i].payload_size >=
-			  2 * publishers[N_SIZES - 1]->endpoint.pool.classes[i - 1].payload_size);
+		ZCP_CHECK(zcp_test_inside(publishers[N_SIZES - 1]).pool->classes[i].payload_size >=
+			  2 * zcp_test_inside(publishers[N_SIZES - 1])
+					  .pool->classes[i - 1]
+					  .payload_size);
 	zcp_node_close(node);
 }
 
@@ -148,6 +151,41 @@ static void subscriber_needs_no_runtime_for_it(void)
 	zcp_node_close(other);
 }
 
+static void never_called(const struct zcp_sample *sample, void *user)
+{
+	(void)sample;
+	(void)user;
+	ZCP_CHECK(false);
+}
+
+/* The message stays in the queue; a dispatch says why, and does not look for it for ever. */
+static void subscriber_without_descriptors_says_so(void)
+{
+	struct zcp_node *node = zcp_test_node(), *other = zcp_test_node();
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(other, "t", DEPTH, 1, 0);
+	struct rlimit limit, none;
+	struct zcp_sample sample;
+	int lowest_free;
+
+	send_full(open_larger(node, 0), sizes[0]);
+	expect_full(subscriber, sizes[0]);
+	send_full(open_larger(node, 2), sizes[2]);
+	ZCP_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	lowest_free = dup(0);
+	ZCP_CHECK(lowest_free > 0 && close(lowest_free) == 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)lowest_free, .rlim_max = limit.rlim_max };
+	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	ZCP_REFUSED(zcp_subscriber_take(subscriber, &sample), other, -EMFILE, "RLIMIT_NOFILE");
+	zcp_subscriber_on_sample(subscriber, never_called, NULL);
+	ZCP_REFUSED(zcp_node_dispatch(other, ZCP_FOREVER), other, -EMFILE, "RLIMIT_NOFILE");
+	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	expect_full(subscriber, sizes[2]);
+	ZCP_CHECK(zcp_test_has(zcp_strerror(-EMFILE), "descriptors|RLIMIT_NOFILE"));
+	ZCP_CHECK(zcp_test_has(zcp_strerror(-EMLINK), "declared"));
+	zcp_node_close(node);
+	zcp_node_close(other);
+}
+
 static void second_publisher_that_fits_adds_nothing(void)
 {
 	struct zcp_node *node = zcp_test_node();
@@ -155,9 +193,9 @@ static void second_publisher_that_fits_adds_nothing(void)
 	struct zcp_publisher *second = zcp_test_publisher(node, "t", 1000, 1);
 	struct zcp_publisher *small = zcp_test_publisher(node, "t", 10, 1);
 
-	ZCP_CHECK(second->endpoint.pool.n_classes == 1);
-	ZCP_CHECK(small->endpoint.pool.n_classes == 1);
-	ZCP_CHECK(first->endpoint.pool.classes[0].payload_size == 1000);
+	ZCP_CHECK(zcp_test_inside(second).pool->n_classes == 1);
+	ZCP_CHECK(zcp_test_inside(small).pool->n_classes == 1);
+	ZCP_CHECK(zcp_test_inside(first).pool->classes[0].payload_size == 1000);
 	ZCP_CHECK(zcp_publisher_max_payload(small) == 10);
 	zcp_node_close(node);
 }
@@ -167,8 +205,9 @@ static void second_publisher_that_fits_adds_nothing(void)
 /* As a publisher that lies: message `seq` is said to lie in size class 9. */
 static void push_nonsense(const struct zcp_publisher *publisher, uint64_t seq, uint32_t ref)
 {
-	struct zcp_lane lane = zcp_topic_lane(&publisher->endpoint.topic, &publisher->endpoint.acks,
-					      publisher->writer.options.slot, 0, 2);
+	struct zcp_lane lane = zcp_topic_lane(zcp_test_inside(publisher).topic,
+					      zcp_test_inside(publisher).acks,
+					      zcp_test_inside(publisher).slot, 0, 2);
 
 	zcp_test_store(&zcp_lane_slot(&lane, seq)->word, zcp_slot_word(seq, ref));
 }
@@ -201,7 +240,7 @@ static void class_that_does_not_exist_is_a_loss(void)
 		ZCP_REFUSED(zcp_subscriber_take(subscriber, &sample), other, -ENOTCONN, "is gone");
 
 	/* The publisher comes to itself. */
-	publisher->writer.next_seq = 5;
+	zcp_test_inside(publisher).writer->next_seq = 5;
 	for (uint64_t i = 5; i <= 4 + DEPTH; i++)
 		zcp_test_send(publisher, i);
 	for (uint64_t i = 5; i <= 4 + DEPTH; i++) {
@@ -219,11 +258,9 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(subscribers_get_larger_messages_at_once),
 	ZCP_TEST_CASE(subscriber_catches_up),
 	ZCP_TEST_CASE(subscriber_needs_no_runtime_for_it),
+	ZCP_TEST_CASE(subscriber_without_descriptors_says_so),
 	ZCP_TEST_CASE(second_publisher_that_fits_adds_nothing),
 	ZCP_TEST_CASE(class_that_does_not_exist_is_a_loss),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -314,7 +313,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(symmetric_between_descriptors_with_sixteen_subscriptions),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -8,12 +8,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -56,7 +54,7 @@ static struct zcp_subscriber *open_subscriber(struct zcp_node *node, uint32_t hi
 static void publish(struct zcp_publisher *publisher)
 {
 	struct zcp_loan loan;
-	uint64_t n = publisher->writer.next_seq;
+	uint64_t n = zcp_test_inside(publisher).writer->next_seq;
 
 	ZCP_CHECK(zcp_publisher_loan(publisher, sizeof(struct message), &loan) == 0);
 	for (int i = 0; i < N_WORDS; i++)
@@ -187,7 +185,7 @@ struct stream {
 
 static uint64_t next_seq(const struct zcp_subscriber *subscriber, uint32_t publisher)
 {
-	return zcp_test_load(&subscriber->endpoint.topic.publishers[publisher].next_seq);
+	return zcp_test_load(&zcp_test_inside(subscriber).topic->publishers[publisher].next_seq);
 }
 
 /*
@@ -257,7 +255,8 @@ static void check_join(struct zcp_node *node, const struct zcp_subscriber *witne
 	struct zcp_subscriber *subscriber;
 
 	for (uint32_t p = 0; p < N_PUBLISHERS; p++) {
-		streams[p].id = zcp_test_load(&witness->endpoint.topic.publishers[p].publisher_id);
+		streams[p].id = zcp_test_load(
+			&zcp_test_inside(witness).topic->publishers[p].publisher_id);
 		streams[p].before = next_seq(witness, p);
 	}
 	subscriber = open_subscriber(node, HISTORY, depth);
@@ -473,7 +472,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(too_much_is_refused),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

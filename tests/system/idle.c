@@ -2,7 +2,8 @@
 /*
  * Whoever has nothing to do is not woken: subscribers that sleep, in each way that there is, a
  * publisher that is blocked, and the runtime that they are attached to are not put on a
- * processor once in ten seconds. The one test that has to let time pass.
+ * processor once in ten seconds; nor when all of the runtime was killed and they have come back to
+ * another one. The one test that has to let time pass.
  */
 #include <errno.h>
 #include <poll.h>
@@ -56,7 +57,9 @@ static void poll_descriptor(struct zcp_test_child *self, void *arg)
 	(void)arg;
 	ZCP_CHECK(zcp_node_dispatch(node, 0) == -ETIMEDOUT);
 	zcp_test_say_step(self, 0);
-	ZCP_CHECK(poll(&pollfd, 1, -1) == 1);
+	do
+		ZCP_CHECK(poll(&pollfd, 1, -1) == 1);
+	while (zcp_node_dispatch(node, 0) == -ETIMEDOUT);
 }
 
 static void on_start(uv_idle_t *idle)
@@ -95,6 +98,16 @@ static void block(struct zcp_test_child *self, void *arg)
 	zcp_test_send(publisher, 2);
 }
 
+static void wait_for_publishers(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = zcp_test_node();
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "quiet", 4, 2, 0);
+
+	(void)arg;
+	zcp_test_say_step(self, 0);
+	ZCP_OK(zcp_subscriber_wait_publishers(subscriber, 1, ZCP_FOREVER), node);
+}
+
 struct sleeper {
 	const char *what;
 	void (*run)(struct zcp_test_child *self, void *arg);
@@ -108,6 +121,7 @@ static const struct sleeper sleepers[] = {
 	{ "poll() on zcp_node_fd()", poll_descriptor, "poll" },
 	{ "a libuv loop", run_loop, "poll" },
 	{ "a blocked publisher", block, "futex" },
+	{ "a subscriber that waits for publishers", wait_for_publishers, "futex" },
 };
 
 #define N_SLEEPERS (sizeof(sleepers) / sizeof(sleepers[0]))
@@ -123,16 +137,11 @@ static void let_time_pass(void)
 		ZCP_CHECK(errno == EINTR);
 }
 
-static void nobody_wakes(void)
+static void expect_no_wakes(const struct zcp_test_child *children)
 {
-	struct zcp_test_child children[N_SLEEPERS];
 	uint64_t before[N_ALL], n_wakes = 0;
 	pid_t pids[N_ALL];
 
-	for (size_t i = 0; i < N_SLEEPERS; i++) {
-		zcp_test_fork(&children[i], sleepers[i].run, NULL);
-		zcp_test_hear_step(&children[i], 0);
-	}
 	for (size_t i = 0; i < N_SLEEPERS; i++)
 		pids[i] = children[i].pid;
 	pids[N_SLEEPERS] = zcp_test_runtime_pid("default");
@@ -154,6 +163,24 @@ static void nobody_wakes(void)
 			     (unsigned long long)n, SECONDS);
 	}
 	ZCP_CHECK(n_wakes == 0);
+}
+
+static void nobody_wakes(void)
+{
+	struct zcp_test_child children[N_SLEEPERS];
+	struct zcp_node *node;
+
+	for (size_t i = 0; i < N_SLEEPERS; i++) {
+		zcp_test_fork(&children[i], sleepers[i].run, NULL);
+		zcp_test_hear_step(&children[i], 0);
+	}
+	expect_no_wakes(children);
+	zcp_test_kill_both(zcp_test_runtime_pid("default"));
+	/* Starts another one, and is answered when all are back. */
+	node = zcp_test_node();
+	zcp_test_wait_for_members(node, "quiet", 0, 5);
+	zcp_node_close(node);
+	expect_no_wakes(children);
 	for (size_t i = 0; i < N_SLEEPERS; i++)
 		zcp_test_kill(&children[i]);
 }
@@ -162,7 +189,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(nobody_wakes),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

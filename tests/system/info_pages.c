@@ -5,18 +5,16 @@
  */
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/shm/signal.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/peer.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
@@ -68,8 +66,8 @@ static void see_row(const char *line)
 
 static uint64_t open_endpoint(struct zcp_node *node, bool is_publisher)
 {
-	return is_publisher ? zcp_test_publisher(node, "t", 64, 1)->endpoint.id :
-			      zcp_test_subscriber(node, "t", 2, 1, 0)->endpoint.id;
+	return is_publisher ? zcp_test_inside(zcp_test_publisher(node, "t", 64, 1)).id :
+			      zcp_test_inside(zcp_test_subscriber(node, "t", 2, 1, 0)).id;
 }
 
 static void every_endpoint_is_shown_once(void)
@@ -232,7 +230,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(endless_pages_have_an_end),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

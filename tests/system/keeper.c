@@ -7,111 +7,53 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
-#include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
+#include "tests/support/scene.h"
 
-#define DEPTH 4
-#define HELD 2
-#define PAYLOAD 64
 #define ROUNDS 20
 
-struct scene {
-	struct zcp_test_runtime runtime;
-	struct zcp_node *node;
-	struct zcp_publisher *publisher;
-	struct zcp_subscriber *subscriber;
-	uint64_t n;
-};
-
 /* What the keeper leaves behind falls to us: we see how it ends. */
-static void begin(struct scene *scene, const char *config)
+static void begin(struct zcp_test_scene *scene, const char *config)
 {
-	*scene = (struct scene){ .n = 0 };
 	ZCP_CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
-	zcp_test_runtime_start(&scene->runtime, config);
-	scene->node = zcp_test_node();
-	scene->publisher = zcp_test_publisher(scene->node, "t", PAYLOAD, 2);
-	scene->subscriber = zcp_test_subscriber(scene->node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
-}
-
-static void exchange(struct scene *scene)
-{
-	for (int i = 0; i < 100; i++) {
-		zcp_test_send(scene->publisher, ++scene->n);
-		ZCP_OK(zcp_node_wait(scene->node, ZCP_FOREVER), scene->node);
-		zcp_test_expect(scene->subscriber, scene->n);
-	}
-}
-
-static void end(struct scene *scene)
-{
-	exchange(scene);
-	zcp_subscriber_close(scene->subscriber);
-	zcp_publisher_close(scene->publisher);
-	ZCP_CHECK(zcp_test_ask(scene->node, "t") == -ENOENT);
-	ZCP_CHECK(zcp_test_audit(scene->node) == 0);
-	zcp_node_close(scene->node);
-	zcp_test_runtime_stop(&scene->runtime);
-	ZCP_CHECK(zcp_test_runtime_pid("default") == 0);
-}
-
-static void check_info(const struct scene *scene, uint32_t n_publishers, uint32_t n_subscribers)
-{
-	const struct zcp_topic_info *info;
-	struct zcp_message reply;
-
-	zcp_test_info(scene->node, "t", &reply);
-	info = &reply.u.topic_info;
-	ZCP_CHECK(info->n_publishers == n_publishers && info->n_subscribers == n_subscribers);
-	ZCP_CHECK(info->n_messages == scene->n);
-	zcp_message_deinit(&reply);
+	zcp_test_scene_begin(scene, config);
 }
 
 static void links_go_on(void)
 {
-	struct zcp_subscriber *other;
-	struct scene scene;
+	struct zcp_test_scene scene;
 
 	begin(&scene, NULL);
 	for (int round = 0; round < 5; round++) {
 		pid_t before = scene.runtime.pid;
 
-		exchange(&scene);
+		zcp_test_scene_exchange(&scene);
 		/* One is queued while the keeper changes. */
 		zcp_test_send(scene.publisher, ++scene.n);
 		zcp_test_runtime_kill_keeper(&scene.runtime);
 		ZCP_CHECK(scene.runtime.pid != before);
 		ZCP_CHECK(zcp_test_runtime_pid("default") == scene.runtime.pid);
-		check_info(&scene, 1, 1);
+		zcp_test_scene_check_members(&scene, 1, 1);
 		zcp_test_expect(scene.subscriber, scene.n);
-		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
-		/* Who comes is one more, in a slot of its own. */
-		other = zcp_test_subscriber(scene.node, "t", DEPTH, HELD, 0);
-		ZCP_CHECK(other->reader.options.slot == 1);
-		check_info(&scene, 1, 2);
-		zcp_subscriber_close(other);
+		zcp_test_scene_check(&scene);
 	}
 	ZCP_CHECK(zcp_test_runtime_said(&scene.runtime, "the keeper has died"));
-	end(&scene);
+	zcp_test_scene_end(&scene);
 }
 
 static void the_next_keeper_is_as_good(void)
 {
-	struct scene scene;
+	struct zcp_test_scene scene;
 
 	begin(&scene, NULL);
 	for (int round = 0; round < 5; round++) {
@@ -119,70 +61,46 @@ static void the_next_keeper_is_as_good(void)
 
 		zcp_test_runtime_kill_keeper(&scene.runtime);
 		worker = zcp_test_kill_worker(scene.runtime.pid);
-		exchange(&scene);
-		check_info(&scene, 1, 1);
+		zcp_test_scene_exchange(&scene);
+		zcp_test_scene_check_members(&scene, 1, 1);
 		ZCP_CHECK(zcp_test_worker(scene.runtime.pid) != worker);
 		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 	}
-	end(&scene);
+	zcp_test_scene_end(&scene);
 }
 
 /* --- who waits, and who dies, while there is no keeper --- */
 
-static void publish_and_subscribe(struct zcp_test_child *self, void *arg)
+static void die_without_a_keeper(struct zcp_test_child *helper, void *user)
 {
-	struct zcp_node *node = zcp_test_node();
-	struct zcp_publisher *publisher = zcp_test_publisher(node, "p", PAYLOAD, 2);
-	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "s", DEPTH, HELD, 0);
+	struct zcp_test_runtime *runtime = user;
 
-	(void)arg;
-	(void)publisher;
-	(void)subscriber;
-	zcp_test_say_step(self, 0);
-	zcp_test_wait_for_the_end(self);
+	ZCP_CHECK(kill(runtime->worker, SIGSTOP) == 0);
+	ZCP_CHECK(zcp_test_pidfd_kill(runtime->pidfd, SIGKILL) == 0);
+	zcp_test_kill(helper);
+	ZCP_CHECK(kill(runtime->worker, SIGCONT) == 0);
+	zcp_test_runtime_next_keeper(runtime);
 }
 
 static void who_dies_without_a_keeper_is_cleaned_up(void)
 {
-	struct zcp_subscriber *subscriber;
-	struct zcp_publisher *publisher;
-	struct zcp_test_child child;
-	struct scene scene;
+	struct zcp_test_scene scene;
 
 	begin(&scene, NULL);
-	subscriber = zcp_test_subscriber(scene.node, "p", DEPTH, HELD, 0);
-	publisher = zcp_test_publisher(scene.node, "s", PAYLOAD, 2);
-	for (int round = 0; round < 5; round++) {
-		zcp_test_fork(&child, publish_and_subscribe, NULL);
-		zcp_test_hear_step(&child, 0);
-		zcp_test_wait_for_members(scene.node, "p", 1, 1);
-		zcp_test_wait_for_members(scene.node, "s", 1, 1);
-		for (uint64_t i = 0; i < 2 * DEPTH; i++)
-			zcp_test_send(publisher, i);
-		ZCP_CHECK(kill(scene.runtime.worker, SIGSTOP) == 0);
-		ZCP_CHECK(zcp_test_pidfd_kill(scene.runtime.pidfd, SIGKILL) == 0);
-		zcp_test_kill(&child);
-		ZCP_CHECK(kill(scene.runtime.worker, SIGCONT) == 0);
-		zcp_test_runtime_next_keeper(&scene.runtime);
-		zcp_test_wait_for_members(scene.node, "p", 0, 1);
-		zcp_test_wait_for_members(scene.node, "s", 1, 0);
-		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
-	}
-	zcp_publisher_close(publisher);
-	zcp_subscriber_close(subscriber);
-	end(&scene);
+	zcp_test_scene_lose_helpers(&scene, die_without_a_keeper, &scene.runtime);
+	zcp_test_scene_end(&scene);
 }
 
 static void requests_meanwhile_are_answered(void)
 {
 	struct zcp_test_child child;
-	struct scene scene;
+	struct zcp_test_scene scene;
 
 	begin(&scene, NULL);
 	for (int round = 0; round < 10; round++) {
 		ZCP_CHECK(kill(scene.runtime.worker, SIGSTOP) == 0);
 		ZCP_CHECK(zcp_test_pidfd_kill(scene.runtime.pidfd, SIGKILL) == 0);
-		zcp_test_fork(&child, publish_and_subscribe, NULL);
+		zcp_test_fork(&child, zcp_test_publish_and_subscribe, NULL);
 		ZCP_CHECK(kill(scene.runtime.worker, SIGCONT) == 0);
 		zcp_test_hear_step(&child, 0);
 		zcp_test_runtime_next_keeper(&scene.runtime);
@@ -193,13 +111,14 @@ static void requests_meanwhile_are_answered(void)
 			;
 		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 	}
-	end(&scene);
+	zcp_test_scene_end(&scene);
 }
 
 static void subscribe_late(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_node *node = zcp_test_node();
-	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, 0);
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "t", ZCP_SCENE_DEPTH,
+								ZCP_SCENE_HELD, 0);
 
 	(void)arg;
 	zcp_test_say_step(self, 0);
@@ -216,21 +135,21 @@ static void subscribe_late(struct zcp_test_child *self, void *arg)
 static void who_joins_still_joins(void)
 {
 	struct zcp_test_child child;
-	struct scene scene;
+	struct zcp_test_scene scene;
 	_Atomic uint64_t *op;
 	uint64_t number, lost;
 
 	begin(&scene, NULL);
-	op = &scene.publisher->endpoint.topic.publishers[0].op;
-	exchange(&scene);
+	op = &zcp_test_inside(scene.publisher).topic->publishers[0].op;
+	zcp_test_scene_exchange(&scene);
 	(void)atomic_fetch_add(op, 1);
 	zcp_test_fork(&child, subscribe_late, NULL);
 	zcp_test_wait_for_members(scene.node, "t", 1, 2);
 	(void)zcp_test_kill_worker(scene.runtime.pid);
 	/* Whoever answers has begun. */
-	check_info(&scene, 1, 2);
+	zcp_test_scene_check_members(&scene, 1, 2);
 	zcp_test_runtime_kill_keeper(&scene.runtime);
-	check_info(&scene, 1, 2);
+	zcp_test_scene_check_members(&scene, 1, 2);
 	(void)atomic_fetch_add(op, 1);
 	zcp_test_hear_step(&child, 0);
 	zcp_test_send(scene.publisher, UINT64_MAX);
@@ -239,7 +158,7 @@ static void who_joins_still_joins(void)
 	zcp_test_kill(&child);
 	ZCP_CHECK(zcp_test_take(scene.subscriber, &number, &lost) && number == UINT64_MAX);
 	zcp_test_wait_for_members(scene.node, "t", 1, 1);
-	end(&scene);
+	zcp_test_scene_end(&scene);
 }
 
 /* --- nothing is left over, and nothing is missing --- */
@@ -258,23 +177,23 @@ static const char pool_config[] = "[pool.taken]\n"
 static void descriptors_stay_as_many(void)
 {
 	unsigned int keeper, worker;
-	struct scene scene;
+	struct zcp_test_scene scene;
 
 	begin(&scene, pool_config);
 	/* A pool that is taken beforehand stays when its topic is gone. */
-	zcp_publisher_close(zcp_test_publisher(scene.node, "taken", PAYLOAD, 1));
+	zcp_publisher_close(zcp_test_publisher(scene.node, "taken", ZCP_SCENE_PAYLOAD, 1));
 	ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 	zcp_test_wait_until_asleep_in(scene.runtime.pid, "poll");
 	keeper = zcp_test_n_fds(scene.runtime.pid);
 	worker = zcp_test_n_fds(scene.runtime.worker);
 	for (int round = 0; round < ROUNDS; round++) {
 		zcp_test_runtime_kill_keeper(&scene.runtime);
-		exchange(&scene);
+		zcp_test_scene_exchange(&scene);
 		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 		zcp_test_wait_n_fds(scene.runtime.pid, keeper);
 		zcp_test_wait_n_fds(scene.runtime.worker, worker);
 	}
-	end(&scene);
+	zcp_test_scene_end(&scene);
 }
 
 /* --- when no other keeper can be had --- */
@@ -292,7 +211,7 @@ static void limit_descriptors(pid_t pid, rlim_t n, rlim_t *before)
 static void worker_without_a_keeper_serves_and_tries_again(void)
 {
 	static const char complaint[] = "another one cannot be started";
-	struct scene scene;
+	struct zcp_test_scene scene;
 	rlim_t limit;
 	int status;
 
@@ -306,20 +225,20 @@ static void worker_without_a_keeper_serves_and_tries_again(void)
 		ZCP_CHECK(waitpid(keeper, &status, 0) == keeper);
 		while (!zcp_test_runtime_said(&scene.runtime, complaint))
 			;
-		exchange(&scene);
-		check_info(&scene, 1, 1);
+		zcp_test_scene_exchange(&scene);
+		zcp_test_scene_check_members(&scene, 1, 1);
 		limit_descriptors(scene.runtime.worker, limit, &limit);
 		zcp_test_runtime_follow(&scene.runtime);
-		exchange(&scene);
-		check_info(&scene, 1, 1);
+		zcp_test_scene_exchange(&scene);
+		zcp_test_scene_check_members(&scene, 1, 1);
 		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 	}
-	end(&scene);
+	zcp_test_scene_end(&scene);
 }
 
 static void worker_without_a_keeper_ends_in_order(void)
 {
-	struct scene scene;
+	struct zcp_test_scene scene;
 	int status, lock;
 	char path[128];
 
@@ -338,8 +257,7 @@ static void worker_without_a_keeper_ends_in_order(void)
 	lock = open(path, O_RDWR | O_CLOEXEC);
 	ZCP_CHECK(lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0);
 	(void)close(lock);
-	zcp_subscriber_close(scene.subscriber);
-	zcp_publisher_close(scene.publisher);
+	zcp_test_scene_close_link(&scene);
 	zcp_node_close(scene.node);
 	(void)close(scene.runtime.pidfd);
 	(void)close(scene.runtime.notify);
@@ -381,7 +299,7 @@ static void log_of_a_runtime_in_the_background_goes_on(void)
 static void nothing_is_lost_under_load(void)
 {
 	struct zcp_test_load load;
-	struct scene scene;
+	struct zcp_test_scene scene;
 	uint64_t n = 0;
 
 	begin(&scene, NULL);
@@ -389,14 +307,14 @@ static void nothing_is_lost_under_load(void)
 	while (zcp_test_load_goes_on(&load)) {
 		if (++n % 4 == 0)
 			(void)zcp_test_kill_worker(scene.runtime.pid);
-		check_info(&scene, 1, 1);
+		zcp_test_scene_check_members(&scene, 1, 1);
 		zcp_test_runtime_kill_keeper(&scene.runtime);
-		exchange(&scene);
+		zcp_test_scene_exchange(&scene);
 	}
 	zcp_test_load_end(&load, "keepers", n);
 	while (zcp_test_ask(scene.node, "load") == 0 || zcp_test_ask(scene.node, "other") == 0)
 		;
-	end(&scene);
+	zcp_test_scene_end(&scene);
 }
 
 static const struct zcp_test_case cases[] = {
@@ -412,7 +330,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(nothing_is_lost_under_load),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -8,9 +8,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -113,7 +113,7 @@ static void endpoints_of_a_topic_that_stays(void)
 	check_same(&runtime, node, &before);
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 	/* What is larger than it can send is not mapped by it. */
-	ZCP_CHECK(stays->endpoint.pool.n_classes == 1);
+	ZCP_CHECK(zcp_test_inside(stays).pool->n_classes == 1);
 	zcp_node_close(node);
 	zcp_test_runtime_stop(&runtime);
 }
@@ -233,7 +233,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(out_of_descriptors),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

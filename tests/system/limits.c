@@ -4,11 +4,10 @@
  * sentence, and that room which was given back is there for the next one.
  */
 #include <errno.h>
-#include <string.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/runtime.h"
 
 static struct zcp_publisher *publish_on(struct zcp_node *node, const char *topic)
@@ -72,23 +71,24 @@ static void max_nodes(void)
  */
 static void node_that_did_not_wait_leaves_room(void)
 {
-	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
 	struct zcp_test_runtime runtime;
 	struct zcp_publisher *publisher;
-	struct zcp_node *node, *hasty = NULL;
+	struct zcp_node *node, *hasty;
 
 	zcp_test_runtime_start(&runtime, "[runtime]\nmax_nodes = 2\n");
 	node = zcp_test_node();
 	publisher = publish_on(node, "t");
-	options.timeout_ns = 20000000;
-	ZCP_OK(zcp_node_open(&hasty, &options), NULL);
+	hasty = zcp_test_node();
 	(void)subscribe_to(hasty, "t");
+	zcp_test_set_timeout(hasty, 20000000);
 	/* As if it had stopped in the middle of a publish. */
-	zcp_test_store(&publisher->writer.slot->op, publisher->writer.op + 1);
+	zcp_test_store(&zcp_test_inside(publisher).writer->slot->op,
+		       zcp_test_inside(publisher).writer->op + 1);
 	zcp_node_close(hasty);
 	zcp_test_wait_for_members(node, "t", 1, 1);
 	ZCP_REFUSED(zcp_node_open(&hasty, NULL), NULL, -EUSERS, "2 nodes");
-	zcp_test_store(&publisher->writer.slot->op, publisher->writer.op);
+	zcp_test_store(&zcp_test_inside(publisher).writer->slot->op,
+		       zcp_test_inside(publisher).writer->op);
 	zcp_test_wait_for_members(node, "t", 1, 0);
 	ZCP_OK(zcp_node_open(&hasty, NULL), NULL);
 	zcp_node_close(hasty);
@@ -261,7 +261,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(large_payload_has_room_in_either_order),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -22,7 +22,7 @@ static void stop_runtime(void)
 	char command[256];
 
 	(void)snprintf(command, sizeof(command),
-		       "pid=$(cat %s/default/zcpd.pid) && kill $pid && "
+		       "pid=$(cat %s/default/zcpd.pid) && pid=${pid##*/} && kill $pid && "
 		       "timeout 20 tail --pid=$pid -f /dev/null && rm -rf %s",
 		       directory, directory);
 	/* NOLINTNEXTLINE(cert-env33-c): nothing of the command comes from outside */

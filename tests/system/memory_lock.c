@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -170,12 +171,169 @@ static void runtime_that_may_not_lock_so_much_refuses(void)
 	zcp_node_close(node);
 }
 
+/* KiB, in our own /proc/self/status. */
+static size_t status_kib(const char *key)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	size_t n = strlen(key), kib = SIZE_MAX;
+	char line[128];
+
+	ZCP_CHECK(file != NULL);
+	while (kib == SIZE_MAX && fgets(line, sizeof(line), file))
+		if (strncmp(line, key, n) == 0)
+			ZCP_CHECK(sscanf(line + n, ": %zu", &kib) == 1);
+	(void)fclose(file);
+	ZCP_CHECK(kib != SIZE_MAX);
+	return kib;
+}
+
+/* How many of our mappings of regions there are, and how many of them are locked. */
+static void count_mappings(unsigned int *n, unsigned int *n_locked_ones)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	bool is_region = false;
+	char line[512];
+
+	ZCP_CHECK(file != NULL);
+	*n = *n_locked_ones = 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (strstr(line, "/memfd:"))
+			is_region = true;
+		if (strncmp(line, "VmFlags:", 8) != 0)
+			continue;
+		*n += is_region;
+		*n_locked_ones += is_region && strstr(line, " lo ");
+		is_region = false;
+	}
+	(void)fclose(file);
+}
+
+/* Whose regions fit into what an ordinary process may lock. */
+static const char small_pool[] =
+	"[pool.p]\nclasses = [{size = \"64KiB\", count = 32}]\n"
+	"[topic.\"*\"]\npool = \"p\"\nmax_publishers = 1\nmax_subscribers = 2\ndepth = 4\n"
+	"max_depth = 4\n";
+
+#define LARGE ((size_t)64 << 10)
+#define N_LARGE 8
+
+/* With regions of at least `span` KiB. */
+static void use_all_locked(size_t span)
+{
+	struct zcp_subscriber *subscriber;
+	struct zcp_publisher *publisher;
+	unsigned int n, n_locked_ones;
+	struct zcp_node *node;
+	struct zcp_loan loan;
+	size_t before, opened;
+
+	ZCP_CHECK(mlockall(MCL_FUTURE) == 0);
+	before = status_kib("RssShmem");
+	node = zcp_test_node();
+	publisher = zcp_test_publisher(node, "t", LARGE, N_LARGE);
+	subscriber = zcp_test_subscriber(node, "t", 4, 4, 0);
+	opened = status_kib("RssShmem");
+	ZCP_CHECK(opened - before < 512);
+	ZCP_CHECK(status_kib("VmLck") > span);
+	for (int i = 0; i < N_LARGE; i++) {
+		ZCP_OK(zcp_publisher_loan(publisher, LARGE, &loan), node);
+		memset(loan.data, 1, LARGE);
+	}
+	ZCP_CHECK(status_kib("RssShmem") - opened >= N_LARGE * LARGE / 1024);
+	ZCP_CHECK(status_kib("RssShmem") - opened < 2 * N_LARGE * LARGE / 1024);
+	count_mappings(&n, &n_locked_ones);
+	ZCP_CHECK(n > 6 && n == n_locked_ones);
+	zcp_subscriber_close(subscriber);
+	zcp_node_close(node);
+	ZCP_CHECK(munlockall() == 0);
+}
+
+static void use_with_capability(struct zcp_test_child *self, void *arg)
+{
+	(void)self;
+	(void)arg;
+	/* A topic with the defaults. */
+	use_all_locked((size_t)200 << 10);
+}
+
+static void use_within_limit(struct zcp_test_child *self, void *arg)
+{
+	(void)self;
+	(void)arg;
+	limit_locking((rlim_t)8 << 20);
+	use_all_locked((size_t)4 << 10);
+}
+
+static void check_all_locked(void (*use)(struct zcp_test_child *self, void *arg),
+			     const char *config)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_test_child child;
+
+	zcp_test_runtime_start(&runtime, config);
+	zcp_test_fork(&child, use, NULL);
+	zcp_test_join(&child);
+	zcp_test_runtime_stop(&runtime);
+}
+
+static void program_that_locks_all_costs_what_it_uses(void)
+{
+	if (!has_lock_capability())
+		zcp_test_skip("no CAP_IPC_LOCK");
+	check_all_locked(use_with_capability, NULL);
+}
+
+static void the_same_within_a_limit(void)
+{
+	check_all_locked(use_within_limit, small_pool);
+}
+
+static void be_limited_with_all_locked(struct zcp_test_child *self, void *arg)
+{
+	struct zcp_node *node = NULL;
+	rlim_t wanted;
+
+	(void)self;
+	(void)arg;
+	limit_locking(0);
+	ZCP_CHECK(mlockall(MCL_FUTURE) == 0 || errno == EPERM);
+	set_limit(8192);
+	ZCP_CHECK(mlockall(MCL_FUTURE) == 0);
+	ZCP_REFUSED(zcp_node_open(&node, NULL), NULL, -EPERM,
+		    "signal region|mlockall|RLIMIT_MEMLOCK|ulimit -l|CAP_IPC_LOCK");
+	set_limit((rlim_t)1 << 20);
+	node = zcp_test_node();
+	ZCP_REFUSED(try_to_publish(node, "t"), node, -EPERM,
+		    "topic 't'|mlockall(MCL_FUTURE)|RLIMIT_MEMLOCK|ulimit -l|CAP_IPC_LOCK");
+	wanted = wanted_limit(node);
+	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
+	set_limit(wanted);
+	ZCP_OK(try_to_publish(node, "t"), node);
+	zcp_node_close(node);
+}
+
+static void program_that_may_not_lock_all_is_told(void)
+{
+	struct zcp_test_runtime runtime;
+	struct zcp_test_child child;
+
+	if (has_lock_capability() && prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0) != 1)
+		zcp_test_skip("CAP_IPC_LOCK cannot be given up here");
+	zcp_test_runtime_start(&runtime, small_pool);
+	zcp_test_fork(&child, be_limited_with_all_locked, NULL);
+	zcp_test_join(&child);
+	zcp_test_runtime_stop(&runtime);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct zcp_test_case cases[] = {
 		ZCP_TEST_CASE(locked_pool_is_locked_by_whoever_maps_it),
 		ZCP_TEST_CASE(who_may_not_lock_so_much_is_refused),
 		ZCP_TEST_CASE(runtime_that_may_not_lock_so_much_refuses),
+		ZCP_TEST_CASE(program_that_locks_all_costs_what_it_uses),
+		ZCP_TEST_CASE(the_same_within_a_limit),
+		ZCP_TEST_CASE(program_that_may_not_lock_all_is_told),
 	};
 
 	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -93,19 +93,19 @@ static void subscribe(struct zcp_test_child *self, void *arg)
 /* Of the slot's messages, by what the subscribers say at the moment. */
 static uint32_t n_in_use(const struct zcp_publisher *publisher, uint32_t n_subscribers)
 {
-	const struct zcp_endpoint *endpoint = &publisher->endpoint;
-	uint64_t next = publisher->writer.next_seq, tail = next;
+	const struct zcp_acks *acks = zcp_test_inside(publisher).acks;
+	uint64_t next = zcp_test_inside(publisher).writer->next_seq, tail = next;
 	uint32_t n = 0;
 
 	for (uint32_t s = 0; s < n_subscribers; s++) {
-		uint64_t its = zcp_test_load(&zcp_acks_ack(&endpoint->acks, 0, s)->tail);
+		uint64_t its = zcp_test_load(&zcp_acks_ack(acks, 0, s)->tail);
 
 		if (its < tail)
 			tail = its;
 	}
 	for (uint32_t s = 0; s < n_subscribers; s++)
 		for (uint32_t i = 0; i < HELD; i++) {
-			uint64_t word = zcp_test_load(&zcp_acks_held(&endpoint->acks, s)[i]);
+			uint64_t word = zcp_test_load(&zcp_acks_held(acks, s)[i]);
 
 			n += word != 0 && (word & ZCP_HELD_SEQ_MASK) < tail;
 		}
@@ -125,12 +125,13 @@ static void publish(struct zcp_publisher *publisher, size_t size, uint64_t numbe
 static void check(const struct setting *setting, const struct zcp_publisher *publisher,
 		  uint32_t most_in_use)
 {
-	const struct zcp_writer *writer = &publisher->writer;
+	const struct zcp_writer *writer = zcp_test_inside(publisher).writer;
 	const struct zcp_class *class = &writer->pool->classes[writer->options.class_index];
 	uint32_t n_used = zcp_class_n_touched(class);
 	struct stat st;
 
-	ZCP_CHECK(fstat(publisher->endpoint.class_fds[writer->options.class_index][1], &st) == 0);
+	ZCP_CHECK(fstat(zcp_test_inside(publisher).class_fds[writer->options.class_index][1],
+			&st) == 0);
 	(void)printf("%zu bytes, %u subscribers, %s: %u in use at once, highest use %u, %llu KiB\n",
 		     setting->size, setting->n_subscribers,
 		     setting->blocks ? "block" : "drop-oldest", most_in_use, n_used,
@@ -209,7 +210,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(frames_of_6_MB),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

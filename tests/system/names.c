@@ -8,8 +8,6 @@
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zcp/zcp.h>
@@ -17,31 +15,9 @@
 #include "tests/support/cases.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
+#include "tests/support/scene.h"
 
-static const char *const all_names[] = { "zcpd.sock", "zcpd.pid", "zcpd.lock", "zcpd.nodes" };
-
-struct scene {
-	struct zcp_test_runtime runtime;
-	struct zcp_node *node;
-	struct zcp_publisher *publisher;
-	struct zcp_subscriber *subscriber;
-	uint64_t n;
-};
-
-static void begin(struct scene *scene)
-{
-	*scene = (struct scene){ .n = 0 };
-	zcp_test_runtime_start(&scene->runtime, NULL);
-	scene->node = zcp_test_node();
-	scene->publisher = zcp_test_publisher(scene->node, "t", 64, 2);
-	scene->subscriber = zcp_test_subscriber(scene->node, "t", 4, 2, 0);
-}
-
-static void exchange(struct scene *scene)
-{
-	zcp_test_send(scene->publisher, ++scene->n);
-	zcp_test_expect(scene->subscriber, scene->n);
-}
+static const char *const all_names[] = { "zcpd.sock", "zcpd.pid", "zcpd.lock", "zcpd.directory" };
 
 /* In the domain's directory; NULL: that itself. */
 static const char *path_of(const char *name)
@@ -75,7 +51,7 @@ static void wait_for_names(void)
 }
 
 /* One that starts no runtime finds the one that there is, and those who are there. */
-static void check_newcomer(const struct scene *scene)
+static void check_newcomer(const struct zcp_test_scene *scene)
 {
 	struct zcp_node_options options = ZCP_NODE_OPTIONS_INIT;
 	struct zcp_node *node;
@@ -89,9 +65,9 @@ static void check_newcomer(const struct scene *scene)
 
 static void removed_names_come_back(void)
 {
-	struct scene scene;
+	struct zcp_test_scene scene;
 
-	begin(&scene);
+	zcp_test_scene_begin(&scene, NULL);
 	/* The directory itself, then each name. */
 	for (size_t i = 0; i <= sizeof(all_names) / sizeof(all_names[0]); i++) {
 		if (i == 0)
@@ -100,7 +76,7 @@ static void removed_names_come_back(void)
 			ZCP_CHECK(unlink(path_of(all_names[i - 1])) == 0);
 		wait_for_names();
 		check_newcomer(&scene);
-		exchange(&scene);
+		zcp_test_scene_exchange(&scene);
 	}
 	/* What comes back is kept for the next worker as well. */
 	(void)zcp_test_kill_worker(scene.runtime.pid);
@@ -108,7 +84,7 @@ static void removed_names_come_back(void)
 	ZCP_CHECK(unlink(path_of("zcpd.lock")) == 0);
 	wait_for_names();
 	check_newcomer(&scene);
-	exchange(&scene);
+	zcp_test_scene_exchange(&scene);
 	zcp_node_close(scene.node);
 	zcp_test_runtime_stop(&scene.runtime);
 	ZCP_CHECK(access(path_of("zcpd.sock"), F_OK) < 0);
@@ -118,15 +94,15 @@ static void removed_names_come_back(void)
 static void directory_that_is_moved_is_made_anew(void)
 {
 	char moved[256];
-	struct scene scene;
+	struct zcp_test_scene scene;
 
-	begin(&scene);
+	zcp_test_scene_begin(&scene, NULL);
 	(void)snprintf(moved, sizeof(moved), "%s/moved", zcp_test_directory());
 	for (int i = 0; i < 3; i++) {
 		ZCP_CHECK(rename(path_of(NULL), moved) == 0);
 		wait_for_names();
 		check_newcomer(&scene);
-		exchange(&scene);
+		zcp_test_scene_exchange(&scene);
 		remove_all(moved);
 	}
 	zcp_node_close(scene.node);
@@ -136,15 +112,15 @@ static void directory_that_is_moved_is_made_anew(void)
 /* No worker is there to notice it; the next one does. */
 static void names_that_are_removed_between_two_workers_come_back(void)
 {
-	struct scene scene;
+	struct zcp_test_scene scene;
 
-	begin(&scene);
+	zcp_test_scene_begin(&scene, NULL);
 	zcp_test_stop_process(scene.runtime.worker);
 	remove_all(path_of(NULL));
 	ZCP_CHECK(kill(scene.runtime.worker, SIGKILL) == 0);
 	wait_for_names();
 	check_newcomer(&scene);
-	exchange(&scene);
+	zcp_test_scene_exchange(&scene);
 	zcp_node_close(scene.node);
 	zcp_test_runtime_stop(&scene.runtime);
 }
@@ -153,10 +129,10 @@ static void names_that_are_removed_between_two_workers_come_back(void)
 static void runtime_that_is_late_leaves_the_domain_to_the_other_one(void)
 {
 	struct zcp_node *other;
-	struct scene scene;
+	struct zcp_test_scene scene;
 	pid_t started;
 
-	begin(&scene);
+	zcp_test_scene_begin(&scene, NULL);
 	zcp_test_stop_process(scene.runtime.worker);
 	remove_all(path_of(NULL));
 	/* It finds nothing, and starts another one. */
@@ -175,7 +151,8 @@ static void runtime_that_is_late_leaves_the_domain_to_the_other_one(void)
 	scene.node = zcp_test_node();
 	scene.publisher = zcp_test_publisher(scene.node, "u", 64, 2);
 	scene.subscriber = zcp_test_subscriber(other, "u", 4, 2, 0);
-	exchange(&scene);
+	zcp_test_send(scene.publisher, 1);
+	zcp_test_expect(scene.subscriber, 1);
 	zcp_node_close(scene.node);
 	zcp_node_close(other);
 	zcp_test_started_runtime_stop("default");
@@ -183,11 +160,11 @@ static void runtime_that_is_late_leaves_the_domain_to_the_other_one(void)
 
 static void runtime_whose_directory_cannot_be_made_ends_in_order(void)
 {
-	struct scene scene;
+	struct zcp_test_scene scene;
 	char moved[256];
 	int fd;
 
-	begin(&scene);
+	zcp_test_scene_begin(&scene, NULL);
 	(void)snprintf(moved, sizeof(moved), "%s/moved", zcp_test_directory());
 	zcp_test_stop_process(scene.runtime.worker);
 	ZCP_CHECK(rename(path_of(NULL), moved) == 0);
@@ -198,7 +175,7 @@ static void runtime_whose_directory_cannot_be_made_ends_in_order(void)
 	ZCP_CHECK(zcp_test_ends(scene.runtime.pidfd, -1));
 	ZCP_CHECK(zcp_test_runtime_said(&scene.runtime, "cannot be put back"));
 	/* What is open goes on. */
-	exchange(&scene);
+	zcp_test_scene_exchange(&scene);
 	zcp_node_close(scene.node);
 }
 
@@ -210,7 +187,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(runtime_whose_directory_cannot_be_made_ends_in_order),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -51,10 +51,11 @@ static void check_exit(pid_t pid)
 /* Both at once: what one reads and the other writes is more than their pipes hold. */
 static void check_pipes(void)
 {
-	static const char *const echo[] = { "zcp", "echo",	 "frames", "--raw", "--count",
+	static const char *const echo[] = { "zcp", "echo",      "frames", "--raw", "--count",
 					    "64",  "--on-full", "block",  NULL };
-	static const char *const pub[] = { "zcp",  "pub", "frames", "--frame-size",
-					   "8192", "--wait-subscribers", "1", NULL };
+	static const char *const pub[] = {
+		"zcp", "pub", "frames", "--frame-size", "8192", "--wait-subscribers", "1", NULL
+	};
 	static char frame[FRAME_SIZE];
 	int in[2], out[2];
 	size_t n_read = 0;
@@ -142,7 +143,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(standard_descriptors),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

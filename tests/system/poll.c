@@ -4,7 +4,6 @@
  * and no wake-up is lost.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,9 +12,8 @@
 #include <unistd.h>
 #include <zcp/uv.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -178,13 +176,14 @@ static void publisher_wakes_without_the_runtime(void)
 	struct zcp_test_runtime runtime;
 	struct zcp_node *node, *other;
 	struct zcp_publisher *before, *after;
+	struct zcp_subscriber *subscriber;
 	int fd;
 
 	zcp_test_runtime_start(&runtime, NULL);
 	node = zcp_test_node();
 	other = zcp_test_node();
 	before = zcp_test_publisher(other, "t", 64, 2);
-	(void)zcp_test_subscriber(node, "t", DEPTH, 2, 0);
+	subscriber = zcp_test_subscriber(node, "t", DEPTH, 2, 0);
 	fd = zcp_node_fd(node);
 	after = zcp_test_publisher(other, "t", 64, 2);
 	ZCP_CHECK(fd >= 0 && zcp_node_wait(node, 0) == -ETIMEDOUT && !is_readable(fd));
@@ -193,7 +192,7 @@ static void publisher_wakes_without_the_runtime(void)
 	ZCP_CHECK(is_readable(fd));
 	/* The sleep that it has ended is over; a new one, ended by the other one. */
 	ZCP_CHECK(zcp_node_wait(node, 0) == 0 && is_readable(fd));
-	zcp_test_expect(LIST_FIRST(&node->subscribers), 1);
+	zcp_test_expect(subscriber, 1);
 	ZCP_CHECK(zcp_node_wait(node, 0) == -ETIMEDOUT && !is_readable(fd));
 	zcp_test_send(after, 1);
 	ZCP_CHECK(is_readable(fd));
@@ -257,7 +256,7 @@ static void descriptors_above_1024_work(void)
 	/* Its socket and its descriptor are beyond what select() could take. */
 	node = zcp_test_node();
 	event.data.fd = zcp_node_fd(node);
-	ZCP_CHECK(event.data.fd > N_DESCRIPTORS && node->socket > N_DESCRIPTORS);
+	ZCP_CHECK(event.data.fd > N_DESCRIPTORS && zcp_test_socket(node) > N_DESCRIPTORS);
 	ZCP_CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, event.data.fd, &event) == 0);
 	subscribe_all(node, n_topics);
 	while (seen.n < N_HANDOVERS) {
@@ -348,7 +347,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(spinning_finds_messages_without_sleeping),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

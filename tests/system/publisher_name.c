@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/publisher.h"
+#include "tests/support/inside.h"
 #include "tests/system/match_helpers.h"
 
 static char sample_name[ZCP_NODE_NAME_MAX + 1];
@@ -55,7 +55,7 @@ static void sample_says_whose_it_is(void)
 	ZCP_OK(zcp_node_dispatch(node, 0), node);
 	ZCP_CHECK(strcmp(sample_name, "front") == 0);
 	publisher = zcp_test_publisher(rear, TOPIC, 64, 1);
-	ZCP_CHECK(publisher->writer.options.slot == 0);
+	ZCP_CHECK(zcp_test_inside(publisher).slot == 0);
 	(void)strcpy(name, "as it was");
 	ZCP_CHECK(zcp_sample_publisher_name(&sample, name, sizeof(name)) == -ENOENT);
 	ZCP_CHECK(strcmp(name, "as it was") == 0);
@@ -69,7 +69,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(sample_says_whose_it_is),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

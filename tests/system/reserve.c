@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/runtime.h"
 
 #define N_SETTINGS 100
@@ -45,7 +45,7 @@ static void open_all(struct actors *actors, const char *topic, size_t size, uint
 /* The lowest chunk is claimed first, so that many were owned at once. */
 static void check_and_close(struct actors *actors)
 {
-	const struct zcp_writer *writer = &actors->publisher->writer;
+	const struct zcp_writer *writer = zcp_test_inside(actors->publisher).writer;
 	uint32_t n = zcp_class_n_touched(&writer->pool->classes[writer->options.class_index]);
 
 	if (n > actors->reserved)
@@ -156,7 +156,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(many_that_are_held_for_long_keep_nothing_behind_them),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

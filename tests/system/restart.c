@@ -4,135 +4,62 @@
  * lost, and what nodes ask for is done by the next worker.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/node.h"
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
-#include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/load.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
-
-#define DEPTH 4
-#define HELD 2
-#define PAYLOAD 64
-
-/* Sends and takes; `n` is the last number. */
-static void exchange(struct zcp_node *node, struct zcp_publisher *publisher,
-		     struct zcp_subscriber *subscriber, uint64_t *n)
-{
-	for (int i = 0; i < 100; i++) {
-		zcp_test_send(publisher, ++*n);
-		ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
-		zcp_test_expect(subscriber, *n);
-	}
-}
-
-static void check_info(struct zcp_node *node, const char *topic, uint32_t n_publishers,
-		       uint32_t n_subscribers, uint64_t n_messages)
-{
-	const struct zcp_topic_info *info;
-	struct zcp_message reply;
-
-	zcp_test_info(node, topic, &reply);
-	info = &reply.u.topic_info;
-	ZCP_CHECK(info->n_publishers == n_publishers && info->n_subscribers == n_subscribers);
-	ZCP_CHECK(info->n_messages == n_messages);
-	zcp_message_deinit(&reply);
-}
+#include "tests/support/scene.h"
 
 static void links_go_on(void)
 {
-	struct zcp_test_runtime runtime;
-	struct zcp_publisher *publisher;
-	struct zcp_subscriber *subscriber;
-	struct zcp_node *node;
-	uint64_t n = 0;
+	struct zcp_test_scene scene;
 
-	zcp_test_runtime_start(&runtime, NULL);
-	node = zcp_test_node();
-	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
-	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	zcp_test_scene_begin(&scene, NULL);
 	for (int round = 0; round < 5; round++) {
 		pid_t before;
 
-		exchange(node, publisher, subscriber, &n);
+		zcp_test_scene_exchange(&scene);
 		/* One is queued while the worker changes. */
-		zcp_test_send(publisher, ++n);
-		before = zcp_test_kill_worker(runtime.pid);
-		check_info(node, "t", 1, 1, n);
-		ZCP_CHECK(zcp_test_worker(runtime.pid) != before);
-		zcp_test_expect(subscriber, n);
-		ZCP_CHECK(zcp_test_audit(node) == 0);
+		zcp_test_send(scene.publisher, ++scene.n);
+		before = zcp_test_kill_worker(scene.runtime.pid);
+		zcp_test_scene_check_members(&scene, 1, 1);
+		ZCP_CHECK(zcp_test_worker(scene.runtime.pid) != before);
+		zcp_test_expect(scene.subscriber, scene.n);
+		ZCP_CHECK(zcp_test_audit(scene.node) == 0);
 	}
-	ZCP_CHECK(zcp_publisher_n_subscribers(publisher) == 1);
-	zcp_subscriber_close(subscriber);
-	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
-	ZCP_CHECK(subscriber->reader.options.slot == 0);
-	exchange(node, publisher, subscriber, &n);
-	zcp_subscriber_close(subscriber);
-	zcp_publisher_close(publisher);
-	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
-	zcp_node_close(node);
-	zcp_test_runtime_stop(&runtime);
+	ZCP_CHECK(zcp_publisher_n_subscribers(scene.publisher) == 1);
+	zcp_subscriber_close(scene.subscriber);
+	scene.subscriber = zcp_test_subscriber(scene.node, "t", ZCP_SCENE_DEPTH, ZCP_SCENE_HELD,
+					       ZCP_ON_FULL_BLOCK);
+	ZCP_CHECK(zcp_test_inside(scene.subscriber).slot == 0);
+	zcp_test_scene_end(&scene);
 }
 
 /* --- who dies while there is no worker --- */
 
-static void publish_and_subscribe(struct zcp_test_child *self, void *arg)
+static void die_without_a_worker(struct zcp_test_child *helper, void *user)
 {
-	struct zcp_node *node = zcp_test_node();
-	struct zcp_publisher *publisher = zcp_test_publisher(node, "p", PAYLOAD, 2);
-	struct zcp_subscriber *subscriber = zcp_test_subscriber(node, "s", DEPTH, HELD, 0);
+	const struct zcp_test_runtime *runtime = user;
 
-	(void)arg;
-	zcp_test_say_step(self, 0);
-	(void)publisher;
-	(void)subscriber;
-	zcp_test_wait_for_the_end(self);
+	ZCP_CHECK(kill(zcp_test_worker(runtime->pid), SIGSTOP) == 0);
+	zcp_test_kill(helper);
+	(void)zcp_test_kill_worker(runtime->pid);
 }
 
 static void who_dies_without_a_worker_is_cleaned_up(void)
 {
-	struct zcp_test_runtime runtime;
-	struct zcp_subscriber *subscriber;
-	struct zcp_publisher *publisher;
-	struct zcp_test_child child;
-	struct zcp_node *node;
+	struct zcp_test_scene scene;
 
-	zcp_test_runtime_start(&runtime, NULL);
-	node = zcp_test_node();
-	subscriber = zcp_test_subscriber(node, "p", DEPTH, HELD, 0);
-	publisher = zcp_test_publisher(node, "s", PAYLOAD, 2);
-	for (int round = 0; round < 5; round++) {
-		pid_t worker = zcp_test_worker(runtime.pid);
-
-		zcp_test_fork(&child, publish_and_subscribe, NULL);
-		zcp_test_hear_step(&child, 0);
-		zcp_test_wait_for_members(node, "p", 1, 1);
-		zcp_test_wait_for_members(node, "s", 1, 1);
-		for (uint64_t i = 0; i < 2 * DEPTH; i++)
-			zcp_test_send(publisher, i);
-		ZCP_CHECK(kill(worker, SIGSTOP) == 0);
-		zcp_test_kill(&child);
-		(void)zcp_test_kill_worker(runtime.pid);
-		zcp_test_wait_for_members(node, "p", 0, 1);
-		zcp_test_wait_for_members(node, "s", 1, 0);
-		ZCP_CHECK(zcp_test_audit(node) == 0);
-	}
-	zcp_publisher_close(publisher);
-	zcp_subscriber_close(subscriber);
-	zcp_node_close(node);
-	zcp_test_runtime_stop(&runtime);
+	zcp_test_scene_begin(&scene, NULL);
+	zcp_test_scene_lose_helpers(&scene, die_without_a_worker, &scene.runtime);
+	zcp_test_scene_end(&scene);
 }
 
 /* --- history, types, and a pool that is shared --- */
@@ -156,7 +83,7 @@ static void history_outlives_both(void)
 
 	zcp_test_runtime_start(&runtime, config);
 	node = zcp_test_node();
-	publisher = zcp_test_publisher(node, "kept", PAYLOAD, 2);
+	publisher = zcp_test_publisher(node, "kept", ZCP_SCENE_PAYLOAD, 2);
 	for (uint64_t i = 1; i <= 5; i++)
 		zcp_test_send(publisher, i);
 	zcp_publisher_close(publisher);
@@ -193,7 +120,8 @@ static void topics_still_share_their_pool(void)
 	/* Its numbers in the pool are nobody else's. */
 	other = zcp_test_publisher(node, "shared/c", 200, 2);
 	for (int i = 0; i < 2; i++)
-		ZCP_CHECK(other->writer.options.owner != publishers[i]->writer.options.owner);
+		ZCP_CHECK(zcp_test_inside(other).writer->options.owner !=
+			  zcp_test_inside(publishers[i]).writer->options.owner);
 	zcp_publisher_close(other);
 	for (int i = 0; i < 2; i++)
 		zcp_publisher_close(publishers[i]);
@@ -206,35 +134,30 @@ static void topics_still_share_their_pool(void)
 
 static void what_peers_write_is_not_believed(void)
 {
-	struct zcp_test_runtime runtime;
-	struct zcp_subscriber *subscriber;
-	struct zcp_publisher *publisher, *other;
-	struct zcp_node *node;
-	uint64_t n = 0;
+	struct zcp_test_inside inside;
+	struct zcp_publisher *other;
+	struct zcp_test_scene scene;
 
-	zcp_test_runtime_start(&runtime, NULL);
-	node = zcp_test_node();
-	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
-	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
-	exchange(node, publisher, subscriber, &n);
+	zcp_test_scene_begin(&scene, NULL);
+	zcp_test_scene_exchange(&scene);
+	inside = zcp_test_inside(scene.publisher);
 	/* The headers of three regions, and with them what else says how large they are. */
-	memset(publisher->endpoint.topic.region.base, 0xee, 64);
-	publisher->endpoint.topic.shm->max_publishers = 0;
-	publisher->endpoint.topic.shm->lanes_offset = UINT64_MAX;
-	memset(publisher->endpoint.pool.classes[0].chunks_region.base, 0xee, 128);
-	memset(node->signals.region.base, 0xee, 64);
-	(void)zcp_test_kill_worker(runtime.pid);
-	exchange(node, publisher, subscriber, &n);
-	check_info(node, "t", 1, 1, n);
+	memset(inside.topic->region.base, 0xee, 64);
+	inside.topic->shm->max_publishers = 0;
+	inside.topic->shm->lanes_offset = UINT64_MAX;
+	memset(inside.pool->classes[0].chunks_region.base, 0xee, 128);
+	memset(zcp_test_signals(scene.node)->region.base, 0xee, 64);
+	(void)zcp_test_kill_worker(scene.runtime.pid);
+	zcp_test_scene_exchange(&scene);
+	zcp_test_scene_check_members(&scene, 1, 1);
 	/* Of those that nobody has written to there are as many as ever. */
-	other = zcp_test_publisher(node, "other", PAYLOAD, 2);
+	other = zcp_test_publisher(scene.node, "other", ZCP_SCENE_PAYLOAD, 2);
 	zcp_test_send(other, 1);
 	zcp_publisher_close(other);
-	zcp_subscriber_close(subscriber);
-	zcp_publisher_close(publisher);
-	ZCP_CHECK(zcp_test_ask(node, "t") == -ENOENT);
-	zcp_node_close(node);
-	zcp_test_runtime_stop(&runtime);
+	zcp_test_scene_close_link(&scene);
+	ZCP_CHECK(zcp_test_ask(scene.node, "t") == -ENOENT);
+	zcp_node_close(scene.node);
+	zcp_test_runtime_stop(&scene.runtime);
 }
 
 /* --- a request that the worker that is killed may have read --- */
@@ -252,7 +175,7 @@ static void requests_under_way_are_answered(void)
 
 		ZCP_CHECK(kill(worker, SIGSTOP) == 0);
 		/* It has connected, or asks to, before there is another worker. */
-		zcp_test_fork(&child, publish_and_subscribe, NULL);
+		zcp_test_fork(&child, zcp_test_publish_and_subscribe, NULL);
 		(void)zcp_test_kill_worker(runtime.pid);
 		zcp_test_hear_step(&child, 0);
 		zcp_test_wait_for_members(node, "p", 1, 0);
@@ -269,33 +192,27 @@ static void requests_under_way_are_answered(void)
 
 static void runtime_that_cannot_go_on_ends_and_says_so(void)
 {
-	struct zcp_test_runtime runtime;
-	struct zcp_subscriber *subscriber;
-	struct zcp_publisher *publisher;
 	const struct rlimit none = { 1, 1 };
-	struct zcp_node *node;
-	uint64_t n = 0;
+	struct zcp_test_scene scene;
+	pid_t pid;
 	int status;
 
 #ifdef ZCP_TEST_ASAN
 	zcp_test_skip("no limit of the address space under AddressSanitizer");
 #endif
-	zcp_test_runtime_start(&runtime, config);
-	node = zcp_test_node();
-	publisher = zcp_test_publisher(node, "t", PAYLOAD, 2);
-	subscriber = zcp_test_subscriber(node, "t", DEPTH, HELD, ZCP_ON_FULL_BLOCK);
+	zcp_test_scene_begin(&scene, config);
+	pid = scene.runtime.pid;
 	/* No program can be started in so little. */
-	ZCP_CHECK(prlimit(runtime.pid, RLIMIT_AS, &none, NULL) == 0);
-	(void)zcp_test_kill_worker(runtime.pid);
-	ZCP_CHECK(waitpid(runtime.pid, &status, 0) == runtime.pid);
+	ZCP_CHECK(prlimit(pid, RLIMIT_AS, &none, NULL) == 0);
+	(void)zcp_test_kill_worker(pid);
+	ZCP_CHECK(waitpid(pid, &status, 0) == pid);
 	ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
-	ZCP_CHECK(zcp_test_runtime_said(&runtime, "the worker has died (signal 9)"));
-	ZCP_CHECK(zcp_test_runtime_said(&runtime, "10 workers have died one after another"));
+	ZCP_CHECK(zcp_test_runtime_said(&scene.runtime, "the worker has died (signal 9)"));
+	ZCP_CHECK(zcp_test_runtime_said(&scene.runtime, "10 workers have died one after another"));
 	/* Without it, as ever. */
-	exchange(node, publisher, subscriber, &n);
-	zcp_subscriber_close(subscriber);
-	zcp_publisher_close(publisher);
-	zcp_node_close(node);
+	zcp_test_scene_exchange(&scene);
+	zcp_test_scene_close_link(&scene);
+	zcp_node_close(scene.node);
 }
 
 static void worker_that_ends_ends_the_runtime(void)
@@ -350,7 +267,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(nothing_is_lost_under_load),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

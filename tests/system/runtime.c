@@ -2,9 +2,7 @@
 /*
  * Who starts a runtime, who may not, and who gets one while another is on its way to the end.
  */
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,39 +14,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/control.h"
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
 #define N_STARTERS 16
-
-static bool exists(const char *name)
-{
-	char path[256];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", zcp_test_directory(), name);
-	return access(path, F_OK) == 0;
-}
-
-/* A pidfd of the runtime that serves now, by its pid file. */
-static int runtime_pidfd(void)
-{
-	int pidfd = zcp_test_pidfd(zcp_test_runtime_pid("default"));
-
-	ZCP_CHECK(pidfd >= 0);
-	return pidfd;
-}
-
-static void end_started_runtime(void)
-{
-	int pidfd = runtime_pidfd();
-
-	ZCP_CHECK(zcp_test_pidfd_kill(pidfd, SIGTERM) == 0);
-	ZCP_CHECK(zcp_test_ends(pidfd, -1));
-	(void)close(pidfd);
-}
 
 static int open_without_starting(struct zcp_node **node)
 {
@@ -61,12 +32,14 @@ static int open_without_starting(struct zcp_node **node)
 static void open_when_told(struct zcp_test_child *self, void *arg)
 {
 	struct zcp_node *node;
+	uint64_t id;
 
 	(void)arg;
 	zcp_test_say_step(self, 0);
 	zcp_test_hear_step(self, 1);
 	node = zcp_test_node();
-	zcp_test_say(self, &node->domain_id, sizeof(node->domain_id));
+	id = zcp_test_domain_id(node);
+	zcp_test_say(self, &id, sizeof(id));
 	zcp_test_hear_step(self, 2);
 	zcp_node_close(node);
 }
@@ -103,7 +76,7 @@ static void two_processes_start_one_runtime(void)
 		int pidfd;
 
 		ZCP_CHECK(start_at_once(2));
-		pidfd = runtime_pidfd();
+		pidfd = zcp_test_runtime_pidfd("default");
 		if (round % 2)
 			zcp_test_kill_both(zcp_test_runtime_pid("default"));
 		else
@@ -228,7 +201,8 @@ static void runtime_has_its_own_signals(void)
 	ZCP_CHECK(signal(SIGTERM, SIG_IGN) != SIG_ERR);
 	node = zcp_test_node();
 	ZCP_CHECK(sigprocmask(SIG_SETMASK, &old, NULL) == 0);
-	end_started_runtime();
+	ZCP_CHECK(zcp_test_runtime_pid("default") > 0);
+	zcp_test_started_runtime_stop("default");
 	zcp_node_close(node);
 }
 
@@ -242,13 +216,14 @@ static void in_the_background_it_returns_when_it_serves(void)
 		ZCP_CHECK(out[0] == 0 && err[0] == 0);
 		ZCP_OK(open_without_starting(&node), NULL);
 		zcp_node_close(node);
-		end_started_runtime();
+		ZCP_CHECK(zcp_test_runtime_pid("default") > 0);
+		zcp_test_started_runtime_stop("default");
 	}
-	ZCP_CHECK(exists("default/zcpd.log"));
+	ZCP_CHECK(zcp_test_exists("default/zcpd.log"));
 	ZCP_CHECK(zcp_test_zcpd((const char *[]){ "--config", zcp_test_config("[runtime"), NULL },
 				out, err, sizeof(out)) == 1);
 	ZCP_CHECK(zcp_test_has(err, "zcpd: |zcp.toml:1:"));
-	ZCP_CHECK(!exists("default/zcpd.sock"));
+	ZCP_CHECK(!zcp_test_exists("default/zcpd.sock"));
 }
 
 static void second_runtime_of_a_domain_is_refused(void)

@@ -3,45 +3,15 @@
  * When a runtime ends, what it leaves, and what goes on without it.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "pubsub/client/control.h"
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
-
-static bool exists(const char *name)
-{
-	char path[256];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", zcp_test_directory(), name);
-	return access(path, F_OK) == 0;
-}
-
-/* A pidfd of the runtime that serves now, by its pid file. */
-static int runtime_pidfd(void)
-{
-	int pidfd = zcp_test_pidfd(zcp_test_runtime_pid("default"));
-
-	ZCP_CHECK(pidfd >= 0);
-	return pidfd;
-}
-
-static void end_started_runtime(void)
-{
-	int pidfd = runtime_pidfd();
-
-	ZCP_CHECK(zcp_test_pidfd_kill(pidfd, SIGTERM) == 0);
-	ZCP_CHECK(zcp_test_ends(pidfd, -1));
-	(void)close(pidfd);
-}
 
 static void ends_when_it_was_idle_and_the_next_node_starts_another(void)
 {
@@ -54,13 +24,13 @@ static void ends_when_it_was_idle_and_the_next_node_starts_another(void)
 			 1) == 0);
 	for (int round = 0; round < 5; round++) {
 		node = zcp_test_node();
-		id = node->domain_id;
-		pidfd = runtime_pidfd();
+		id = zcp_test_domain_id(node);
+		pidfd = zcp_test_runtime_pidfd("default");
 		/* As long as there is a node it is not idle. */
 		for (int i = 0; i < 1000; i++) {
 			struct zcp_message reply;
 
-			ZCP_OK(zcp_control_request(node, &list, ZCP_MESSAGE_TOPICS, &reply, NULL),
+			ZCP_OK(zcp_test_node_request(node, &list, ZCP_MESSAGE_TOPICS, &reply),
 			       node);
 			zcp_message_deinit(&reply);
 		}
@@ -68,11 +38,12 @@ static void ends_when_it_was_idle_and_the_next_node_starts_another(void)
 		zcp_node_close(node);
 		if (round % 2 == 0) {
 			ZCP_CHECK(zcp_test_ends(pidfd, -1));
-			ZCP_CHECK(!exists("default/zcpd.sock") && !exists("default/zcpd.pid"));
+			ZCP_CHECK(!zcp_test_exists("default/zcpd.sock") &&
+				  !zcp_test_exists("default/zcpd.pid"));
 		}
 		/* Else it is met alive, as it ends, or gone: a node is served in any case. */
 		node = zcp_test_node();
-		ZCP_CHECK(node->domain_id != id || !zcp_test_ends(pidfd, 0));
+		ZCP_CHECK(zcp_test_domain_id(node) != id || !zcp_test_ends(pidfd, 0));
 		zcp_node_close(node);
 		(void)close(pidfd);
 	}
@@ -100,13 +71,15 @@ static void signals_end_it_and_it_leaves_no_names(void)
 
 		zcp_test_runtime_start(&runtime, NULL);
 		node = zcp_test_node();
-		ZCP_CHECK(exists("default/zcpd.sock") && exists("default/zcpd.pid"));
+		ZCP_CHECK(zcp_test_exists("default/zcpd.sock") &&
+			  zcp_test_exists("default/zcpd.pid"));
 		ZCP_CHECK(zcp_test_runtime_pid("default") == runtime.pid);
 		ZCP_CHECK(zcp_test_pidfd_kill(runtime.pidfd, numbers[i]) == 0);
 		zcp_test_runtime_notifies(&runtime, "STOPPING=1");
 		ZCP_CHECK(waitpid(runtime.pid, &status, 0) == runtime.pid);
 		ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-		ZCP_CHECK(!exists("default/zcpd.sock") && !exists("default/zcpd.pid"));
+		ZCP_CHECK(!zcp_test_exists("default/zcpd.sock") &&
+			  !zcp_test_exists("default/zcpd.pid"));
 		ZCP_CHECK(
 			zcp_test_runtime_said(&runtime, i == 0 ? "ends: SIGTERM" : "ends: SIGINT"));
 		zcp_node_close(node);
@@ -162,14 +135,14 @@ static void endpoints_go_on_when_it_is_gone(void)
 			zcp_test_runtime_kill_all(&runtime);
 		else
 			zcp_test_runtime_stop(&runtime);
-		ZCP_CHECK(exists("default/zcpd.sock") == (kill == 1));
+		ZCP_CHECK(zcp_test_exists("default/zcpd.sock") == (kill == 1));
 		check_without_runtime(old, publisher, subscriber, &n);
 		check_cannot_open(old);
 		check_without_runtime(old, publisher, subscriber, &n);
 
 		/* One that comes too late finds a new runtime, where the topic is another one. */
 		new = zcp_test_node();
-		ZCP_CHECK(new->domain_id != old->domain_id);
+		ZCP_CHECK(zcp_test_domain_id(new) != zcp_test_domain_id(old));
 		other = zcp_test_publisher(new, "t", 64, 2);
 		ZCP_CHECK(zcp_publisher_n_subscribers(other) == 0);
 		ZCP_REFUSED(zcp_node_wait(old, ZCP_FOREVER), old, -ESTALE, "open it again");
@@ -177,7 +150,8 @@ static void endpoints_go_on_when_it_is_gone(void)
 		zcp_publisher_close(publisher);
 		zcp_node_close(old);
 		zcp_node_close(new);
-		end_started_runtime();
+		ZCP_CHECK(zcp_test_runtime_pid("default") > 0);
+		zcp_test_started_runtime_stop("default");
 	}
 }
 
@@ -188,7 +162,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(endpoints_go_on_when_it_is_gone),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

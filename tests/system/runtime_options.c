@@ -12,9 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -213,7 +212,8 @@ static void fences_are_symmetric_where_it_is_told(void)
 	node = zcp_test_node();
 	publisher = zcp_test_publisher(node, "t", 64, 1);
 	subscriber = zcp_test_subscriber(node, "t", 4, 1, 0);
-	ZCP_CHECK(publisher->writer.options.symmetric && subscriber->reader.options.symmetric);
+	ZCP_CHECK(zcp_test_inside(publisher).writer->options.symmetric &&
+		  zcp_test_inside(subscriber).reader->options.symmetric);
 	zcp_test_send(publisher, 1);
 	ZCP_OK(zcp_node_wait(node, ZCP_FOREVER), node);
 	zcp_test_expect(subscriber, 1);
@@ -234,7 +234,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(fences_are_symmetric_where_it_is_told),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

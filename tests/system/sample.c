@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/runtime.h"
 
 #define TOPIC "sample"
@@ -55,7 +55,7 @@ static void sample_of_a_closed_subscriber_is_refused(void)
 	zcp_test_send(publisher, 3);
 	ZCP_OK(zcp_subscriber_take(next, &copy), node);
 	check_dead(&held);
-	ZCP_CHECK(zcp_reader_n_held(&next->reader) == 1);
+	ZCP_CHECK(zcp_reader_n_held(zcp_test_inside(next).reader) == 1);
 	ZCP_CHECK(zcp_sample_release(&copy) == 0);
 	zcp_node_close(node);
 }
@@ -139,7 +139,7 @@ static void kept_sample_stays_until_it_is_released(void)
 			ZCP_CHECK(number_in(&kept.samples[k]) == k + 1);
 	}
 	ZCP_CHECK(kept.n_calls == 100);
-	ZCP_CHECK(zcp_reader_n_held(&subscriber->reader) == N_KEPT);
+	ZCP_CHECK(zcp_reader_n_held(zcp_test_inside(subscriber).reader) == N_KEPT);
 	for (uint64_t k = 0; k < N_KEPT; k++) {
 		struct zcp_sample copy = kept.samples[k];
 
@@ -147,7 +147,7 @@ static void kept_sample_stays_until_it_is_released(void)
 		ZCP_CHECK(zcp_sample_keep(&copy) == -EINVAL);
 		check_dead(&copy);
 	}
-	ZCP_CHECK(zcp_reader_n_held(&subscriber->reader) == 0);
+	ZCP_CHECK(zcp_reader_n_held(zcp_test_inside(subscriber).reader) == 0);
 	zcp_node_close(node);
 }
 
@@ -197,7 +197,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(sample_that_was_taken_is_kept_already),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/runtime.h"
 
 struct imu {
@@ -72,8 +72,8 @@ static void type_says_all_about_itself(void)
 	ZCP_OK(zcp_subscriber_open(&subscriber, node, "imu", &so), node);
 	/* The size of a message is that of its type. */
 	ZCP_CHECK(zcp_publisher_max_payload(publisher) == sizeof(struct imu));
-	ZCP_CHECK(publisher->endpoint.pool.classes[0].payload_size == sizeof(struct imu));
-	ZCP_CHECK(publisher->writer.options.max_loans == 3);
+	ZCP_CHECK(zcp_test_inside(publisher).pool->classes[0].payload_size == sizeof(struct imu));
+	ZCP_CHECK(zcp_test_inside(publisher).writer->options.max_loans == 3);
 	zcp_test_info(node, "imu", &reply);
 	ZCP_CHECK(strcmp(reply.u.topic_info.type, "struct imu") == 0);
 	ZCP_CHECK(reply.u.topic_info.type_size == 48 && reply.u.topic_info.type_alignment == 8);
@@ -333,7 +333,8 @@ static int publish_aligned(const char *topic, size_t alignment, size_t type_alig
 static void expect_alignment(const char *topic, size_t alignment)
 {
 	const struct zcp_class *class =
-		&publisher->endpoint.pool.classes[publisher->writer.options.class_index];
+		&zcp_test_inside(publisher)
+			 .pool->classes[zcp_test_inside(publisher).writer->options.class_index];
 	struct zcp_loan loans[LOANS];
 	struct zcp_message reply;
 	bool further = false;
@@ -364,10 +365,10 @@ static void first_publisher_settles_the_alignment(void)
 		    "set alignment = 512 in [topic.\"t\"] of the configuration");
 	/* What others need less they get all the same, and in every class. */
 	ZCP_OK(publish_aligned("t", 0, 0, 5000), node);
-	ZCP_CHECK(publisher->endpoint.pool.n_classes == 2);
+	ZCP_CHECK(zcp_test_inside(publisher).pool->n_classes == 2);
 	expect_alignment("t", 256);
 	ZCP_OK(publish_aligned("t", 64, 0, 20000), node);
-	ZCP_CHECK(publisher->endpoint.pool.n_classes == 3);
+	ZCP_CHECK(zcp_test_inside(publisher).pool->n_classes == 3);
 	expect_alignment("t", 256);
 
 	ZCP_OK(publish_aligned("default", 0, 0, 100), node);
@@ -466,7 +467,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(alignment_that_is_none_is_refused),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

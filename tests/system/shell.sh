@@ -13,6 +13,7 @@ mkfifo "$dir/in" "$dir/out"
 mkdir "$dir/disk"
 (cd "$dir/disk" && echo hello | "$zcp" pub typed --lines) || fail "pub"
 runtime=$(cat "$ZCP_RUNTIME_DIR/default/zcpd.pid")
+runtime=${runtime##*/}
 for process in $runtime $(cat "/proc/$runtime/task/$runtime/children"); do
 	is "the working directory of $(cat "/proc/$process/comm")" / \
 		"$(readlink "/proc/$process/cwd")"

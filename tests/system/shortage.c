@@ -9,8 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "pubsub/client/control.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -131,14 +131,14 @@ static void runtime_without_descriptors(void)
 static void runtime_without_address_space(void)
 {
 	need_limits_of_address_space();
-	check_refusal(RLIMIT_AS, 1, -ENOMEM, "large|Cannot allocate memory|ulimit");
+	check_refusal(RLIMIT_AS, 1, -ENOMEM, "large|Cannot allocate memory|RLIMIT_AS");
 }
 
 static int audit(struct zcp_message *reply)
 {
 	struct zcp_message request = { .type = ZCP_MESSAGE_AUDIT };
 
-	return zcp_control_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply, NULL);
+	return zcp_test_node_request(node, &request, ZCP_MESSAGE_AUDIT_REPORT, reply);
 }
 
 /* An audit needs more of it than anything else. */
@@ -167,7 +167,7 @@ static void runtime_without_memory(void)
 
 static void runtime_whose_files_must_be_small(void)
 {
-	check_refusal(RLIMIT_FSIZE, 1 << 20, -EFBIG, "large|File too large|ulimit");
+	check_refusal(RLIMIT_FSIZE, 1 << 20, -EFBIG, "large|File too large|RLIMIT_FSIZE");
 }
 
 /* --- the node's process --- */
@@ -208,7 +208,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(node_without_address_space),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -157,7 +157,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(manager_that_does_not_listen_holds_nothing_up),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

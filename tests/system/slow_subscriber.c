@@ -263,7 +263,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(killed_one_lets_the_publisher_go_on),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -4,11 +4,10 @@
  * their places are free when it goes on, or has died.
  */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -45,7 +44,8 @@ static void close_viewers(void)
 /* As a publisher leaves it that has got so far, and no further. */
 static void stop_inside(const struct zcp_publisher *publisher, uint64_t *op)
 {
-	_Atomic uint64_t *word = &publisher->endpoint.topic.publishers[publisher->endpoint.slot].op;
+	_Atomic uint64_t *word =
+		&zcp_test_inside(publisher).topic->publishers[zcp_test_inside(publisher).slot].op;
 
 	*op = zcp_test_load(word);
 	ZCP_CHECK(*op % 2 == 0);
@@ -54,7 +54,9 @@ static void stop_inside(const struct zcp_publisher *publisher, uint64_t *op)
 
 static void go_on(const struct zcp_publisher *publisher, uint64_t op)
 {
-	zcp_test_store(&publisher->endpoint.topic.publishers[publisher->endpoint.slot].op, op);
+	zcp_test_store(
+		&zcp_test_inside(publisher).topic->publishers[zcp_test_inside(publisher).slot].op,
+		op);
 }
 
 static int try_to_subscribe(void)
@@ -142,7 +144,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(places_follow_when_the_publisher_dies),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -18,10 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "pubsub/util.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
@@ -122,7 +121,8 @@ static void publish_on(struct actor *actor, struct zcp_node *node, const char *t
 
 		ZCP_OK(zcp_publisher_loan(publisher, size, &loan), node);
 		ZCP_OK(zcp_publisher_loan(publisher, 8, &other), node);
-		fill(loan.data, size, zcp_publisher_id(publisher), publisher->writer.next_seq);
+		fill(loan.data, size, zcp_publisher_id(publisher),
+		     zcp_test_inside(publisher).writer->next_seq);
 		ZCP_OK(zcp_publisher_publish(publisher, &loan), node);
 		ZCP_OK(zcp_publisher_discard(publisher, &other), node);
 		zcp_test_store(&actor->progress->n[actor->number], i);
@@ -391,7 +391,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(stopped_at_random),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -170,7 +170,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(publish_and_open_at_the_same_time),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

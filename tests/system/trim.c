@@ -3,14 +3,13 @@
  * What a burst has left is given back to the machine after trim_after, and nothing is lost by it:
  * where its publisher goes on, where it closes, and where it is gone before its messages are taken.
  */
-#include <string.h>
 #include <sys/stat.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
+#include "tests/support/scene.h"
 
 #define DEPTH 256
 #define MIB ((size_t)1 << 20)
@@ -19,12 +18,12 @@
 
 static const char config[] = "[defaults]\ntrim_after = \"20ms\"\n";
 
-/* Bytes of the pool's only size class that are really there. */
-static uint64_t n_bytes(const struct zcp_endpoint *endpoint)
+/* Bytes that are really there. */
+static uint64_t n_bytes(int chunks_fd)
 {
 	struct stat st;
 
-	ZCP_CHECK(fstat(endpoint->class_fds[0][1], &st) == 0);
+	ZCP_CHECK(fstat(chunks_fd, &st) == 0);
 	return (uint64_t)st.st_blocks * 512;
 }
 
@@ -53,7 +52,7 @@ static void burst(struct zcp_publisher *publisher)
 {
 	for (uint64_t i = 1; i <= DEPTH; i++)
 		publish(publisher, i);
-	ZCP_CHECK(n_bytes(&publisher->endpoint) > DEPTH * MIB);
+	ZCP_CHECK(n_bytes(zcp_test_inside(publisher).class_fds[0][1]) > DEPTH * MIB);
 }
 
 static void drain(struct zcp_subscriber *subscriber)
@@ -62,56 +61,63 @@ static void drain(struct zcp_subscriber *subscriber)
 		expect(subscriber, i);
 }
 
+/* The subscriber has room for a burst. */
+static void begin(struct zcp_test_scene *scene)
+{
+	zcp_test_runtime_start(&scene->runtime, config);
+	scene->node = zcp_test_node();
+	scene->publisher = zcp_test_publisher(scene->node, "t", MIB, 1);
+	scene->subscriber = zcp_test_subscriber(scene->node, "t", DEPTH, 1, 0);
+}
+
+static void end(struct zcp_test_scene *scene)
+{
+	ZCP_CHECK(zcp_test_audit(scene->node) == 0);
+	zcp_node_close(scene->node);
+	zcp_test_runtime_stop(&scene->runtime);
+}
+
+/* Its publisher is gone, and all of the burst is queued still. */
+static void drain_and_end(struct zcp_test_scene *scene)
+{
+	int chunks_fd = zcp_test_inside(scene->subscriber).class_fds[0][1];
+
+	ZCP_CHECK(zcp_test_audit(scene->node) == DEPTH);
+	drain(scene->subscriber);
+	while (n_bytes(chunks_fd) > STAYS)
+		ZCP_CHECK(zcp_test_ask(scene->node, "t") == 0);
+	end(scene);
+}
+
 static void publisher_goes_on(void)
 {
-	struct zcp_test_runtime runtime;
-	struct zcp_subscriber *subscriber;
-	struct zcp_publisher *publisher;
-	struct zcp_node *node;
+	struct zcp_test_scene scene;
 	uint64_t n = DEPTH;
 
-	zcp_test_runtime_start(&runtime, config);
-	node = zcp_test_node();
-	publisher = zcp_test_publisher(node, "t", MIB, 1);
-	subscriber = zcp_test_subscriber(node, "t", DEPTH, 1, 0);
-	burst(publisher);
-	drain(subscriber);
+	begin(&scene);
+	burst(scene.publisher);
+	drain(scene.subscriber);
 	/* It gives back what it does not need any more, message by message. */
-	while (n_bytes(&publisher->endpoint) > STAYS) {
-		publish(publisher, ++n);
-		expect(subscriber, n);
+	while (n_bytes(zcp_test_inside(scene.publisher).class_fds[0][1]) > STAYS) {
+		publish(scene.publisher, ++n);
+		expect(scene.subscriber, n);
 	}
 	/* And once more: what was given back is there again. */
 	for (uint64_t i = 1; i <= DEPTH; i++)
-		publish(publisher, n + i);
+		publish(scene.publisher, n + i);
 	for (uint64_t i = 1; i <= DEPTH; i++)
-		expect(subscriber, n + i);
-	ZCP_CHECK(zcp_test_audit(node) == 0);
-	zcp_node_close(node);
-	zcp_test_runtime_stop(&runtime);
+		expect(scene.subscriber, n + i);
+	end(&scene);
 }
 
 static void publisher_closes(void)
 {
-	struct zcp_test_runtime runtime;
-	struct zcp_subscriber *subscriber;
-	struct zcp_publisher *publisher;
-	struct zcp_node *node;
+	struct zcp_test_scene scene;
 
-	zcp_test_runtime_start(&runtime, config);
-	node = zcp_test_node();
-	publisher = zcp_test_publisher(node, "t", MIB, 1);
-	subscriber = zcp_test_subscriber(node, "t", DEPTH, 1, 0);
-	burst(publisher);
-	zcp_publisher_close(publisher);
-	/* All of it is queued still. */
-	ZCP_CHECK(zcp_test_audit(node) == DEPTH);
-	drain(subscriber);
-	while (n_bytes(&subscriber->endpoint) > STAYS)
-		ZCP_CHECK(zcp_test_ask(node, "t") == 0);
-	ZCP_CHECK(zcp_test_audit(node) == 0);
-	zcp_node_close(node);
-	zcp_test_runtime_stop(&runtime);
+	begin(&scene);
+	burst(scene.publisher);
+	zcp_publisher_close(scene.publisher);
+	drain_and_end(&scene);
 }
 
 static void burst_and_be_killed(struct zcp_test_child *self, void *arg)
@@ -130,28 +136,20 @@ static void burst_and_be_killed(struct zcp_test_child *self, void *arg)
 /* Killed with its runtime's worker, so that another one has to know of it. */
 static void publisher_is_killed(void)
 {
-	struct zcp_test_runtime runtime;
-	struct zcp_subscriber *subscriber;
 	struct zcp_test_child child;
-	struct zcp_node *node;
+	struct zcp_test_scene scene;
 
-	zcp_test_runtime_start(&runtime, config);
+	zcp_test_runtime_start(&scene.runtime, config);
 	zcp_test_fork(&child, burst_and_be_killed, NULL);
 	zcp_test_hear_step(&child, 1);
-	node = zcp_test_node();
-	subscriber = zcp_test_subscriber(node, "t", DEPTH, 1, 0);
+	scene.node = zcp_test_node();
+	scene.subscriber = zcp_test_subscriber(scene.node, "t", DEPTH, 1, 0);
 	zcp_test_say_step(&child, 2);
 	zcp_test_hear_step(&child, 3);
 	zcp_test_kill(&child);
-	zcp_test_wait_for_members(node, "t", 0, 1);
-	(void)zcp_test_kill_worker(runtime.pid);
-	ZCP_CHECK(zcp_test_audit(node) == DEPTH);
-	drain(subscriber);
-	while (n_bytes(&subscriber->endpoint) > STAYS)
-		ZCP_CHECK(zcp_test_ask(node, "t") == 0);
-	ZCP_CHECK(zcp_test_audit(node) == 0);
-	zcp_node_close(node);
-	zcp_test_runtime_stop(&runtime);
+	zcp_test_wait_for_members(scene.node, "t", 0, 1);
+	(void)zcp_test_kill_worker(scene.runtime.pid);
+	drain_and_end(&scene);
 }
 
 static const struct zcp_test_case cases[] = {
@@ -160,7 +158,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(publisher_is_killed),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -7,9 +7,8 @@
 #include <string.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/publisher.h"
-#include "pubsub/client/subscriber.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/runtime.h"
 
 struct frame {
@@ -248,7 +247,7 @@ static void send_and_take(const char *topic, struct zcp_node *other)
 			ZCP_CHECK(!samples[i].user_header);
 		}
 	}
-	ZCP_CHECK(publishers[N_SIZES - 1]->endpoint.pool.n_classes == N_SIZES);
+	ZCP_CHECK(zcp_test_inside(publishers[N_SIZES - 1]).pool->n_classes == N_SIZES);
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
 }
 
@@ -356,7 +355,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(history_and_the_newest_have_it_too),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -12,42 +12,24 @@
 #include <unistd.h>
 #include <zcp/zcp.h>
 
-#include "pubsub/client/node.h"
 #include "tests/support/cases.h"
+#include "tests/support/inside.h"
 #include "tests/support/peer.h"
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
+#include "tests/support/scene.h"
 
 #define CONNECTIONS "max_connections_per_user in [runtime]|close some, or raise it"
 #define ENDPOINTS "max_endpoints_per_user in [runtime]|close some, or raise it"
 #define MEMORY "max_memory_per_user in [runtime]|raise it, or lower"
 
-/* A link between two nodes, which goes on all the time. */
-struct link {
-	struct zcp_test_runtime runtime;
-	struct zcp_node *node;
-	struct zcp_publisher *publisher;
-	struct zcp_subscriber *subscriber;
-	uint64_t n;
-};
-
-static void begin(struct link *link, const char *config)
+static void check_link(struct zcp_test_scene *link)
 {
-	*link = (struct link){ .n = 0 };
-	zcp_test_runtime_start(&link->runtime, config);
-	link->node = zcp_test_node();
-	link->publisher = zcp_test_publisher(link->node, "link", 64, 1);
-	link->subscriber = zcp_test_subscriber(link->node, "link", 4, 1, 0);
+	ZCP_OK(zcp_test_ask(link->node, "t"), link->node);
+	zcp_test_scene_burst(link);
 }
 
-static void check_link(struct link *link)
-{
-	ZCP_OK(zcp_test_ask(link->node, "link"), link->node);
-	zcp_test_send(link->publisher, ++link->n);
-	zcp_test_expect(link->subscriber, link->n);
-}
-
-static void end(struct link *link)
+static void end(struct zcp_test_scene *link)
 {
 	check_link(link);
 	(void)zcp_test_audit(link->node);
@@ -83,7 +65,7 @@ static void check_hung_up_on(int socket)
 }
 
 /* Has said what it is before the runtime takes its connection. */
-static int connect_and_speak(const struct link *link)
+static int connect_and_speak(const struct zcp_test_scene *link)
 {
 	struct zcp_message hello = zcp_test_hello();
 	int socket;
@@ -99,19 +81,19 @@ static int connect_and_speak(const struct link *link)
 static void last_word(void)
 {
 	struct zcp_message message = { .type = ZCP_MESSAGE_ERROR };
-	struct link link;
+	struct zcp_test_scene link;
 	int sockets[2];
 
-	begin(&link, NULL);
+	zcp_test_scene_begin(&link, NULL);
 	message.u.error.code = EUSERS;
 	(void)strcpy(message.u.error.text, "that is enough: go");
 	ZCP_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets) ==
 		  0);
 	ZCP_CHECK(zcp_socket_send(sockets[1], &message, NULL, 0) == 0);
 	(void)close(sockets[1]);
-	ZCP_CHECK(dup2(sockets[0], link.node->socket) >= 0);
+	ZCP_CHECK(dup2(sockets[0], zcp_test_socket(link.node)) >= 0);
 	(void)close(sockets[0]);
-	ZCP_REFUSED(zcp_test_ask(link.node, "link"), link.node, -EUSERS, "that is enough: go");
+	ZCP_REFUSED(zcp_test_ask(link.node, "t"), link.node, -EUSERS, "that is enough: go");
 	zcp_node_close(link.node);
 	zcp_test_runtime_stop(&link.runtime);
 }
@@ -119,10 +101,11 @@ static void last_word(void)
 static void connections(void)
 {
 	struct zcp_node *nodes[3], *one_more = NULL;
-	struct link link;
+	struct zcp_test_scene link;
 	int sockets[3];
 
-	begin(&link, "[runtime]\nmax_connections_per_user = 4\nhello_timeout = '1h'\n");
+	zcp_test_scene_begin(&link,
+			     "[runtime]\nmax_connections_per_user = 4\nhello_timeout = '1h'\n");
 	/* Those that say nothing count. */
 	for (int i = 0; i < 3; i++)
 		sockets[i] = zcp_test_connect();
@@ -155,13 +138,10 @@ static void connections(void)
 /* A process that closes its connection and lives on, with what it has not closed. */
 static void connect_and_hang_up(struct zcp_test_child *self, void *arg)
 {
-	struct zcp_message reply, request = zcp_test_hello();
-	int socket = zcp_test_connect();
+	struct zcp_message reply, request = { .type = ZCP_MESSAGE_OPEN_PUBLISHER, .id = 2 };
+	int socket = zcp_test_greet();
 
 	(void)arg;
-	zcp_test_request(socket, &request, &reply);
-	ZCP_CHECK(reply.type == ZCP_MESSAGE_WELCOME);
-	request = (struct zcp_message){ .type = ZCP_MESSAGE_OPEN_PUBLISHER, .id = 2 };
 	(void)strcpy(request.u.open_publisher.topic, "theirs");
 	request.u.open_publisher.max_payload = 64;
 	zcp_test_request(socket, &request, &reply);
@@ -175,9 +155,9 @@ static void connections_that_are_closed_and_leave_something(void)
 {
 	struct zcp_node *one_more = NULL;
 	struct zcp_test_child child;
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, "[runtime]\nmax_connections_per_user = 2\n");
+	zcp_test_scene_begin(&link, "[runtime]\nmax_connections_per_user = 2\n");
 	zcp_test_fork(&child, connect_and_hang_up, NULL);
 	zcp_test_hear_step(&child, 1);
 	for (int worker = 0; worker < 2; worker++) {
@@ -195,9 +175,9 @@ static void connections_by_default(void)
 	enum { N = 1087 };
 	static int sockets[N];
 	struct zcp_node *one_more = NULL;
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, "[runtime]\nhello_timeout = '1h'\n");
+	zcp_test_scene_begin(&link, "[runtime]\nhello_timeout = '1h'\n");
 	for (int i = 0; i < N; i++)
 		sockets[i] = zcp_test_connect();
 	ZCP_REFUSED(zcp_node_open(&one_more, NULL), NULL, -EUSERS,
@@ -212,12 +192,13 @@ static void connections_by_default(void)
 static void log_is_not_filled(void)
 {
 	struct zcp_node *one_more = NULL;
-	struct link link;
+	struct zcp_test_scene link;
 	char *log;
 	size_t n = 0;
 	FILE *file;
 
-	begin(&link, "[runtime]\nmax_connections_per_user = 1\nlog_level = 'warning'\n");
+	zcp_test_scene_begin(&link,
+			     "[runtime]\nmax_connections_per_user = 1\nlog_level = 'warning'\n");
 	for (int i = 0; i < 1000; i++)
 		ZCP_REFUSED(zcp_node_open(&one_more, NULL), NULL, -EUSERS, CONNECTIONS);
 	log = calloc(1, 1 << 20);
@@ -237,9 +218,10 @@ static void silent_connections(void)
 {
 	struct zcp_message hello = zcp_test_hello(), reply;
 	int silent[20], late;
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, "[runtime]\nhello_timeout = '200ms'\nmax_connections_per_user = 21\n");
+	zcp_test_scene_begin(&link,
+			     "[runtime]\nhello_timeout = '200ms'\nmax_connections_per_user = 21\n");
 	for (int i = 0; i < 20; i++)
 		silent[i] = zcp_test_connect();
 	for (int i = 0; i < 20; i++)
@@ -261,10 +243,10 @@ static void silent_connections(void)
 /* The next worker gives a silent one the whole time again, and no more. */
 static void silent_connection_and_a_worker_that_dies(void)
 {
-	struct link link;
+	struct zcp_test_scene link;
 	int silent;
 
-	begin(&link, "[runtime]\nhello_timeout = '200ms'\n");
+	zcp_test_scene_begin(&link, "[runtime]\nhello_timeout = '200ms'\n");
 	silent = zcp_test_connect();
 	check_link(&link);
 	(void)zcp_test_kill_worker(link.runtime.pid);
@@ -294,20 +276,20 @@ static void endpoints(void)
 {
 	struct zcp_publisher *publisher;
 	struct zcp_node *other;
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, "[runtime]\nmax_endpoints_per_user = 4\n");
+	zcp_test_scene_begin(&link, "[runtime]\nmax_endpoints_per_user = 4\n");
 	other = zcp_test_node();
 	publisher = zcp_test_publisher(other, "a", 64, 1);
 	(void)zcp_test_subscriber(other, "b", 4, 1, 0);
 	for (int i = 0; i < 100; i++) {
 		ZCP_REFUSED(try_to_publish(other, "c", 64), other, -EUSERS,
 			    "has 4 publishers and subscribers|" ENDPOINTS);
-		ZCP_REFUSED(try_to_subscribe(link.node, "link"), link.node, -EUSERS, ENDPOINTS);
+		ZCP_REFUSED(try_to_subscribe(link.node, "t"), link.node, -EUSERS, ENDPOINTS);
 		check_link(&link);
 	}
 	zcp_publisher_close(publisher);
-	ZCP_OK(try_to_subscribe(link.node, "link"), link.node);
+	ZCP_OK(try_to_subscribe(link.node, "t"), link.node);
 	(void)zcp_test_kill_worker(link.runtime.pid);
 	ZCP_REFUSED(try_to_publish(other, "a", 64), other, -EUSERS, ENDPOINTS);
 	check_link(&link);
@@ -333,13 +315,13 @@ static void open_two(struct zcp_test_child *self, void *arg)
 static void endpoints_of_a_process_that_dies(void)
 {
 	struct zcp_test_child child;
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, "[runtime]\nmax_endpoints_per_user = 4\n");
+	zcp_test_scene_begin(&link, "[runtime]\nmax_endpoints_per_user = 4\n");
 	for (int i = 0; i < 10; i++) {
 		zcp_test_fork(&child, open_two, NULL);
 		zcp_test_hear_step(&child, 1);
-		ZCP_REFUSED(try_to_subscribe(link.node, "link"), link.node, -EUSERS, ENDPOINTS);
+		ZCP_REFUSED(try_to_subscribe(link.node, "t"), link.node, -EUSERS, ENDPOINTS);
 		zcp_test_kill(&child);
 		while (zcp_test_ask(link.node, "theirs") == 0)
 			continue;
@@ -363,9 +345,9 @@ static void memory(void)
 {
 	struct zcp_publisher *publisher;
 	struct zcp_node *other;
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, "[runtime]\nmax_memory_per_user = '32MiB'\n" SMALL);
+	zcp_test_scene_begin(&link, "[runtime]\nmax_memory_per_user = '32MiB'\n" SMALL);
 	other = zcp_test_node();
 	publisher = zcp_test_publisher(other, "a", MIB, 1);
 	for (int i = 0; i < 100; i++) {
@@ -393,10 +375,10 @@ static void memory(void)
 static void memory_of_a_pool_that_grows(void)
 {
 	struct zcp_publisher *publisher;
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, "[runtime]\nmax_memory_per_user = '32MiB'\n" SMALL
-		     "[topic.\"a\"]\nmax_publishers = 2\n");
+	zcp_test_scene_begin(&link, "[runtime]\nmax_memory_per_user = '32MiB'\n" SMALL
+				    "[topic.\"a\"]\nmax_publishers = 2\n");
 	publisher = zcp_test_publisher(link.node, "a", MIB / 2, 1);
 	/* 27 chunks of half a MiB are there, and so many of two would come. */
 	ZCP_REFUSED(try_to_publish(link.node, "a", 2 * MIB), link.node, -EDQUOT,
@@ -410,15 +392,16 @@ static void memory_of_a_pool_that_grows(void)
 /* A topic's queues alone, and what has been cut out of a pool that the configuration names. */
 static void memory_of_queues(void)
 {
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, "[runtime]\nmax_memory_per_user = '32MiB'\n"
-		     "[pool.p]\nclasses = [{ size = '1MiB', count = 64 }]\n"
-		     "[topic.\"link\"]\nmax_publishers = 1\nmax_subscribers = 1\nmax_depth = 4\n"
-		     "depth = 4\n"
-		     "[topic.\"p\"]\npool = 'p'\nmax_depth = 16\n"
-		     "[topic.\"q/*\"]\nmax_depth = 1024\n"
-		     "[topic.\"deep\"]\nmax_depth = 65536\n");
+	zcp_test_scene_begin(
+		&link, "[runtime]\nmax_memory_per_user = '32MiB'\n"
+		       "[pool.p]\nclasses = [{ size = '1MiB', count = 64 }]\n"
+		       "[topic.\"link\"]\nmax_publishers = 1\nmax_subscribers = 1\nmax_depth = 4\n"
+		       "depth = 4\n"
+		       "[topic.\"p\"]\npool = 'p'\nmax_depth = 16\n"
+		       "[topic.\"q/*\"]\nmax_depth = 1024\n"
+		       "[topic.\"deep\"]\nmax_depth = 65536\n");
 	ZCP_REFUSED(try_to_subscribe(link.node, "deep"), link.node, -EDQUOT,
 		    "topic 'deep' would take up to 1026 MiB|" MEMORY);
 	/* 64 MiB that are not this user's. */
@@ -440,9 +423,9 @@ static void limits_of_those_who_come_back(void)
 				     "max_endpoints_per_user = 6\n"
 				     "max_memory_per_user = '32MiB'\n" SMALL;
 	struct zcp_node *nodes[2], *one_more = NULL;
-	struct link link;
+	struct zcp_test_scene link;
 
-	begin(&link, config);
+	zcp_test_scene_begin(&link, config);
 	for (int i = 0; i < 2; i++) {
 		nodes[i] = zcp_test_node();
 		(void)zcp_test_publisher(nodes[i], i ? "b" : "a", MIB, 1);
@@ -459,7 +442,7 @@ static void limits_of_those_who_come_back(void)
 		ZCP_REFUSED(try_to_subscribe(link.node, "c"), link.node, -EUSERS, ENDPOINTS);
 		zcp_subscriber_close(link.subscriber);
 		ZCP_REFUSED(try_to_publish(link.node, "c", MIB), link.node, -EDQUOT, MEMORY);
-		link.subscriber = zcp_test_subscriber(link.node, "link", 4, 1, 0);
+		link.subscriber = zcp_test_subscriber(link.node, "t", 4, 1, 0);
 	}
 	for (int i = 0; i < 2; i++)
 		zcp_node_close(nodes[i]);
@@ -483,7 +466,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(limits_of_those_who_come_back),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

@@ -398,7 +398,4 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(every_message_is_taken_or_counted),
 };
 
-int main(int argc, char **argv)
-{
-	return zcp_test_cases(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
-}
+ZCP_TEST_MAIN(cases)

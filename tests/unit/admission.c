@@ -3,7 +3,7 @@
  * Which endpoints are let in: the sums over a pool, and that within them no sequence of loans,
  * takes and releases leaves a publisher without a chunk.
  */
-#include "runtime/admission.h"
+#include "runtime/open/admission.h"
 
 #include <errno.h>
 #include <stdio.h>

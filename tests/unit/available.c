@@ -2,7 +2,7 @@
 /*
  * What the machine has left, read from files that look like the kernel's.
  */
-#include "runtime/available.h"
+#include "runtime/open/available.h"
 
 #include <criterion/criterion.h>
 #include <ftw.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration: what is read, how topics are layered, what is printed. */
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 #include <unistd.h>
 
@@ -384,6 +384,7 @@ Test(config, printed_configuration_parses_to_the_same_again)
 	expect_round_trip("[defaults]\ntrim_after = 'never'\n" ONE_POOL "trim_after = '1500us'\n"
 			  "[topic.\"*\"]\ntrim_after = '8760h'\n");
 	expect_round_trip(ONE_POOL "trim_after = 'never'\n");
+	expect_round_trip("[defaults]\nreserve = true\n" ONE_POOL "reserve = true\n");
 	expect_round_trip(ONE_POOL "prefault = true\nlock = true\nhuge_pages = 'try'\n");
 	expect_round_trip(ONE_POOL
 			  "[topic.\"a \\\"quoted\\\\ \xc3\xa9.dotted\"]\ntype = 'T \"x\" \\'\n"
@@ -402,10 +403,11 @@ Test(config, printed_configuration_shows_what_holds)
 				  "[runtime]\nlog_level = \"info\"              # how much is "
 				  "logged\nidle_timeout = \"10s\""));
 	cr_expect_not_null(strstr(
-		text, "\n[pool.\"p\"]\nclasses = [\n\t{ size = \"64\", "
-		      "count = 1 },\n]\nalignment = \"64\"\n"
-		      "user_header = \"0\"\ntrim_after = \"30s\"\nprefault = false\nlock = false\n"
-		      "huge_pages = \"no\"\n"));
+		text,
+		"\n[pool.\"p\"]\nclasses = [\n\t{ size = \"64\", "
+		"count = 1 },\n]\nalignment = \"64\"\n"
+		"user_header = \"0\"\nreserve = false\ntrim_after = \"30s\"\nprefault = false\nlock = false\n"
+		"huge_pages = \"no\"\n"));
 	cr_expect_not_null(strstr(text, "\n[topic.\"a/b\"]\nmax_publishers = 8\n"
 					"max_subscribers = 32\ndepth = 512\nmax_depth = 512\n"));
 	cr_expect_not_null(strstr(text, "\ntimestamps = true\n"));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sentence and the place for each thing that can be wrong in a configuration. */
-#include "runtime/config_units.h"
+#include "common/units.h"
 #include "tests/unit/config_helpers.h"
 
 Test(config, file_cut_inside_something_is_refused)
@@ -184,9 +184,9 @@ Test(config, sizes_and_times_in_wrong_form_are_refused)
 {
 	static const struct refused cases[] = {
 		{ "[topic.t]\nmax_payload = '8MX'", "2:15: max_payload = \"8MX\" has an unknown "
-						    "unit: use " ZCPD_UNITS_SIZES },
+						    "unit: use " ZCP_UNITS_SIZES },
 		{ "[topic.t]\nmax_payload = \"8\\u0000\"", "2:15: max_payload = \"8?\" has an "
-							   "unknown unit: use " ZCPD_UNITS_SIZES },
+							   "unknown unit: use " ZCP_UNITS_SIZES },
 		{ "[topic.t]\nmax_payload = 'big'", "2:15: max_payload = \"big\" is not a size: "
 						    "write an integer and a unit, as in \"8MiB\"" },
 		{ "[topic.t]\nmax_payload = ''", "2:15: max_payload = \"\" is not a size: write an "
@@ -207,7 +207,7 @@ Test(config, sizes_and_times_in_wrong_form_are_refused)
 		  "2:14: trim_after = \"always\" is not a time: write an integer and a unit, as in "
 		  "\"10ms\", or \"never\"" },
 		{ "[defaults]\ntrim_after = \"never\\u0000\"",
-		  "2:14: trim_after = \"never?\" has an unknown unit: use " ZCPD_UNITS_TIMES },
+		  "2:14: trim_after = \"never?\" has an unknown unit: use " ZCP_UNITS_TIMES },
 		{ "[runtime]\nidle_timeout = 07:32:00",
 		  "2:16: dates are not supported here: write a string" },
 	};

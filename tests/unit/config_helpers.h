@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/config.h"
+#include "runtime/config/config.h"
 
 #define config_cleanup __attribute__((cleanup(zcpd_config_freep)))
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sizes, times and suggestions: what stands in a configuration, seen without one. */
-#include "runtime/config_units.h"
+#include "common/units.h"
 
 #include <criterion/criterion.h>
 
-#include "runtime/config_suggest.h"
+#include "common/suggest.h"
 
 #define MS (1000ull * 1000)
 #define SECOND (1000 * MS)
@@ -29,11 +29,11 @@ Test(config, suggestions_are_near_or_not_made)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct zcpd_suggestion suggestion = zcpd_suggestion_for(cases[i].written);
+		struct zcp_suggestion suggestion = zcp_suggestion_for(cases[i].written);
 
-		zcpd_suggestion_offer(&suggestion, "loans");
-		zcpd_suggestion_offer(&suggestion, "depth");
-		zcpd_suggestion_offer(&suggestion, "max_depth");
+		zcp_suggestion_offer(&suggestion, "loans");
+		zcp_suggestion_offer(&suggestion, "depth");
+		zcp_suggestion_offer(&suggestion, "max_depth");
 		if (cases[i].nearest)
 			cr_expect_str_eq(suggestion.best, cases[i].nearest);
 		else
@@ -66,14 +66,14 @@ Test(config, sizes_are_parsed_and_printed_in_their_units)
 		{ "1TB", 1000000000000, "1TB" },
 		{ "18446744073709551615", UINT64_MAX, "18446744073709551615" },
 	};
-	char printed[ZCPD_UNITS_TEXT_SIZE];
+	char printed[ZCP_UNITS_TEXT_SIZE];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint64_t size = 1;
 
-		cr_expect_eq(zcpd_units_parse_size(cases[i].text, &size), 0, "%s", cases[i].text);
+		cr_expect_eq(zcp_units_parse_size(cases[i].text, &size), 0, "%s", cases[i].text);
 		cr_expect_eq(size, cases[i].size, "%s", cases[i].text);
-		cr_expect_str_eq(zcpd_units_format_size(printed, size), cases[i].printed);
+		cr_expect_str_eq(zcp_units_format_size(printed, size), cases[i].printed);
 	}
 }
 
@@ -95,15 +95,14 @@ Test(config, times_are_parsed_and_printed_in_their_units)
 		{ "60min", 3600 * SECOND, "1h" },
 		{ "1500us", 1500000, "1500us" },
 	};
-	char printed[ZCPD_UNITS_TEXT_SIZE];
+	char printed[ZCP_UNITS_TEXT_SIZE];
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint64_t time_ns = 1;
 
-		cr_expect_eq(zcpd_units_parse_time(cases[i].text, &time_ns), 0, "%s",
-			     cases[i].text);
+		cr_expect_eq(zcp_units_parse_time(cases[i].text, &time_ns), 0, "%s", cases[i].text);
 		cr_expect_eq(time_ns, cases[i].time_ns, "%s", cases[i].text);
-		cr_expect_str_eq(zcpd_units_format_time(printed, time_ns), cases[i].printed);
+		cr_expect_str_eq(zcp_units_format_time(printed, time_ns), cases[i].printed);
 	}
 }
 
@@ -114,29 +113,29 @@ Test(config, units_in_wrong_form_say_what_is_wrong)
 		int size;
 		int time;
 	} cases[] = {
-		{ "", ZCPD_UNITS_E_NUMBER, ZCPD_UNITS_E_NUMBER },
-		{ " 1s", ZCPD_UNITS_E_NUMBER, ZCPD_UNITS_E_NUMBER },
-		{ "-1", ZCPD_UNITS_E_NUMBER, ZCPD_UNITS_E_NUMBER },
-		{ "MiB", ZCPD_UNITS_E_NUMBER, ZCPD_UNITS_E_NUMBER },
-		{ "1", 0, ZCPD_UNITS_E_NO_UNIT },
-		{ "1 ", ZCPD_UNITS_E_UNIT, ZCPD_UNITS_E_NO_UNIT },
-		{ "1.5", ZCPD_UNITS_E_UNIT, ZCPD_UNITS_E_UNIT },
-		{ "1mib", ZCPD_UNITS_E_UNIT, ZCPD_UNITS_E_UNIT },
-		{ "1  B", ZCPD_UNITS_E_UNIT, ZCPD_UNITS_E_UNIT },
-		{ "1B ", ZCPD_UNITS_E_UNIT, ZCPD_UNITS_E_UNIT },
-		{ "18446744073709551616", ZCPD_UNITS_E_OVERFLOW, ZCPD_UNITS_E_OVERFLOW },
-		{ "18446744073709551615ms", ZCPD_UNITS_E_UNIT, ZCPD_UNITS_E_OVERFLOW },
-		{ "16777216TiB", ZCPD_UNITS_E_OVERFLOW, ZCPD_UNITS_E_UNIT },
+		{ "", ZCP_UNITS_E_NUMBER, ZCP_UNITS_E_NUMBER },
+		{ " 1s", ZCP_UNITS_E_NUMBER, ZCP_UNITS_E_NUMBER },
+		{ "-1", ZCP_UNITS_E_NUMBER, ZCP_UNITS_E_NUMBER },
+		{ "MiB", ZCP_UNITS_E_NUMBER, ZCP_UNITS_E_NUMBER },
+		{ "1", 0, ZCP_UNITS_E_NO_UNIT },
+		{ "1 ", ZCP_UNITS_E_UNIT, ZCP_UNITS_E_NO_UNIT },
+		{ "1.5", ZCP_UNITS_E_UNIT, ZCP_UNITS_E_UNIT },
+		{ "1mib", ZCP_UNITS_E_UNIT, ZCP_UNITS_E_UNIT },
+		{ "1  B", ZCP_UNITS_E_UNIT, ZCP_UNITS_E_UNIT },
+		{ "1B ", ZCP_UNITS_E_UNIT, ZCP_UNITS_E_UNIT },
+		{ "18446744073709551616", ZCP_UNITS_E_OVERFLOW, ZCP_UNITS_E_OVERFLOW },
+		{ "18446744073709551615ms", ZCP_UNITS_E_UNIT, ZCP_UNITS_E_OVERFLOW },
+		{ "16777216TiB", ZCP_UNITS_E_OVERFLOW, ZCP_UNITS_E_UNIT },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint64_t value = 42;
 
-		cr_expect_eq(zcpd_units_parse_size(cases[i].text, &value), cases[i].size, "'%s'",
+		cr_expect_eq(zcp_units_parse_size(cases[i].text, &value), cases[i].size, "'%s'",
 			     cases[i].text);
 		if (cases[i].size != 0)
 			cr_expect_eq(value, 42);
-		cr_expect_eq(zcpd_units_parse_time(cases[i].text, &value), cases[i].time, "'%s'",
+		cr_expect_eq(zcp_units_parse_time(cases[i].text, &value), cases[i].time, "'%s'",
 			     cases[i].text);
 	}
 }

@@ -2,7 +2,7 @@
 /*
  * The runtime's log: what is repeated is counted, and its file does not grow for ever.
  */
-#include "runtime/log.h"
+#include "runtime/system/log.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "runtime/registry.h"
+#include "runtime/domain/registry.h"
 #include "tests/unit/config_helpers.h"
 
 static struct zcpd_config *config;

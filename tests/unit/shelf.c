@@ -2,7 +2,7 @@
 /*
  * The keeper's records: replaced in their place, dropped, and their descriptors closed.
  */
-#include "runtime/shelf.h"
+#include "runtime/failover/shelf.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

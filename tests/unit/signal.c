@@ -12,9 +12,10 @@
 
 #define DOMAIN UINT64_C(42)
 
-static uint32_t events_of(const struct zcp_signal_shm *signal)
+/* Whether it was woken since this was asked last. */
+static bool was_woken(struct zcp_signal_shm *signal)
 {
-	return zcp_test_load(&signal->events);
+	return atomic_fetch_and(&signal->node_futex, ~ZCP_FUTEX_WOKEN) & ZCP_FUTEX_WOKEN;
 }
 
 Test(signal, attached_ones_are_as_many_as_were_constructed)
@@ -92,11 +93,12 @@ Test(signal, epoch_wraps)
 	(void)zcp_signal_announce(&signal);
 	cr_assert_eq(zcp_test_load(&signal.epoch), UINT64_MAX);
 	zcp_signal_wake_sleeper(&signal, &woken);
+	cr_assert(was_woken(&signal));
 	zcp_signal_awake(&signal);
 	cr_assert_eq(zcp_test_load(&signal.epoch), 0);
 	(void)zcp_signal_announce(&signal);
 	zcp_signal_wake_sleeper(&signal, &woken);
-	cr_assert_eq(events_of(&signal), 2);
+	cr_assert(was_woken(&signal));
 }
 
 Test(signal, reset_makes_one_ready_whose_node_died_asleep)
@@ -110,7 +112,7 @@ Test(signal, reset_makes_one_ready_whose_node_died_asleep)
 	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
 	cr_assert_eq(zcp_test_load(&signal.mode), ZCP_SIGNAL_FUTEX);
 	zcp_signal_wake_sleeper(&signal, &woken);
-	cr_assert_eq(events_of(&signal), 0);
+	cr_assert(!was_woken(&signal));
 	/* And changes nothing about one that is awake. */
 	zcp_signal_reset(&signal, 1);
 	cr_assert_eq(zcp_test_load(&signal.epoch), 2);
@@ -122,13 +124,13 @@ Test(signal, only_a_sleeper_is_woken)
 	uint64_t woken = 0;
 
 	zcp_signal_wake_sleeper(&signal, &woken);
-	cr_assert_eq(events_of(&signal), 0);
+	cr_assert(!was_woken(&signal));
 	(void)zcp_signal_announce(&signal);
 	zcp_signal_wake_sleeper(&signal, &woken);
-	cr_assert_eq(events_of(&signal), 1);
+	cr_assert(was_woken(&signal));
 	zcp_signal_awake(&signal);
 	zcp_signal_wake_sleeper(&signal, &woken);
-	cr_assert_eq(events_of(&signal), 1);
+	cr_assert(!was_woken(&signal));
 }
 
 Test(signal, each_waker_wakes_each_sleep_once)
@@ -138,13 +140,15 @@ Test(signal, each_waker_wakes_each_sleep_once)
 
 	for (uint32_t sleep = 0; sleep < 3; sleep++) {
 		(void)zcp_signal_announce(&signal);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3; i++) {
 			zcp_signal_wake_sleeper(&signal, &a);
-		cr_assert_eq(events_of(&signal), 2 * sleep + 1);
+			cr_assert_eq(was_woken(&signal), i == 0);
+		}
 		/* The other one may not rely on the first: it may have died before the wake. */
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3; i++) {
 			zcp_signal_wake_sleeper(&signal, &b);
-		cr_assert_eq(events_of(&signal), 2 * sleep + 2);
+			cr_assert_eq(was_woken(&signal), i == 0);
+		}
 		/* And a waker changes nothing that is the sleeper's. */
 		cr_assert_eq(zcp_test_load(&signal.epoch), 2 * sleep + 1);
 		zcp_signal_awake(&signal);
@@ -162,25 +166,57 @@ Test(signal, sleeper_in_a_poll_is_woken_by_the_caller)
 	cr_assert(zcp_signal_wake_sleeper(&signal, &woken));
 	cr_assert(!zcp_signal_wake_sleeper(&signal, &woken));
 	/* Nobody sleeps on the futex. */
-	cr_assert_eq(events_of(&signal), 0);
+	cr_assert(!was_woken(&signal));
 	zcp_signal_awake(&signal);
 	/* The next sleep may be another one. */
 	zcp_signal_use(&signal, ZCP_SIGNAL_FUTEX);
 	(void)zcp_signal_announce(&signal);
 	cr_assert(!zcp_signal_wake_sleeper(&signal, &woken));
-	cr_assert_eq(events_of(&signal), 1);
+	cr_assert(was_woken(&signal));
 }
 
 Test(signal, sleep_ends_at_once_after_a_wake_since_the_announcement, .timeout = 10)
 {
-	struct zcp_signal_shm signal = { .events = UINT32_MAX };
+	struct zcp_signal_shm signal = { .node_futex = UINT32_MAX };
 	uint32_t announced = zcp_signal_announce(&signal);
 	uint64_t woken = 0;
 
-	cr_assert_eq(announced, UINT32_MAX);
+	cr_assert_eq(announced, UINT32_MAX & ~ZCP_FUTEX_WOKEN);
 	zcp_signal_wake_sleeper(&signal, &woken);
-	cr_assert_eq(events_of(&signal), 0);
+	cr_assert_eq(zcp_test_load(&signal.node_futex), UINT32_MAX);
 	cr_assert_eq(zcp_signal_sleep(&signal, announced, -1), 0);
+}
+
+Test(signal, sleep_ends_at_once_when_a_keeper_holds_the_word_since_the_announcement, .timeout = 10)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+	uint32_t announced = zcp_signal_announce(&signal);
+
+	cr_assert(!zcp_signal_is_held(announced));
+	zcp_signal_hold(&signal.node_futex, 7);
+	cr_assert_eq(zcp_signal_sleep(&signal, announced, -1), 0);
+	announced = zcp_signal_announce(&signal);
+	cr_assert(zcp_signal_is_held(announced));
+	cr_assert_eq(zcp_signal_sleep(&signal, announced, 1000), -ETIMEDOUT);
+}
+
+Test(signal, keeper_that_takes_a_word_over_takes_no_wake_away)
+{
+	struct zcp_signal_shm signal = { .epoch = 0 };
+
+	zcp_signal_wake(&signal);
+	zcp_signal_wake_beside(&signal);
+	for (uint32_t keeper = 7; keeper < 9; keeper++) {
+		zcp_signal_hold(&signal.node_futex, keeper);
+		zcp_signal_hold(&signal.beside_futex, keeper);
+		cr_assert_eq(zcp_test_load(&signal.node_futex),
+			     ZCP_FUTEX_WAITERS | ZCP_FUTEX_WOKEN | keeper);
+		cr_assert_eq(zcp_test_load(&signal.beside_futex),
+			     ZCP_FUTEX_WAITERS | ZCP_FUTEX_WOKEN | keeper);
+	}
+	/* And a wake takes no keeper away. */
+	(void)zcp_signal_announce(&signal);
+	cr_assert_eq(zcp_test_load(&signal.node_futex), ZCP_FUTEX_WAITERS | 8);
 }
 
 Test(signal, sleep_without_a_wake_times_out, .timeout = 10)

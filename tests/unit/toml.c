@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The TOML parser: keys, tables, arrays, positions, limits, and input that ends too early. */
-#include "runtime/toml.h"
+#include "runtime/config/toml/toml.h"
 
 #include "tests/unit/toml_helpers.h"
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/toml.h"
+#include "runtime/config/toml/toml.h"
 
 #define toml_cleanup __attribute__((cleanup(zcpd_toml_freep)))
 

@@ -14,7 +14,7 @@
 #include "pubsub/shm/pool.h"
 #include "pubsub/shm/signal.h"
 #include "pubsub/shm/topic.h"
-#include "runtime/registry.h"
+#include "runtime/domain/registry.h"
 
 #define ZCP_FUZZ_TOPICS 2
 #define ZCP_FUZZ_CLASSES 3

@@ -9,7 +9,7 @@
 
 #include <uv.h>
 
-#include "runtime/server.h"
+#include "runtime/serve/server.h"
 #include "tests/fuzz/support/belongings.h"
 #include "tests/fuzz/support/keeper.h"
 

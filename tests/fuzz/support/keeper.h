@@ -8,7 +8,7 @@
 #define ZCP_FUZZ_KEEPER_H
 
 #include "pubsub/wire/message.h"
-#include "runtime/shelf.h"
+#include "runtime/failover/shelf.h"
 #include "tests/fuzz/support/descriptors.h"
 
 struct zcp_fuzz_keeper {

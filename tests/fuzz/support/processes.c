@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "pubsub/util.h"
-#include "runtime/process.h"
+#include "runtime/system/process.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77 /* Linux 6.5 */

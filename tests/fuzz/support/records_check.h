@@ -6,7 +6,7 @@
 #ifndef ZCP_FUZZ_RECORDS_CHECK_H
 #define ZCP_FUZZ_RECORDS_CHECK_H
 
-#include "runtime/server.h"
+#include "runtime/serve/server.h"
 #include "tests/fuzz/support/keeper.h"
 
 /* Has the worker keep all of it once more, and compares. */

@@ -5,7 +5,7 @@
 #ifndef ZCP_FUZZ_REGISTRY_CHECK_H
 #define ZCP_FUZZ_REGISTRY_CHECK_H
 
-#include "runtime/registry.h"
+#include "runtime/domain/registry.h"
 
 /* `honest`: nobody has written into shared memory who should not. */
 void zcp_fuzz_registry_check(const struct zcpd_registry *registry, bool honest);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Telling a service manager how we are: sd_notify(3)'s protocol, a datagram to
+ * $NOTIFY_SOCKET.
+ */
+#ifndef ZCPD_SYSTEM_NOTIFY_H
+#define ZCPD_SYSTEM_NOTIFY_H
+
+/* For example "READY=1"; nothing where nobody asked for it. */
+void zcpd_notify(const char *state);
+
+/* A socket to it, for more; -1 where nobody asked, or (it is logged) it cannot be reached. */
+int zcpd_notify_connect(void);
+
+#endif
