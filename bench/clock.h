@@ -37,4 +37,11 @@ struct bench_clock {
 
 void bench_clock_init(struct bench_clock *clock);
 
+/* Without what reading the clock takes. */
+static inline double bench_clock_ns(const struct bench_clock *clock, uint64_t ticks)
+{
+	return (double)(ticks - (ticks < clock->overhead ? ticks : clock->overhead)) *
+	       clock->ns_per_tick;
+}
+
 #endif

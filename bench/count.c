@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Single steps.
+ * Single steps, and what the instructions are: those that lock the bus, system calls, and entries
+ * into the allocator.
  */
 #include "bench/count.h"
 
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "bench/stats.h"
+#include "bench/rows.h"
 
 #if defined(__x86_64__)
 
@@ -23,7 +25,7 @@
 #define BENCH_SMALL 64
 /* Hand-overs before the first one that counts, and those that count. */
 #define N_WARM 1000
-#define N_ROUNDS 320
+#define N_ROUNDS 160
 
 /* Where the child is; what it does from one mark to the next is counted for the former. */
 enum mark {
@@ -38,8 +40,9 @@ enum mark {
 
 struct counts {
 	double instructions[MARKS][N_ROUNDS];
-	double round[N_ROUNDS];
 	uint64_t locked[MARKS];
+	uint64_t calls[MARKS];
+	uint64_t allocations[MARKS];
 	uint32_t n_rounds;
 };
 
@@ -133,6 +136,19 @@ static bool is_locked(const uint8_t *at)
 	return (at[0] == 0x86 || at[0] == 0x87) && at[1] < 0xc0;
 }
 
+static bool is_call(const uint8_t *at)
+{
+	return at[0] == 0x0f && at[1] == 0x05;
+}
+
+/* The child is about to enter the allocator. */
+static bool is_allocation(uint64_t rip)
+{
+	return rip == (uint64_t)(uintptr_t)malloc || rip == (uint64_t)(uintptr_t)calloc ||
+	       rip == (uint64_t)(uintptr_t)realloc || rip == (uint64_t)(uintptr_t)aligned_alloc ||
+	       rip == (uint64_t)(uintptr_t)free;
+}
+
 /* A mark is passed: *now was counted until here. */
 static void pass(struct counts *counts, enum mark *now, enum mark next, uint32_t *n)
 {
@@ -160,6 +176,8 @@ static int step(pid_t child, struct counts *counts)
 			pass(counts, &now, regs.rdi < MARKS ? (enum mark)regs.rdi : MARK_END, &n);
 		n++;
 		counts->locked[now] += is_locked((const uint8_t *)(uintptr_t)regs.rip);
+		counts->calls[now] += is_call((const uint8_t *)(uintptr_t)regs.rip);
+		counts->allocations[now] += is_allocation(regs.rip);
 		if (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) < 0 ||
 		    waitpid(child, &status, 0) < 0)
 			return -errno;
@@ -193,41 +211,27 @@ static double mean(const struct counts *counts, enum mark mark)
 	return sum / N_ROUNDS;
 }
 
-static double median(struct counts *counts)
-{
-	for (uint32_t i = 0; i < N_ROUNDS; i++) {
-		counts->round[i] = 0;
-		for (int m = 0; m < MARK_NOTHING; m++)
-			counts->round[i] += counts->instructions[m][i] -
-					    counts->instructions[MARK_NOTHING][i];
-	}
-	return bench_percentile(counts->round, N_ROUNDS, 50);
-}
-
-static void print(struct counts *counts, const char *key, bool json)
+static void report(const struct counts *counts, const char *game)
 {
 	static const char *const names[] = { "loan", "publish", "take", "release" };
-	double sum = 0, locked = 0, p50 = median(counts);
+	double all = 0, locked = 0, calls = 0, allocations = 0;
 
 	for (int m = 0; m < MARK_NOTHING; m++) {
 		double n = mean(counts, (enum mark)m);
 
-		sum += n;
+		bench_rows_put(game, "zcp", names[m], "instructions", 0, n);
+		all += n;
 		locked += (double)counts->locked[m] / N_ROUNDS;
-		if (json)
-			(void)printf("\"%s_%s\": %.1f, ", key, names[m], n);
-		else
-			(void)printf("%-24s %-8s %8.1f %8.2f\n", m == 0 ? key : "", names[m], n,
-				     (double)counts->locked[m] / N_ROUNDS);
+		calls += (double)counts->calls[m] / N_ROUNDS;
+		allocations += (double)counts->allocations[m] / N_ROUNDS;
 	}
-	if (json)
-		(void)printf("\"%s\": %.1f, \"%s_p50\": %.0f, \"%s_locked\": %.2f", key, sum, key,
-			     p50, key, locked);
-	else
-		(void)printf("%-24s %-8s %8.1f %8.2f   median %.0f\n", "", "all", sum, locked, p50);
+	bench_rows_put(game, "zcp", "all", "instructions", 0, all);
+	bench_rows_put(game, "zcp", "locked", "instructions", 0, locked);
+	bench_rows_put(game, "zcp", "system-calls", "1/message", 0, calls);
+	bench_rows_put(game, "zcp", "allocations", "1/message", 0, allocations);
 }
 
-int bench_count(bool json)
+int bench_count(void)
 {
 	static struct counts drop, block;
 	int r = count(&drop, "bench/count/drop", ZCP_ON_FULL_DROP_OLDEST);
@@ -235,28 +239,20 @@ int bench_count(bool json)
 	if (r == 0)
 		r = count(&block, "bench/count/block", ZCP_ON_FULL_BLOCK);
 	if (r < 0) {
-		(void)fprintf(stderr, "zcp-bench: cannot count instructions: %s\n",
-			      zcp_strerror(r));
+		bench_rows_note("instructions", "zcp", "cannot be counted: %s", zcp_strerror(r));
 		return -1;
 	}
-	if (json)
-		(void)fputs("{", stdout);
-	else
-		(void)printf("%-33s %8s %8s\n", "a hand-over, mean", "all", "locked");
-	print(&drop, "instructions", json);
-	(void)fputs(json ? ", " : "", stdout);
-	print(&block, "instructions_block", json);
-	(void)fputs(json ? "}\n" : "", stdout);
+	report(&drop, "instructions");
+	report(&block, "instructions-blocking");
 	return 0;
 }
 
 #else
 
-int bench_count(bool json)
+int bench_count(void)
 {
-	(void)json;
-	(void)fprintf(stderr, "zcp-bench: instructions are counted on x86-64 only\n");
-	return -1;
+	bench_rows_note("instructions", "zcp", "are counted on x86-64 only");
+	return 0;
 }
 
 #endif

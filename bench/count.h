@@ -6,9 +6,7 @@
 #ifndef ZCP_BENCH_COUNT_H
 #define ZCP_BENCH_COUNT_H
 
-#include <stdbool.h>
-
-/* Counts and prints. 0, or -1 after a line on standard error. */
-int bench_count(bool json);
+/* Counts, and adds rows. 0, or -1 after a note. */
+int bench_count(void);
 
 #endif

@@ -4,25 +4,43 @@
  */
 #include "bench/domain.h"
 
+#include <ftw.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONFIG_NAME "bench.toml"
+#include "bench/peer.h"
 
-/* A message is handed over, the time is not read, unless it is asked for. */
-static int configure(const struct bench_domain *domain, bool timestamps)
+static char directory[PATH_MAX - 64];
+
+/*
+ * A message is handed over, the time is not read; and 10,000 topics and 64 subscribers of one
+ * have room.
+ */
+static const char config[] = "[runtime]\n"
+			     "max_nodes = 4096\n"
+			     "max_topics = 16384\n"
+			     "[defaults]\n"
+			     "timestamps = false\n"
+			     "max_subscribers = 64\n";
+
+const char *bench_directory(void)
+{
+	return directory;
+}
+
+static int configure(void)
 {
 	char path[PATH_MAX];
 	FILE *file;
 	bool written;
 
-	(void)snprintf(path, sizeof(path), "%s/" CONFIG_NAME, domain->directory);
+	(void)snprintf(path, sizeof(path), "%s/bench.toml", directory);
 	file = fopen(path, "we");
-	written = file &&
-		  fprintf(file, "[defaults]\ntimestamps = %s\n", timestamps ? "true" : "false") > 0;
+	written = file && fputs(config, file) >= 0;
 	if (file && fclose(file) != 0)
 		written = false;
 	if (!written) {
@@ -32,50 +50,52 @@ static int configure(const struct bench_domain *domain, bool timestamps)
 	return setenv("ZCP_CONFIG", path, 1);
 }
 
-int bench_domain_make(struct bench_domain *domain, bool timestamps)
+int bench_domain_make(void)
 {
 	const char *tmp = getenv("TMPDIR");
-	int n = snprintf(domain->directory, sizeof(domain->directory), "%s/zcp-bench-XXXXXX",
+	int n = snprintf(directory, sizeof(directory), "%s/zcp-bench-XXXXXX",
 			 tmp && tmp[0] ? tmp : "/tmp");
 
-	if (n < 0 || (size_t)n >= sizeof(domain->directory) || !mkdtemp(domain->directory)) {
-		perror("zcp-bench: cannot make a runtime directory");
+	if (n < 0 || (size_t)n >= sizeof(directory) || !mkdtemp(directory)) {
+		perror("zcp-bench: cannot make a directory: set TMPDIR to one that can be written");
 		return -1;
 	}
-	if (setenv("ZCP_RUNTIME_DIR", domain->directory, 1) == 0 &&
-	    configure(domain, timestamps) == 0)
+	if (setenv("ZCP_RUNTIME_DIR", directory, 1) == 0 &&
+	    setenv("ZCP_DOMAIN", "default", 1) == 0 && configure() == 0)
 		return 0;
-	bench_domain_remove(domain);
+	bench_domain_remove();
 	return -1;
 }
 
-static void end_runtime(const struct bench_domain *domain)
+int bench_domain_runtime(void)
 {
 	char path[PATH_MAX];
 	FILE *file;
-	int pid;
+	int pid = 0;
 
-	(void)snprintf(path, sizeof(path), "%s/default/zcpd.pid", domain->directory);
+	(void)snprintf(path, sizeof(path), "%s/default/zcpd.pid", directory);
 	file = fopen(path, "re");
 	if (!file)
-		return;
-	if (fscanf(file, "%d", &pid) == 1 && pid > 1)
-		(void)kill(pid, SIGTERM);
+		return 0;
+	if (fscanf(file, "%d", &pid) != 1 || pid <= 1)
+		pid = 0;
 	(void)fclose(file);
+	return pid;
 }
 
-void bench_domain_remove(const struct bench_domain *domain)
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *at)
 {
-	static const char *const names[] = {
-		"default/zcpd.pid",   "default/zcpd.sock", "default/zcpd.log", "default/zcpd.lock",
-		"default/start.lock", "default",           CONFIG_NAME,
-	};
-	char path[PATH_MAX];
+	(void)status;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
 
-	end_runtime(domain);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", domain->directory, names[i]);
-		(void)remove(path);
-	}
-	(void)rmdir(domain->directory);
+void bench_domain_remove(void)
+{
+	int pid = bench_domain_runtime();
+
+	if (pid > 0)
+		(void)kill(pid, SIGTERM);
+	(void)nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }

@@ -1,208 +1,294 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Medians over the blocks.
+ * From plays to rows.
  */
 #include "bench/figures.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "bench/rows.h"
 #include "bench/stats.h"
 
-/* What a figure is called in JSON and, with what goes before it, for people. */
+/* Blocks in one place, fewer of which say nothing about it. */
+#define N_PLACE_LEAST 5
+/* Points through which a line is laid. */
+#define N_POINTS_LEAST 5
+
 static const struct {
-	const char *key;
-	const char *label;
-	int decimals;
-	/* of people's unit */
-	double unit;
-	const char *heading;
+	const char *name;
+	const char *unit;
+	/* compared with everything, and told apart by place; compared with the first; not compared */
+	enum { MAIN, PLAIN, ALONE } kind;
 } shown[BENCH_FIGURES] = {
-	[BENCH_RAW_P50] = { "raw_p50_ns", "bare cache line", 1, 1, "one way, ns: median, p99" },
-	[BENCH_RAW_P99] = { "raw_p99_ns", "", 1, 1, NULL },
-	[BENCH_REF_P50] = { "ref_p50_ns", "reference ring, 64 bytes", 1, 1, NULL },
-	[BENCH_REF_P99] = { "ref_p99_ns", "", 1, 1, NULL },
-	[BENCH_ZCP_P50] = { "zcp_p50_ns", "zcp, 64 bytes", 1, 1, NULL },
-	[BENCH_ZCP_P99] = { "zcp_p99_ns", "", 1, 1, NULL },
-	[BENCH_RATIO_P50] = { "ratio_p50", "zcp to line", 3, 1, NULL },
-	[BENCH_RATIO_P99] = { "ratio_p99", "", 3, 1, NULL },
-	[BENCH_RATIO_REF_P50] = { "ratio_ref_p50", "zcp to reference ring", 3, 1, NULL },
-	[BENCH_RATIO_REF_P99] = { "ratio_ref_p99", "", 3, 1, NULL },
-	[BENCH_RATIO_LARGE] = { "ratio_4mib_to_64b", "zcp, 4 MiB to 64 bytes", 3, 1, NULL },
-	[BENCH_STREAM_REF] = { "stream_ref_msgs_per_s", "reference ring", 0, 1e6,
-			       "streams of 64 bytes, million messages a second" },
-	[BENCH_STREAM_BLOCK] = { "stream_msgs_per_s", "zcp, blocking", 0, 1e6, NULL },
-	[BENCH_STREAM_DROP] = { "stream_drop_msgs_per_s", "zcp, drop-oldest", 0, 1e6, NULL },
-	[BENCH_STREAM_RATIO_BLOCK] = { "stream_ratio_block", "blocking to reference", 3, 1, NULL },
-	[BENCH_STREAM_RATIO_DROP] = { "stream_ratio_drop", "drop-oldest to reference", 3, 1, NULL },
-	[BENCH_STREAM_LOST] = { "stream_drop_lost_percent", "lost by drop-oldest, %", 2, 1, NULL },
-	[BENCH_STREAM_2_REF] = { "stream_2_ref_msgs_per_s", "1 to 2: reference rings", 0, 1e6,
-				 NULL },
-	[BENCH_STREAM_2] = { "stream_2_msgs_per_s", "1 to 2: zcp, blocking", 0, 1e6, NULL },
-	[BENCH_STREAM_2_RATIO] = { "stream_2_ratio", "1 to 2: zcp to reference", 3, 1, NULL },
-	[BENCH_STREAM_4_REF] = { "stream_4_ref_msgs_per_s", "1 to 4: reference rings", 0, 1e6,
-				 NULL },
-	[BENCH_STREAM_4] = { "stream_4_msgs_per_s", "1 to 4: zcp, blocking", 0, 1e6, NULL },
-	[BENCH_STREAM_4_RATIO] = { "stream_4_ratio", "1 to 4: zcp to reference", 3, 1, NULL },
-	[BENCH_FRAMES_PRIVATE] = { "frames_private_per_s", "private buffers", 0, 1,
-				   "frames of 1080p filled and summed, a second" },
-	[BENCH_FRAMES] = { "frames_per_s", "zcp", 0, 1, NULL },
-	[BENCH_FRAMES_RATIO] = { "frames_ratio", "zcp to private buffers", 3, 1, NULL },
-	[BENCH_FRAMES_IN_USE] = { "frames_in_use", "buffers of each", 0, 1, NULL },
-	[BENCH_SLEEP] = { "sleep_futex_p50_ns", "futex, bare", 0, 1,
-			  "to one that waits, 1000 a second, one way, ns: median, p99" },
-	{ "sleep_futex_p99_ns", "", 0, 1, NULL },
-	{ "sleep_zcp_futex_p50_ns", "zcp_node_dispatch()", 0, 1, NULL },
-	{ "sleep_zcp_futex_p99_ns", "", 0, 1, NULL },
-	{ "sleep_eventfd_p50_ns", "eventfd and poll, bare", 0, 1, NULL },
-	{ "sleep_eventfd_p99_ns", "", 0, 1, NULL },
-	{ "sleep_zcp_fd_p50_ns", "zcp_node_fd() and poll", 0, 1, NULL },
-	{ "sleep_zcp_fd_p99_ns", "", 0, 1, NULL },
-	{ "spin_raw_p50_ns", "spinning, bare", 0, 1, NULL },
-	{ "spin_raw_p99_ns", "", 0, 1, NULL },
-	{ "spin_zcp_p50_ns", "zcp_node_dispatch(), spinning", 0, 1, NULL },
-	{ "spin_zcp_p99_ns", "", 0, 1, NULL },
-	[BENCH_RATIO_FUTEX_P50] = { "ratio_futex_p50", "zcp to futex", 3, 1, NULL },
-	[BENCH_RATIO_FUTEX_P99] = { "ratio_futex_p99", "", 3, 1, NULL },
-	[BENCH_RATIO_FD_P50] = { "ratio_fd_p50", "zcp to eventfd", 3, 1, NULL },
-	[BENCH_RATIO_FD_P99] = { "ratio_fd_p99", "", 3, 1, NULL },
-	[BENCH_RATIO_SPIN_P50] = { "ratio_spin_p50", "zcp to spinning", 3, 1, NULL },
-	[BENCH_RATIO_SPIN_P99] = { "ratio_spin_p99", "", 3, 1, NULL },
+	[BENCH_P50] = { "p50", "ns", MAIN },
+	[BENCH_P99] = { "p99", "ns", PLAIN },
+	[BENCH_RATE] = { "rate", "messages/s", MAIN },
+	[BENCH_CPU] = { "cpu", "s/million", PLAIN },
+	[BENCH_LOST] = { "lost", "%", ALONE },
+	[BENCH_COPIED] = { "copied", "B/message", ALONE },
+	[BENCH_FAULTS] = { "faults", "1/message", ALONE },
+	[BENCH_SWITCHES] = { "switches", "1/message", ALONE },
+	[BENCH_BUFFERS] = { "buffers", "", ALONE },
 };
 
-int bench_figures_init(struct bench_figures *figures, uint32_t n_max)
+double bench_median_of_pair(struct bench_pair *pair, uint32_t n)
 {
-	*figures = (struct bench_figures){ .n_max = n_max };
-	for (int f = 0; f < BENCH_FIGURES; f++) {
-		figures->of[f].values = calloc(n_max, sizeof(double));
-		figures->of[f].places = calloc(n_max, sizeof(uint8_t));
-		if (!figures->of[f].values || !figures->of[f].places)
-			return -ENOMEM;
-	}
-	return 0;
+	return bench_percentile(pair->ns, n, 50);
 }
 
-void bench_figures_put(struct bench_figures *figures, enum bench_figure figure, double value)
+void bench_entry_put(struct bench_entry *entry, const struct bench_job *job,
+		     struct bench_pair *pair, bool is_disturbed)
 {
-	struct bench_values *of = &figures->of[figure];
+	const struct bench_result *results = pair->results;
+	uint32_t n_times = results[BENCH_SERVER].n_times;
+	double n_sent = (double)job->n * job->there.n_out * (job->is_both_ways ? 2 : 1);
+	double n_given = n_sent * job->there.n_in;
+	double n_lost = (double)results[BENCH_RETURNER].n_lost;
+	double *of = entry->now.of;
 
-	if (of->n < figures->n_max)
-		of->values[of->n++] = value;
-}
-
-void bench_figures_settle(struct bench_figures *figures, enum bench_place place)
-{
-	figures->n_blocks[place]++;
-	for (int f = 0; f < BENCH_FIGURES; f++) {
-		struct bench_values *of = &figures->of[f];
-
-		while (of->n_settled < of->n)
-			of->places[of->n_settled++] = (uint8_t)place;
-	}
-}
-
-void bench_figures_reset(struct bench_figures *figures)
-{
 	for (int f = 0; f < BENCH_FIGURES; f++)
-		figures->of[f].n = figures->of[f].n_settled = 0;
-	for (int place = 0; place < BENCH_PLACES; place++)
-		figures->n_blocks[place] = 0;
-}
-
-/* Of the blocks there, or of all that were kept; NAN where there is none. */
-static double median(const struct bench_figures *figures, int figure, enum bench_place place)
-{
-	const struct bench_values *of = &figures->of[figure];
-	double *chosen = calloc(figures->n_max, sizeof(double)), value = NAN;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; chosen && i < of->n; i++)
-		if (of->places[i] == place || (place == BENCH_ANYWHERE && of->places[i] < place))
-			chosen[n++] = of->values[i];
-	if (n > 0)
-		value = bench_percentile(chosen, n, 50);
-	free(chosen);
-	return value;
-}
-
-/* --- for programs --- */
-
-static void print_member(const char *key, const char *suffix, int decimals, double value)
-{
-	if (isnan(value))
-		(void)printf(", \"%s%s\": null", key, suffix);
-	else
-		(void)printf(", \"%s%s\": %.*f", key, suffix, decimals, value);
-}
-
-void bench_figures_print_json(struct bench_figures *figures, const struct bench_setting *setting)
-{
-	(void)printf("{\"blocks\": %u, \"sleep_blocks\": %u, \"blocks_near\": %u, "
-		     "\"blocks_far\": %u, \"blocks_moved\": %u, \"blocks_disturbed\": %u, "
-		     "\"timestamps\": %s",
-		     setting->n_rounds, figures->n_blocks[BENCH_ANYWHERE],
-		     figures->n_blocks[BENCH_NEAR], figures->n_blocks[BENCH_FAR],
-		     figures->n_blocks[BENCH_MOVED], figures->n_blocks[BENCH_DISTURBED],
-		     setting->timestamps ? "true" : "false");
-	for (int f = 0; f < BENCH_FIGURES; f++) {
-		print_member(shown[f].key, "", shown[f].decimals,
-			     median(figures, f, BENCH_ANYWHERE));
-		if (f >= BENCH_SLEEP)
-			continue;
-		print_member(shown[f].key, "_near", shown[f].decimals,
-			     median(figures, f, BENCH_NEAR));
-		print_member(shown[f].key, "_far", shown[f].decimals,
-			     median(figures, f, BENCH_FAR));
+		of[f] = NAN;
+	for (uint32_t i = 0; i < n_times; i++)
+		entry->now_times[i] = (float)pair->ns[i];
+	entry->n_now = n_times;
+	if (n_times > 0) {
+		of[BENCH_P50] = bench_middle(pair->ns, n_times);
+		of[BENCH_P99] = bench_percentile(pair->ns, n_times, 99);
+	} else {
+		of[BENCH_RATE] = (n_given - n_lost) * 1e9 / results[BENCH_SERVER].ns;
+		of[BENCH_LOST] = n_given > 0 ? n_lost * 100 / n_given : 0;
 	}
-	(void)printf("}\n");
+	of[BENCH_CPU] = (results[0].cpu_ns + results[1].cpu_ns) / n_sent / 1e3;
+	of[BENCH_COPIED] = (double)(results[0].n_copied + results[1].n_copied) / n_sent;
+	of[BENCH_FAULTS] = (double)(results[0].n_faults + results[1].n_faults) / n_sent;
+	of[BENCH_SWITCHES] = (double)(results[0].n_switches + results[1].n_switches) / n_sent;
+	if (job->is_whole)
+		of[BENCH_BUFFERS] = results[BENCH_SERVER].n_buffers;
+	entry->is_disturbed = is_disturbed;
+	entry->has_now = true;
 }
 
-/* --- for people --- */
-
-static void print_value(double value, int figure)
+static void keep_times(struct bench_entry *entry)
 {
-	if (isnan(value))
-		(void)printf(" %8s", "-");
-	else if (shown[figure].unit > 1)
-		(void)printf(" %8.2f", value / shown[figure].unit);
+	if (entry->n_times + entry->n_now > entry->capacity) {
+		size_t capacity = (entry->capacity + BENCH_TIMES) * 2;
+		float *times = realloc(entry->times, capacity * sizeof(*times));
+
+		if (!times)
+			return;
+		entry->times = times;
+		entry->capacity = capacity;
+	}
+	memcpy(entry->times + entry->n_times, entry->now_times, entry->n_now * sizeof(float));
+	entry->n_times += entry->n_now;
+}
+
+void bench_entry_settle(struct bench_entry *entry, enum bench_place place, bool is_warm_up)
+{
+	bool has_played = entry->has_now;
+
+	entry->has_now = false;
+	if (is_warm_up)
+		return;
+	if (!entry->blocks)
+		entry->blocks = calloc(BENCH_BLOCKS_MAX, sizeof(*entry->blocks));
+	if (!entry->blocks || entry->n_blocks == BENCH_BLOCKS_MAX)
+		return;
+	entry->now.place = (uint8_t)place;
+	entry->now.is_kept = has_played && !entry->is_disturbed && place != BENCH_MOVED;
+	entry->blocks[entry->n_blocks++] = entry->now;
+	if (entry->now.is_kept)
+		keep_times(entry);
+}
+
+void bench_entry_free(struct bench_entry *entry)
+{
+	free(entry->blocks);
+	free(entry->times);
+}
+
+/* --- rows --- */
+
+struct choice {
+	enum bench_figure figure;
+	/* BENCH_MOVED: all that were kept */
+	enum bench_place place;
+};
+
+static bool is_chosen(const struct bench_values *values, const struct choice *choice)
+{
+	return values->is_kept && !isnan(values->of[choice->figure]) &&
+	       (choice->place == BENCH_MOVED || values->place == choice->place);
+}
+
+static struct bench_row row_of(const struct bench_game *game, const struct bench_entry *entry,
+			       const char *figure, const char *unit, enum bench_place place)
+{
+	static const char *const places[] = { "near", "far", "all" };
+	struct bench_row row = { .size = entry->size, .n = entry->n, .place = places[place] };
+
+	(void)snprintf(row.game, sizeof(row.game), "%s", game->name);
+	(void)snprintf(row.peer, sizeof(row.peer), "%s", entry->peer->name);
+	(void)snprintf(row.figure, sizeof(row.figure), "%s", figure);
+	(void)snprintf(row.unit, sizeof(row.unit), "%s", unit);
+	return row;
+}
+
+/* What `entry` is compared with: the peer's name, and what it has that `entry` has not. */
+static void name_base(char *name, const struct bench_entry *entry, const struct bench_entry *base)
+{
+	if (base->n != entry->n)
+		(void)snprintf(name, BENCH_NAME_MAX, "%s/%llu", base->peer->name,
+			       (unsigned long long)base->n);
+	else if (base->size != entry->size)
+		(void)snprintf(name, BENCH_NAME_MAX, "%s/%zu", base->peer->name, base->size);
 	else
-		(void)printf(" %8.*f", shown[figure].decimals > 2 ? 2 : shown[figure].decimals,
-			     value);
+		(void)snprintf(name, BENCH_NAME_MAX, "%s", base->peer->name);
 }
 
-/* A figure with the next one beside it, where that has no label of its own. */
-static void print_place(const struct bench_figures *figures, int figure, enum bench_place place)
+static void add_row(const struct bench_game *game, const struct bench_entry *entry,
+		    const struct bench_entry *base, const struct choice *choice)
 {
-	print_value(median(figures, figure, place), figure);
-	if (figure + 1 < BENCH_FIGURES && shown[figure + 1].label[0] == '\0')
-		print_value(median(figures, figure + 1, place), figure + 1);
-	else
-		(void)printf(" %8s", "");
-}
+	struct bench_row row = row_of(game, entry, shown[choice->figure].name,
+				      shown[choice->figure].unit, choice->place);
+	double *values = calloc(BENCH_BLOCKS_MAX, 2 * sizeof(double));
+	double *ratios = values ? values + BENCH_BLOCKS_MAX : NULL;
+	uint32_t n = 0, n_ratios = 0;
 
-void bench_figures_print(struct bench_figures *figures, const struct bench_setting *setting)
-{
-	(void)setting;
-	for (int f = 0; f < BENCH_FIGURES; f++) {
-		if (shown[f].heading)
-			(void)printf("%s%s\n", f > 0 ? "\n" : "", shown[f].heading);
-		if (shown[f].heading && f < BENCH_SLEEP)
-			(void)printf("  %-30s %8s %17s %8s\n", "", "near", "", "far");
-		if (shown[f].label[0] == '\0')
+	for (uint32_t i = 0; values && i < entry->n_blocks; i++) {
+		if (!is_chosen(&entry->blocks[i], choice))
 			continue;
-		(void)printf("  %-30s", shown[f].label);
-		print_place(figures, f, f < BENCH_SLEEP ? BENCH_NEAR : BENCH_ANYWHERE);
-		if (f < BENCH_SLEEP) {
-			(void)printf("  ");
-			print_place(figures, f, BENCH_FAR);
+		values[n++] = entry->blocks[i].of[choice->figure];
+		if (base && i < base->n_blocks && is_chosen(&base->blocks[i], choice))
+			ratios[n_ratios++] = entry->blocks[i].of[choice->figure] /
+					     base->blocks[i].of[choice->figure];
+	}
+	if (base)
+		name_base(row.ratio_to, entry, base);
+	if (choice->place == BENCH_MOVED ? !base || n_ratios > 0 : n >= N_PLACE_LEAST)
+		bench_rows_add(&row, values, n, ratios, n_ratios);
+	free(values);
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Of single messages, which blocks are too short for. */
+static void add_tail(const struct bench_game *game, const struct bench_entry *entry)
+{
+	static const struct {
+		const char *name;
+		double part;
+	} tails[] = { { "p99.9", 0.999 }, { "p99.99", 0.9999 }, { "max", 1 } };
+
+	if (entry->n_times == 0)
+		return;
+	qsort(entry->times, entry->n_times, sizeof(float), compare_floats);
+	for (size_t t = 0; t < sizeof(tails) / sizeof(tails[0]); t++) {
+		struct bench_row row = row_of(game, entry, tails[t].name, "ns", BENCH_MOVED);
+		double value = entry->times[(size_t)((double)(entry->n_times - 1) * tails[t].part)];
+
+		bench_rows_add(&row, &value, 1, NULL, 0);
+	}
+}
+
+/* One of another size is there to be compared with; its own game shows it. */
+static bool is_shown(const struct bench_game *game, const struct bench_entry *entry)
+{
+	return entry->size == game->players[0].size;
+}
+
+/* In a fan: the same with another peer, and the same peer's first. */
+static bool is_base(const struct bench_game *game, const struct bench_entry *entry,
+		    const struct bench_entry *base)
+{
+	return !game->is_fan || base->n_in == entry->n_in ||
+	       (base->peer == entry->peer && base->n_in == 0);
+}
+
+/* zcp is compared with all, the others with the first. */
+static void add_rows(const struct bench_game *game, const struct bench_entry *entries, uint32_t n,
+		     const struct bench_entry *entry, const struct choice *choice)
+{
+	bool is_zcp = strncmp(entry->peer->name, "zcp", 3) == 0;
+
+	if (shown[choice->figure].kind == ALONE || (n == 1 && entry == entries)) {
+		add_row(game, entry, NULL, choice);
+		return;
+	}
+	if (!is_zcp || shown[choice->figure].kind == PLAIN) {
+		add_row(game, entry, &entries[0], choice);
+		return;
+	}
+	for (uint32_t b = 0; b < n; b++)
+		if (&entries[b] != entry && !entries[b].has_left &&
+		    is_base(game, entry, &entries[b]))
+			add_row(game, entry, &entries[b], choice);
+}
+
+/* Of a fan: what each further subscriber adds to a publish, block by block. */
+static void add_slope(const struct bench_game *game, const struct bench_entry *entries, uint32_t n,
+		      const struct bench_peer *peer, enum bench_place place)
+{
+	static double slopes[BENCH_BLOCKS_MAX], x[BENCH_PLAYERS_MAX], y[BENCH_PLAYERS_MAX];
+	const struct choice choice = { BENCH_P50, place };
+	const struct bench_entry *first = NULL;
+	uint32_t n_slopes = 0;
+	struct bench_row row;
+
+	for (uint32_t block = 0; block < BENCH_BLOCKS_MAX; block++) {
+		uint32_t n_points = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (entries[i].peer != peer || block >= entries[i].n_blocks ||
+			    entries[i].n_in == 0 || !is_chosen(&entries[i].blocks[block], &choice))
+				continue;
+			first = first ? first : &entries[i];
+			x[n_points] = entries[i].n_in;
+			y[n_points++] = entries[i].blocks[block].of[BENCH_P50];
 		}
-		(void)printf("\n");
+		if (n_points >= N_POINTS_LEAST)
+			slopes[n_slopes++] = bench_slope(x, y, n_points);
 	}
-	(void)printf("\nmedians of blocks: %u near, %u far, %u not told apart; left out: %u that "
-		     "moved, %u disturbed\n",
-		     figures->n_blocks[BENCH_NEAR], figures->n_blocks[BENCH_FAR],
-		     figures->n_blocks[BENCH_ANYWHERE], figures->n_blocks[BENCH_MOVED],
-		     figures->n_blocks[BENCH_DISTURBED]);
+	if (!first)
+		return;
+	row = row_of(game, first, "further-subscriber", "ns", place);
+	row.n = 0;
+	bench_rows_add(&row, slopes, n_slopes, NULL, 0);
+}
+
+static void add_slopes(const struct bench_game *game, const struct bench_entry *entries, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		for (int place = BENCH_MOVED; place >= BENCH_NEAR; place--)
+			if (i == 0 || entries[i].peer != entries[i - 1].peer)
+				add_slope(game, entries, n, entries[i].peer,
+					  (enum bench_place)place);
+}
+
+void bench_figures_report(const struct bench_game *game, const struct bench_entry *entries,
+			  uint32_t n)
+{
+	if (game->is_fan)
+		add_slopes(game, entries, n);
+	for (int f = 0; f < BENCH_FIGURES; f++)
+		for (uint32_t i = 0; i < n; i++)
+			for (int place = BENCH_MOVED;
+			     place >= BENCH_NEAR && is_shown(game, &entries[i]); place--) {
+				struct choice choice = { (enum bench_figure)f,
+							 (enum bench_place)place };
+
+				if (place == BENCH_MOVED || shown[f].kind == MAIN)
+					add_rows(game, entries, n, &entries[i], &choice);
+			}
+	for (uint32_t i = 0; i < n; i++)
+		if (is_shown(game, &entries[i]))
+			add_tail(game, &entries[i]);
 }

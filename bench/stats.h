@@ -10,4 +10,13 @@
 /* Sorts `values` and returns the one below which `percent` of them lie. n > 0. */
 double bench_percentile(double *values, size_t n, double percent);
 
+/*
+ * Sorts `values` and returns the mean of their middle fifth: the median, of times that a clock
+ * with coarse ticks has taken. n > 0.
+ */
+double bench_middle(double *values, size_t n);
+
+/* Of the line that lies closest to the points. n > 1. */
+double bench_slope(const double *x, const double *y, size_t n);
+
 #endif
