@@ -22,7 +22,7 @@
 /* As in the configuration. */
 #define PAYLOAD_MAX (UINT64_C(16) << 30)
 /* How long one wait for the end lasts: with a limit, as there is nothing that we wait for. */
-#define STAY_NS (INT64_C(3600) * 1000000000)
+#define STAY_NS (3600 * ZCP_SECOND)
 
 struct pub_options {
 	struct cli_common common;

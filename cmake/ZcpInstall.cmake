@@ -14,7 +14,7 @@ foreach(program zcp_command zcpd)
 		install(TARGETS ${program})
 	endif()
 endforeach()
-install(DIRECTORY include/zcp TYPE INCLUDE FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY include/zcp TYPE INCLUDE FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
 set(zcp_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/zcp")
 install(EXPORT zcpTargets NAMESPACE zcp:: DESTINATION "${zcp_cmake_dir}")

@@ -67,8 +67,7 @@ static int filter_frame(struct filter *filter, const struct zcp_sample *frame)
 
 	/* a viewer that blocks makes us wait: look up now and then whether we are to end */
 	do
-		r = zcp_publisher_publish_timed(filter->publisher, &loan,
-						(int64_t)example_second / 10);
+		r = zcp_publisher_publish_timed(filter->publisher, &loan, 100 * ZCP_MS);
 	while ((r == -EAGAIN || r == -EINTR) && !atomic_load(&example_stop));
 	if (r < 0 && !atomic_load(&example_stop))
 		return example_failed(filter->node, "publish on", options->output, r);
@@ -77,26 +76,17 @@ static int filter_frame(struct filter *filter, const struct zcp_sample *frame)
 
 static int filter_frames(struct filter *filter)
 {
-	struct zcp_sample frame;
-	int r;
+	int r, failed = 0;
 
-	while (!report_is_complete(&filter->received.report)) {
-		r = zcp_subscriber_take(filter->subscriber, &frame);
-		if (r == -EAGAIN)
-			break;
-		if (r < 0)
-			return example_failed(filter->node, "take a frame of",
-					      filter->options->topic, r);
+	zcp_for_each_sample(frame, filter->subscriber, &r) {
 		received_add(&filter->received, &frame);
-		r = filter_frame(filter, &frame);
-		if (r)
-			return r;
-		r = zcp_sample_release(&frame);
-		if (r < 0)
-			return example_failed(filter->node, "release a frame of",
-					      filter->options->topic, r);
+		failed = filter_frame(filter, &frame);
+		if (failed || report_is_complete(&filter->received.report))
+			break;
 	}
-	return 0;
+	if (r < 0)
+		return example_failed(filter->node, "take a frame of", filter->options->topic, r);
+	return failed;
 }
 
 static int run(struct filter *filter)

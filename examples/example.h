@@ -25,8 +25,6 @@
 
 enum { EXAMPLE_FAILED = 1, EXAMPLE_USAGE = 2 };
 
-static const uint64_t example_second = 1000000000;
-
 /* Read in the signal handler: both are lock-free. */
 static _Atomic(struct zcp_node *) example_running;
 static atomic_bool example_stop;
@@ -36,14 +34,14 @@ static inline uint64_t example_now_ns(void)
 	struct timespec ts;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * example_second + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * ZCP_SECOND + (uint64_t)ts.tv_nsec;
 }
 
 /* Sleeps until a moment of CLOCK_MONOTONIC, or until a signal handler has run. */
 static inline void example_sleep_until(uint64_t time_ns)
 {
-	struct timespec ts = { .tv_sec = (time_t)(time_ns / example_second),
-			       .tv_nsec = (long)(time_ns % example_second) };
+	struct timespec ts = { .tv_sec = (time_t)(time_ns / ZCP_SECOND),
+			       .tv_nsec = (long)(time_ns % ZCP_SECOND) };
 
 	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
@@ -190,7 +188,7 @@ static inline char **example_parse(int argc, char **argv, struct example_options
 			options->every = (uint64_t)number;
 			break;
 		case 'd':
-			options->duration_ns = (uint64_t)(number * (double)example_second);
+			options->duration_ns = (uint64_t)(number * (double)ZCP_SECOND);
 			break;
 		case 'w':
 			options->wait_subscribers = (unsigned int)number;
@@ -218,7 +216,7 @@ static inline int example_wait_subscribers(const struct zcp_node *node,
 
 	do
 		r = zcp_publisher_wait_subscribers(publisher, options->wait_subscribers,
-						   (int64_t)example_second / 10);
+						   100 * ZCP_MS);
 	while ((r == -ETIMEDOUT || r == -EINTR) && !atomic_load(&example_stop));
 	if (r < 0 && !atomic_load(&example_stop))
 		return example_failed(node, "wait for subscribers of", options->topic, r);

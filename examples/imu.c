@@ -53,7 +53,7 @@ static const char usage[] =
 static void measure(struct imu_sample *sample, uint64_t time_ns, uint64_t count)
 {
 	const double turns = 2, pi = acos(-1);
-	double seconds = (double)(time_ns % (1000 * example_second)) / 1e9;
+	double seconds = (double)(time_ns % (1000 * ZCP_SECOND)) / 1e9;
 	double half = pi * fmod(turns * seconds, 2);
 
 	sample->time_ns = time_ns;
@@ -83,17 +83,13 @@ static bool is_plausible(const struct imu_sample *sample)
 
 static int imu_publish(struct zcp_node *node, const struct example_options *options)
 {
-	const struct zcp_publisher_options publisher_options = {
-		.struct_size = sizeof(publisher_options),
-		ZCP_TYPE(struct imu_sample),
-	};
 	uint64_t period_ns = (uint64_t)(1e9 / options->rate), next_ns, now_ns;
 	struct zcp_publisher *publisher;
 	struct report sent = { 0 };
 	struct zcp_loan loan;
 	int r;
 
-	r = zcp_publisher_open(&publisher, node, options->topic, &publisher_options);
+	r = ZCP_PUBLISHER_OPEN(&publisher, node, options->topic, struct imu_sample);
 	if (r < 0)
 		return example_failed(node, "publish on", options->topic, r);
 	r = example_wait_subscribers(node, publisher, options);
@@ -107,7 +103,7 @@ static int imu_publish(struct zcp_node *node, const struct example_options *opti
 		if (r < 0)
 			return example_failed(node, "loan a sample of", options->topic, r);
 		sent_add(&sent, &loan);
-		measure(loan.data, example_now_ns(), sent.n);
+		measure(zcp_loan_as(&loan, struct imu_sample), example_now_ns(), sent.n);
 		r = zcp_publisher_publish(publisher, &loan);
 		if (r < 0)
 			return example_failed(node, "publish on", options->topic, r);
@@ -121,7 +117,7 @@ static int imu_publish(struct zcp_node *node, const struct example_options *opti
 		example_sleep_until(next_ns);
 		/* the machine slept: begin a new grid, do not make up for an hour */
 		now_ns = example_now_ns();
-		if (now_ns > next_ns + example_second)
+		if (now_ns > next_ns + ZCP_SECOND)
 			next_ns = now_ns;
 	}
 	sent_summary(&sent, zcp_publisher_n_subscribers(publisher));
@@ -132,39 +128,31 @@ static int imu_publish(struct zcp_node *node, const struct example_options *opti
 static int take_samples(struct zcp_node *node, struct zcp_subscriber *subscriber,
 			struct received *received)
 {
-	const char *topic = received->report.options->topic;
-	struct zcp_sample sample;
 	int r;
 
-	while (!report_has_count(&received->report)) {
-		r = zcp_subscriber_take(subscriber, &sample);
-		if (r == -EAGAIN)
+	zcp_for_each_sample(sample, subscriber, &r) {
+		const struct imu_sample *imu = zcp_sample_as(&sample, struct imu_sample);
+
+		/* what else is queued */
+		if (report_has_count(&received->report))
 			break;
-		if (r < 0)
-			return example_failed(node, "take a sample of", topic, r);
 		received_add(received, &sample);
-		if (sample.size != sizeof(struct imu_sample) || !is_plausible(sample.data))
+		if (!imu || !is_plausible(imu))
 			received_damaged(received, &sample);
-		r = zcp_sample_release(&sample);
-		if (r < 0)
-			return example_failed(node, "release a sample of", topic, r);
 	}
+	if (r < 0)
+		return example_failed(node, "take a sample of", received->report.options->topic, r);
 	return 0;
 }
 
 static int imu_read(struct zcp_node *node, const struct example_options *options)
 {
-	const struct zcp_subscriber_options subscriber_options = {
-		.struct_size = sizeof(subscriber_options),
-		ZCP_TYPE(struct imu_sample),
-		/* a quarter of a second of patience, in a few kilobytes */
-		.depth = 256,
-	};
 	struct zcp_subscriber *subscriber;
 	struct received received = { .n_lost = 0 };
 	int r;
 
-	r = zcp_subscriber_open(&subscriber, node, options->topic, &subscriber_options);
+	/* a queue for a quarter of a second, in a few kilobytes */
+	r = ZCP_SUBSCRIBER_OPEN(&subscriber, node, options->topic, struct imu_sample, .depth = 256);
 	if (r < 0)
 		return example_failed(node, "subscribe to", options->topic, r);
 

@@ -52,24 +52,19 @@ static void draw(struct map *map)
 
 static int publish_map(struct zcp_node *node, const struct example_options *options)
 {
-	const struct zcp_publisher_options publisher_options = {
-		.struct_size = sizeof(publisher_options),
-		ZCP_TYPE(struct map),
-		/* the last message is for those who come later */
-		.history = 1,
-	};
 	struct zcp_publisher *publisher;
 	struct zcp_loan loan;
 	int r;
 
-	r = zcp_publisher_open(&publisher, node, options->topic, &publisher_options);
+	/* the last message is kept for subscribers that come later */
+	r = ZCP_PUBLISHER_OPEN(&publisher, node, options->topic, struct map, .history = 1);
 	if (r < 0)
 		return example_failed(node, "publish on", options->topic, r);
 
 	r = zcp_publisher_loan(publisher, sizeof(struct map), &loan);
 	if (r < 0)
 		return example_failed(node, "loan a map of", options->topic, r);
-	draw(loan.data);
+	draw(zcp_loan_as(&loan, struct map));
 	r = zcp_publisher_publish(publisher, &loan);
 	if (r < 0)
 		return example_failed(node, "publish on", options->topic, r);
@@ -77,21 +72,17 @@ static int publish_map(struct zcp_node *node, const struct example_options *opti
 	(void)fflush(stdout);
 
 	/* The map goes with its publisher (unless the topic has keep_history): so stay. */
-	while (!atomic_load(&example_stop)) {
-		r = zcp_node_wait(node, 3600 * (int64_t)example_second);
-		if (r < 0 && r != -ETIMEDOUT && r != -EINTR)
-			return example_failed(node, "stay on", options->topic, r);
-	}
-	return 0;
+	r = zcp_node_run(node);
+	return r < 0 ? example_failed(node, "stay on", options->topic, r) : 0;
 }
 
 static int show(const struct example_options *options, const struct zcp_sample *sample)
 {
-	const struct map *map = sample->data;
+	const struct map *map = zcp_sample_as(sample, struct map);
 	unsigned int n_occupied = 0;
 	int x, y;
 
-	if (sample->size != sizeof(*map)) {
+	if (!map) {
 		fprintf(stderr, EXAMPLE ": message %" PRIu64 " on %s is no map: it has %zu bytes\n",
 			sample->sequence, options->topic, sample->size);
 		return EXAMPLE_FAILED;
@@ -110,55 +101,31 @@ static int show(const struct example_options *options, const struct zcp_sample *
 	return 0;
 }
 
-/* The next map; -EAGAIN where none is there. */
-static int take_map(struct zcp_node *node, struct zcp_subscriber *subscriber,
-		    const struct example_options *options)
+static int read_maps(struct zcp_node *node, const struct example_options *options)
 {
+	int64_t timeout_ns = options->duration_ns ? (int64_t)options->duration_ns : ZCP_FOREVER;
+	struct zcp_subscriber *subscriber;
 	struct zcp_sample sample;
 	int r;
 
-	r = zcp_subscriber_take(subscriber, &sample);
-	if (r == -EAGAIN)
-		return r;
-	if (r < 0)
-		return example_failed(node, "take a map of", options->topic, r);
-	r = show(options, &sample);
-	if (r)
-		return r;
-	r = zcp_sample_release(&sample);
-	if (r < 0)
-		return example_failed(node, "release a map of", options->topic, r);
-	return 0;
-}
-
-static int read_maps(struct zcp_node *node, const struct example_options *options)
-{
-	const struct zcp_subscriber_options subscriber_options = {
-		.struct_size = sizeof(subscriber_options),
-		ZCP_TYPE(struct map),
-		/* the last map that was published before we came; then, as ever, each new one */
-		.history = 1,
-	};
-	int64_t timeout_ns = options->duration_ns ? (int64_t)options->duration_ns : ZCP_FOREVER;
-	struct zcp_subscriber *subscriber;
-	uint64_t n = 0;
-	int r;
-
-	r = zcp_subscriber_open(&subscriber, node, options->topic, &subscriber_options);
+	/* the last map that was published before we came; then, as ever, each new one */
+	r = ZCP_SUBSCRIBER_OPEN(&subscriber, node, options->topic, struct map, .history = 1);
 	if (r < 0)
 		return example_failed(node, "subscribe to", options->topic, r);
 
-	while (n < options->count) {
-		r = zcp_node_wait(node, timeout_ns);
+	for (uint64_t n = 0; n < options->count; n++) {
+		r = zcp_subscriber_take_timed(subscriber, &sample, timeout_ns);
 		if (r == -EINTR && atomic_load(&example_stop))
 			return 0;
-		if (r < 0 && r != -EINTR)
-			return example_failed(node, "wait for a map of", options->topic, r);
-		r = take_map(node, subscriber, options);
-		if (r == 0)
-			n++;
-		else if (r != -EAGAIN)
+		if (r < 0)
+			return example_failed(node, "wait for a map of", options->topic,
+					      r == -EAGAIN ? -ETIMEDOUT : r);
+		r = show(options, &sample);
+		if (r)
 			return r;
+		r = zcp_sample_release(&sample);
+		if (r < 0)
+			return example_failed(node, "release a map of", options->topic, r);
 	}
 	return 0;
 }

@@ -63,29 +63,20 @@ static int write_png(const struct viewer *viewer, const struct image_header *hea
 static int view_images(struct viewer *viewer)
 {
 	struct report *report = &viewer->received.report;
-	struct zcp_sample sample;
-	int r;
+	int r, failed = 0;
 
-	while (!report_is_complete(report)) {
-		r = zcp_subscriber_take(viewer->subscriber, &sample);
-		if (r == -EAGAIN)
-			break;
-		if (r < 0)
-			return example_failed(viewer->node, "take an image of",
-					      report->options->topic, r);
+	zcp_for_each_sample(sample, viewer->subscriber, &r) {
 		received_add(&viewer->received, &sample);
 		if (!image_is_good(sample.user_header, sample.size))
 			received_damaged(&viewer->received, &sample);
 		else if ((report->n - 1) % viewer->options->every == 0)
-			r = write_png(viewer, sample.user_header, sample.data);
-		if (r)
-			return r;
-		r = zcp_sample_release(&sample);
-		if (r < 0)
-			return example_failed(viewer->node, "release an image of",
-					      report->options->topic, r);
+			failed = write_png(viewer, sample.user_header, sample.data);
+		if (failed || report_is_complete(report))
+			break;
 	}
-	return 0;
+	if (r < 0)
+		return example_failed(viewer->node, "take an image of", report->options->topic, r);
+	return failed;
 }
 
 static int run(struct viewer *viewer)

@@ -80,7 +80,7 @@ static int publish_block(struct sensor *sensor, struct zcp_loan *loan)
 	int r;
 
 	while (!atomic_load(&example_stop)) {
-		r = zcp_publisher_publish_timed(sensor->publisher, loan, (int64_t)example_second);
+		r = zcp_publisher_publish_timed(sensor->publisher, loan, ZCP_SECOND);
 		if (r == 0) {
 			report_add(&sensor->sent, sizeof(struct block), example_now_ns());
 			return 0;
@@ -112,7 +112,7 @@ static int send_blocks(struct sensor *sensor)
 		r = zcp_publisher_loan(sensor->publisher, sizeof(struct block), &loan);
 		if (r < 0)
 			return example_failed(sensor->node, "loan a block of", options->topic, r);
-		measure(loan.data, sensor->sent.n);
+		measure(zcp_loan_as(&loan, struct block), sensor->sent.n);
 		r = publish_block(sensor, &loan);
 		if (r)
 			return r;
@@ -127,16 +127,12 @@ static int send_blocks(struct sensor *sensor)
 
 static int publish(struct zcp_node *node, const struct example_options *options)
 {
-	const struct zcp_publisher_options publisher_options = {
-		.struct_size = sizeof(publisher_options),
-		ZCP_TYPE(struct block),
-	};
 	static struct sensor sensor;
 	int r;
 
 	sensor.options = options;
 	sensor.node = node;
-	r = zcp_publisher_open(&sensor.publisher, node, options->topic, &publisher_options);
+	r = ZCP_PUBLISHER_OPEN(&sensor.publisher, node, options->topic, struct block);
 	if (r < 0)
 		return example_failed(node, "publish on", options->topic, r);
 	r = example_wait_subscribers(node, sensor.publisher, options);
@@ -221,14 +217,6 @@ static int record_blocks(struct recorder *recorder)
 
 static int record(struct zcp_node *node, const struct example_options *options, const char *path)
 {
-	const struct zcp_subscriber_options subscriber_options = {
-		.struct_size = sizeof(subscriber_options),
-		ZCP_TYPE(struct block),
-		/* a publisher that finds our queue full waits until we have taken something */
-		.on_full = ZCP_ON_FULL_BLOCK,
-		/* and nobody has to wait while the disk is busy for the time of 64 blocks */
-		.depth = 64,
-	};
 	int fd EXAMPLE_CLEANUP(close_file) = -1;
 	struct zcp_subscriber *subscriber;
 	static struct recorder recorder;
@@ -241,7 +229,12 @@ static int record(struct zcp_node *node, const struct example_options *options, 
 	if (fd < 0)
 		return complain(&recorder, "create");
 
-	r = zcp_subscriber_open(&subscriber, node, options->topic, &subscriber_options);
+	/*
+	 * A publisher that finds our queue full waits until we have taken something; it does not
+	 * have to while the disk is busy for the time of 64 blocks.
+	 */
+	r = ZCP_SUBSCRIBER_OPEN(&subscriber, node, options->topic, struct block,
+				.on_full = ZCP_ON_FULL_BLOCK, .depth = 64);
 	if (r < 0)
 		return example_failed(node, "subscribe to", options->topic, r);
 	report_begin(&recorder.received.report, options);

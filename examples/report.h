@@ -64,7 +64,7 @@ static inline bool report_is_complete(const struct report *report)
 /* How long to wait for messages at most: until the next line is due, or the end. */
 static inline int64_t report_timeout_ns(const struct report *report)
 {
-	uint64_t until_ns = report->printed_ns + example_second, now_ns = example_now_ns();
+	uint64_t until_ns = report->printed_ns + ZCP_SECOND, now_ns = example_now_ns();
 	uint64_t duration_ns = report->options->duration_ns;
 
 	if (duration_ns && until_ns > report->begin_ns + duration_ns)
@@ -82,7 +82,7 @@ static inline void report_add(struct report *report, size_t size, uint64_t now_n
 
 static inline bool report_is_due(const struct report *report)
 {
-	return example_now_ns() - report->printed_ns >= example_second;
+	return example_now_ns() - report->printed_ns >= ZCP_SECOND;
 }
 
 /* Messages a second since this was asked last. */

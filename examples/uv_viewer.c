@@ -21,6 +21,8 @@ struct viewer {
 	uint64_t n_messages;
 	uint64_t n_bytes;
 	uint64_t n_lost;
+	/* the newest message: ours until the next one comes */
+	struct zcp_sample newest;
 };
 
 static void on_message(const struct zcp_sample *sample, void *user)
@@ -30,14 +32,22 @@ static void on_message(const struct zcp_sample *sample, void *user)
 	viewer->n_messages++;
 	viewer->n_bytes += sample->size;
 	viewer->n_lost += sample->lost;
+	/* It stays when we have returned; the one before it goes back. */
+	if (zcp_sample_keep(sample) == 0) {
+		(void)zcp_sample_release(&viewer->newest);
+		viewer->newest = *sample;
+	}
 }
 
 static void on_second(uv_timer_t *timer)
 {
 	struct viewer *viewer = timer->data;
 
-	(void)printf("%" PRIu64 " messages, %.1f MB, %" PRIu64 " lost\n", viewer->n_messages,
+	(void)printf("%" PRIu64 " messages, %.1f MB, %" PRIu64 " lost", viewer->n_messages,
 		     (double)viewer->n_bytes / 1e6, viewer->n_lost);
+	if (viewer->newest.data)
+		(void)printf("; number %" PRIu64 " is the newest", viewer->newest.sequence);
+	(void)printf("\n");
 	(void)fflush(stdout);
 	viewer->n_messages = 0;
 	viewer->n_bytes = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A node: a thread's door to a domain. It has one connection to the domain's runtime
- * (zcpd) and one signal through which it is woken; publishers and subscribers hang off it.
+ * A node: one thread's connection to a domain, with one socket to the domain's runtime (zcpd)
+ * and one signal through which it is woken; publishers and subscribers hang off it.
  * Threads that work at the same time open a node each: see the rules in zcp/zcp.h.
  */
 #ifndef ZCP_NODE_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <zcp/errors.h>
 #include <zcp/export.h>
 
 #ifdef __cplusplus
@@ -18,6 +19,10 @@ extern "C" {
 
 /* As a timeout: wait without a limit. */
 #define ZCP_FOREVER INT64_C(-1)
+
+/* For timeouts and options, in nanoseconds: 3 * ZCP_SECOND, 20 * ZCP_MS. */
+#define ZCP_SECOND INT64_C(1000000000)
+#define ZCP_MS INT64_C(1000000)
 
 /* Longest names in bytes, without the terminating zero. */
 #define ZCP_NODE_NAME_MAX 63
@@ -174,9 +179,23 @@ ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns
 ZCP_API ZCP_MUST_USE int zcp_node_dispatch(struct zcp_node *node, int64_t timeout_ns);
 
 /**
- * Makes the current zcp_node_wait() or zcp_node_dispatch() of this node, or if there is
- * none the next one, return -EINTR. Any thread, and async-signal-safe: the way out of the
- * loop for a signal handler. Does not block.
+ * Dispatches until zcp_node_interrupt() is called: the main loop of a program that lives in its
+ * callbacks. Signal handlers run meanwhile, and end it only if they call zcp_node_interrupt(). A
+ * node without a callback may stay here as well, to keep what it published for those that
+ * subscribe later.
+ *
+ * Callbacks may do what zcp_node_dispatch() lets them do. One that closes the node ends the call.
+ *
+ * @return 0: interrupted, or a callback has closed the node, which must not be used again then;
+ *   else as zcp_node_dispatch(), but neither -ETIMEDOUT nor -EINTR nor -EINVAL. It may be called
+ *   again after an error: after -ESTALE, when what the sentence names was opened again
+ */
+ZCP_API ZCP_MUST_USE int zcp_node_run(struct zcp_node *node);
+
+/**
+ * Makes the current zcp_node_wait(), zcp_node_dispatch() or zcp_subscriber_take_timed() of this
+ * node return -EINTR, and zcp_node_run() 0; or if there is none, the next one. Any thread, and
+ * async-signal-safe: the way out of the loop for a signal handler. Does not block.
  */
 ZCP_API void zcp_node_interrupt(struct zcp_node *node);
 
@@ -206,13 +225,6 @@ ZCP_API ZCP_MUST_USE int zcp_node_fd(struct zcp_node *node);
 
 /** The node's name; valid as long as the node. */
 ZCP_API const char *zcp_node_name(const struct zcp_node *node);
-
-/**
- * What an error code means in zcp, for example zcp_strerror(-ENOBUFS): "no chunk is free".
- * Codes without a meaning of their own get the C library's text. Takes the code as it was
- * returned (negative) or as errno (positive). Static text; any thread, never fails.
- */
-ZCP_API const char *zcp_strerror(int error);
 
 #ifdef __cplusplus
 }

@@ -22,6 +22,9 @@ struct zcp_publisher;
 struct zcp_publisher_options {
 	/* sizeof(struct zcp_publisher_options); set by ZCP_PUBLISHER_OPTIONS_INIT */
 	size_t struct_size;
+
+	/* --- what it is --- */
+
 	/* what the payload is, for example "sensor/Image"; NULL or "": matches any type */
 	const char *type;
 	/* bytes of one such payload, and its alignment; 0: not said; ZCP_TYPE() sets all three */
@@ -29,6 +32,9 @@ struct zcp_publisher_options {
 	size_t type_alignment;
 	/* largest payload in bytes; 0: type_size, else what the topic's configuration or pool says */
 	size_t max_payload;
+
+	/* --- how much --- */
+
 	/* chunks on loan at the same time, at most 1024; 0: the topic's setting, 2 if it has none */
 	uint32_t loans;
 	/*
@@ -38,6 +44,9 @@ struct zcp_publisher_options {
 	 * place and keeps fewer
 	 */
 	uint32_t history;
+
+	/* --- rarely needed --- */
+
 	/*
 	 * at what addresses payloads begin, bytes: a power of two, 4096 at most; 0: 64, or the
 	 * type's alignment if that is larger. The topic's first publisher or the configuration
@@ -95,45 +104,20 @@ struct zcp_loan {
  *                   its node's end
  * @param node       stays the caller's
  * @param topic      1 to 255 bytes of UTF-8 without control characters and without '*'
- * @param options    NULL for all defaults; not kept
+ * @param options    NULL for all defaults, where the configuration or another endpoint says how
+ *                   large payloads are; the first publisher of any other topic has to say it
+ *                   (max_payload or type_size). Not kept
  *
  * Blocks until the runtime answers, at most the node's timeout, and with prefault = true
  * until the memory is mapped. The node's thread.
  *
- * @return 0, or
- *   -EINVAL        the topic's name or an option is malformed; or no payload size is known
- *                  from the options, the configuration or another endpoint; or the topic's
- *                  payloads are aligned to less than is needed; or its pool has no room for
- *                  the user header
- *   -E2BIG         the options have a field this library does not know
- *   -ENAMETOOLONG  the topic's or the type's name is too long
- *   -EPROTOTYPE    the topic has another type, or one of another size or alignment, or
- *                  another user header (both are named in the sentence)
- *   -EMSGSIZE      max_payload is more than the topic's pool holds
- *   -EUSERS        the topic has max_publishers publishers, the runtime max_topics topics, or
- *                  this user max_endpoints_per_user endpoints: close some, or raise the limit
- *                  that the sentence names; or the pool has publishers in 65534 places of its
- *                  topics: use another pool
- *   -EDQUOT        the topic, or chunks for max_payload, could take this user above
- *                  max_memory_per_user: raise it, or lower max_payload or the topic's limits
- *   -ENOSPC        the pool has too few chunks of the size that this publisher takes for what
- *                  its publishers may have in use at once, with their subscribers' depth, held
- *                  and history; the sentence has the numbers, and what to raise or to lower
- *   -EBUSY         the topic's pool is shared, and was taken over from a runtime that was killed;
- *                  the process that the sentence names may have parts of it and has not come back:
- *                  try again when it has, or has ended.
- *                  Or another thread is inside the node
- *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and
- *                  none has come
- *   -ETIMEDOUT     no answer within the node's timeout
- *   -EOWNERDEAD    the node was inherited over fork()
- *   -EFBIG         the runtime may not make regions that large: raise its RLIMIT_FSIZE
- *   -EPERM         the pool has lock = true, and this process or the runtime may not lock so
- *                  much memory: raise RLIMIT_MEMLOCK to what the sentence says, or give it
- *                  CAP_IPC_LOCK
- *   -ENOMEM        out of memory; or what the pool is to have beforehand (prefault = true,
- *                  huge_pages = "must") is not there, and the sentence says how much of it
- *   -EMFILE -ENFILE -EPROTO
+ * @return 0; the errors of every open, see zcp/errors.h; or
+ *   -EINVAL    also: no payload size is known from the options, the configuration or another
+ *              endpoint
+ *   -EMSGSIZE  max_payload is more than the topic's pool holds
+ *   -EDQUOT    also: chunks for max_payload could take this user above max_memory_per_user: raise
+ *              it, or lower max_payload
+ *   -EUSERS    also: the pool has publishers in 65534 places of its topics: use another pool
  * zcp_node_error(node) has the sentence.
  */
 ZCP_API ZCP_MUST_USE int zcp_publisher_open(struct zcp_publisher **publisher, struct zcp_node *node,
@@ -163,7 +147,7 @@ ZCP_API struct zcp_publisher *zcp_publisher_close(struct zcp_publisher *publishe
  *
  * @return 0, or
  *   -EMSGSIZE    larger than this publisher's max_payload: raise it
- *   -EMFILE      as many loans are out as the publisher declared: publish or discard one,
+ *   -EMLINK      as many loans are out as the publisher declared: publish or discard one,
  *                or raise `loans`
  *   -ENOBUFS     no chunk of this publisher's size is free. The runtime lets in no endpoint with
  *                which that could happen, so a process of the pool has written into its memory

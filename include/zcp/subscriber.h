@@ -51,6 +51,9 @@ enum zcp_order {
 struct zcp_subscriber_options {
 	/* sizeof(struct zcp_subscriber_options); set by ZCP_SUBSCRIBER_OPTIONS_INIT */
 	size_t struct_size;
+
+	/* --- what it is --- */
+
 	/*
 	 * what the payload must be; NULL or "": any type. Until this subscriber closes, one of another
 	 * type is refused, and so is a publisher; the same for its size, alignment and user header
@@ -59,6 +62,9 @@ struct zcp_subscriber_options {
 	/* bytes of one such payload, and its alignment; 0: any; ZCP_TYPE() sets all three */
 	size_t type_size;
 	size_t type_alignment;
+
+	/* --- how much --- */
+
 	/*
 	 * messages of each publisher that are kept until they are taken, at most the topic's
 	 * max_depth; rounded up to a power of two; 0: the topic's setting, 16 if it has none
@@ -70,13 +76,16 @@ struct zcp_subscriber_options {
 	 * publisher
 	 */
 	uint32_t held;
-	/* enum zcp_on_full */
+	/* enum zcp_on_full: what becomes of a message for which the queue has no room */
 	uint32_t on_full;
 	/*
 	 * messages of each publisher that were published before, and that the publisher keeps:
 	 * they are taken first, the oldest first; at most 1024; 0: none
 	 */
 	uint32_t history;
+
+	/* --- rarely needed --- */
+
 	/* enum zcp_order */
 	uint32_t order;
 	uint32_t reserved;
@@ -122,9 +131,9 @@ struct zcp_sample {
 	}
 
 /*
- * Called by zcp_node_dispatch() for each message. The sample is given back when the callback
- * returns: what a copy of it points to is overwritten by later messages from then on, unless the
- * callback has called zcp_sample_keep().
+ * Called by zcp_node_dispatch() and zcp_node_run() for each message. The sample is given back when
+ * the callback returns: what a copy of it points to is overwritten by later messages from then on,
+ * unless the callback has called zcp_sample_keep().
  */
 typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
 
@@ -143,41 +152,11 @@ typedef void (*zcp_on_sample_fn)(const struct zcp_sample *sample, void *user);
  * Blocks until the runtime answers, at most the node's timeout, and with prefault = true
  * until the memory is mapped. The node's thread.
  *
- * @return 0, or
- *   -EINVAL        the topic's name or an option is malformed; or ZCP_ORDER_TIME was asked
- *                  for on a topic without timestamps; or the topic's payloads are aligned to
- *                  less than the type needs; or its pool has no room for the user header
- *   -E2BIG         the options have a field this library does not know
- *   -ENAMETOOLONG  the topic's or the type's name is too long
- *   -EPROTOTYPE    the topic has another type, or one of another size or alignment, or
- *                  another user header (both are named in the sentence)
- *   -EACCES        on_full is ZCP_ON_FULL_BLOCK, and the topic's configuration has
- *                  allow_block = false
- *   -ERANGE        depth is more than the topic's max_depth, held more than 4096, or history
- *                  more than 1024
- *   -EUSERS        the topic has max_subscribers subscribers, the runtime max_topics topics, or
- *                  this user max_endpoints_per_user endpoints: close some, or raise the limit
- *                  that the sentence names
- *   -EDQUOT        the topic could take this user above max_memory_per_user: raise it, or
- *                  lower the topic's limits
- *   -ENOSPC        the pool has too few chunks for what its publishers may have in use at once,
- *                  with this subscriber's depth, held and history at each of them; the sentence
- *                  has the numbers, and what to raise or to lower
- *   -EBUSY         the topic's pool is shared, and was taken over from a runtime that was killed;
- *                  the process that the sentence names may have parts of it and has not come back:
- *                  try again when it has, or has ended.
- *                  Or another thread is inside the node
- *   -ENOTCONN      the runtime is gone, and within the node's timeout none could be started and
- *                  none has come
- *   -ETIMEDOUT     no answer within the node's timeout
- *   -EOWNERDEAD    the node was inherited over fork()
- *   -EFBIG         the runtime may not make regions that large: raise its RLIMIT_FSIZE
- *   -EPERM         the pool has lock = true, and this process or the runtime may not lock so
- *                  much memory: raise RLIMIT_MEMLOCK to what the sentence says, or give it
- *                  CAP_IPC_LOCK
- *   -ENOMEM        out of memory; or what the pool is to have beforehand (prefault = true,
- *                  huge_pages = "must") is not there, and the sentence says how much of it
- *   -EMFILE -ENFILE -EPROTO
+ * @return 0; the errors of every open, see zcp/errors.h; or
+ *   -EINVAL  also: ZCP_ORDER_TIME was asked for on a topic without timestamps
+ *   -EACCES  on_full is ZCP_ON_FULL_BLOCK, and the topic's configuration has allow_block = false
+ *   -ERANGE  depth is more than the topic's max_depth, held more than 4096, or history more than
+ *            1024
  * zcp_node_error(node) has the sentence.
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,
@@ -188,9 +167,9 @@ ZCP_API ZCP_MUST_USE int zcp_subscriber_open(struct zcp_subscriber **subscriber,
  * Closes a subscriber; what is queued or held is given back. Samples that are still held are
  * invalid from then on: their memory is unmapped, and zcp_sample_release() answers -EINVAL. Blocks
  * until the runtime has taken note, at most the node's timeout. Its place of the topic's
- * max_subscribers is free then; or, where a publisher is stopped in the middle of a publish, when that
- * one goes on or ends. In the subscriber's own callback for samples it is closed when the callback has
- * returned, which is not called again. NULL is allowed.
+ * max_subscribers is free then; or, where a publisher is stopped in the middle of a publish, when
+ * that one goes on or ends. In the subscriber's own callback for samples it is closed when the
+ * callback has returned, which is not called again. NULL is allowed.
  *
  * @return NULL
  */
@@ -207,18 +186,32 @@ ZCP_API struct zcp_subscriber *zcp_subscriber_close(struct zcp_subscriber *subsc
  *
  * @return 0, or
  *   -EAGAIN      nothing is there
- *   -EMFILE      as many samples are held as the subscriber declared: release one, or
+ *   -EMLINK      as many samples are held as the subscriber declared: release one, or
  *                raise `held`
  *   -EOWNERDEAD  inherited over fork(): open a node in the child
  *   -EBUSY       another thread is inside the node: open a node for each thread
  *   -ESTALE      another runtime has come, under which this handle cannot go on: close it and
  *                open it again
- *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM, and -EMFILE too: the message lies in
- *                memory that was added to the pool just now and could not be mapped; it
- *                stays in the queue
+ *   -ENOTCONN, -ETIMEDOUT, -EPROTO, -ENOMEM, -EMFILE: the message lies in memory that was
+ *                added to the pool just now and could not be mapped (-EMFILE: this process or
+ *                the runtime is out of descriptors); it stays in the queue
  */
 ZCP_API ZCP_MUST_USE int zcp_subscriber_take(struct zcp_subscriber *subscriber,
 					     struct zcp_sample *sample);
+
+/**
+ * Takes like zcp_subscriber_take(), and waits for a message of this subscriber at most
+ * `timeout_ns` nanoseconds (0: not at all, ZCP_FOREVER: without a limit). Sleeps as
+ * zcp_node_wait() does; messages of the node's other subscribers, and match callbacks that are to
+ * be made, do not end it.
+ *
+ * @return as zcp_subscriber_take(), -EAGAIN where none has come within the time, and -EMLINK at
+ *   once, as no message could be taken; or
+ *   -EINTR    a signal handler ran, or zcp_node_interrupt() was called
+ *   -ENOTSUP  the kernel refuses membarrier since the node was opened: set fences = "symmetric"
+ */
+ZCP_API ZCP_MUST_USE int zcp_subscriber_take_timed(struct zcp_subscriber *subscriber,
+						   struct zcp_sample *sample, int64_t timeout_ns);
 
 /**
  * Takes the newest message there is and gives back at once all that came before it, those of
@@ -253,8 +246,8 @@ ZCP_API ZCP_MUST_USE int zcp_sample_keep(const struct zcp_sample *sample);
  * while another one closes the subscriber. Wait-free.
  *
  * @return 0; -EINVAL: not a sample that is held: never taken, given back before (as the
- *   sample of a callback is when that returns, unless it is kept), or its subscriber is closed; *sample
- *   stays as it is; -EOWNERDEAD
+ *   sample of a callback is when that returns, unless it is kept), or its subscriber is closed;
+ *   *sample stays as it is; -EOWNERDEAD
  */
 ZCP_API int zcp_sample_release(struct zcp_sample *sample);
 

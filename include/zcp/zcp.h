@@ -2,10 +2,12 @@
 /*
  * zcp: publish/subscribe between the processes of one Linux machine without copying.
  *
- *   node         a thread's door to a domain           zcp/node.h
+ *   node         one thread's connection to a domain   zcp/node.h
  *   publisher    loan, write in place, publish         zcp/publisher.h
  *   subscriber   take or be called back, release       zcp/subscriber.h
- *   match        who is at the other end               zcp/match.h
+ *   typed        the same for one C type               zcp/typed.h
+ *   match        the endpoints at the other end        zcp/match.h
+ *   errors       what the codes mean                   zcp/errors.h
  *
  * Rules for all of it
  *
@@ -23,15 +25,6 @@
  *   does not need the runtime. It makes no system call but to wake a process that sleeps, and,
  *   where the runtime waits for a chunk to become free so that it can give the memory back later
  *   (trim_after), one to tell it.
- * - What is open goes on without the runtime. A call that waits, in whichever way, notices the end
- *   of the runtime within a tenth of a second and looks for another one. A node also finds it at its
- *   next call that asks the runtime for something, or publishes to nobody or to a subscriber that
- *   sleeps. It hands back what it has; nothing is lost by that. The new runtime
- *   waits for its nodes (return_timeout, 1 s) before anything new is opened: one that does none of
- *   this so often calls zcp_node_wait(node, 0) now and then. What comes too late, or cannot be
- *   taken over, answers -ESTALE: close the handle and open it again. So does, once the runtime has
- *   gone, what has nobody at its other end in a process that may not connect to another one, as
- *   it has given up its user.
  * - After fork() the child's inherited handles answer -EOWNERDEAD; the child opens its
  *   own node.
  * - Times are nanoseconds of CLOCK_MONOTONIC. A timeout of 0 does not wait, one of
@@ -39,16 +32,26 @@
  * - Option structs begin with their size. Initialise them with their _INIT macro; a field
  *   that is left 0 means its default. A field this library does not know and that is not
  *   0 is -E2BIG: the program was built for a newer libzcp.
+ * - Open endpoints go on while the runtime is away. A node finds the next runtime at its next call
+ *   that asks the runtime for something, waits or dispatches, or publishes to no subscriber or to
+ *   one that sleeps; it then hands back what it has, and nothing is lost. The new runtime waits for
+ *   its nodes (return_timeout, 1 s) before it opens anything new: a program that makes these calls
+ *   less often calls zcp_node_wait(node, 0) now and then. A handle that comes too late, or that the
+ *   new runtime cannot take over, answers -ESTALE: close it and open it again. So does, once the
+ *   runtime has gone, a handle without anything at its other end in a process that has given up
+ *   its user, and with it the right to connect to another runtime.
  */
 #ifndef ZCP_ZCP_H
 #define ZCP_ZCP_H
 
+#include <zcp/errors.h>
 #include <zcp/export.h>
 #include <zcp/match.h>
 #include <zcp/node.h>
 #include <zcp/publisher.h>
 #include <zcp/subscriber.h>
 #include <zcp/type.h>
+#include <zcp/typed.h>
 #include <zcp/version.h>
 
 #endif

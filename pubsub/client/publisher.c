@@ -148,7 +148,7 @@ static int refused(struct zcp_publisher *publisher, size_t size, int why)
 				     zcp_publisher_max_payload(publisher));
 	case ZCP_WRITER_E_LOANS:
 		return zcp_node_fail(
-			publisher->endpoint.node, -EMFILE,
+			publisher->endpoint.node, -EMLINK,
 			"%u chunks of topic '%s' are on loan, as many as this publisher "
 			"declared: publish or discard one, or raise loans",
 			publisher->writer.n_loaned, publisher->endpoint.name);

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <zcp/node.h>
+#include <zcp/errors.h>
 #include <zcp/version.h>
 
 const char *zcp_strerror(int error)
@@ -17,7 +17,10 @@ const char *zcp_strerror(int error)
 		{ 0, "no error" },
 		{ EAGAIN, "nothing to take, or a subscriber's queue is full" },
 		{ ENOBUFS, "no chunk is free" },
-		{ EMFILE, "as many loans, samples or descriptors are out as were allowed" },
+		{ EMLINK,
+		  "as many loans are out, or samples held, as were declared: give one back" },
+		{ EMFILE,
+		  "this process or the runtime is out of descriptors: raise RLIMIT_NOFILE" },
 		{ EMSGSIZE, "larger than the publisher's max_payload, or than its chunk" },
 		{ EOWNERDEAD, "the handle was inherited over fork: open a node in this process" },
 		{ EPROTOTYPE, "the topic has another type" },
@@ -34,7 +37,7 @@ const char *zcp_strerror(int error)
 		  "another runtime has come, which does not take this over: open it again" },
 		{ ETIMEDOUT, "timed out" },
 		{ E2BIG, "the program was built for a newer libzcp" },
-		{ ENOTSUP, "membarrier is not to be had: set fences = \"symmetric\"" },
+		{ ENOTSUP, "membarrier(2) is unavailable: set fences = \"symmetric\"" },
 		{ EDEADLK, "the publisher would have to wait for a subscriber of its own node" },
 		{ EPERM, "the runtime directory is not ours alone, or memory may not be locked" },
 		{ ERANGE, "more than the topic's limit" },

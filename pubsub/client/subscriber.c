@@ -210,7 +210,7 @@ static int take(struct zcp_subscriber *subscriber, take_fn take_message, struct 
 	}
 	if (r == ZCP_READER_E_HELD)
 		return zcp_node_fail(
-			subscriber->endpoint.node, -EMFILE,
+			subscriber->endpoint.node, -EMLINK,
 			"%u samples of topic '%s' are held, as many as this subscriber "
 			"declared: release one, or raise held",
 			subscriber->reader.options.max_held, subscriber->endpoint.name);

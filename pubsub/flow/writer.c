@@ -288,7 +288,7 @@ bool zcp_writer_waits_for_itself(struct zcp_writer *writer)
  * Says that it is about to sleep. The first time one heavy fence makes those that take look at
  * `waiting`, behind their store of `tail`; from then on both sides make a full fence.
  */
-static int announce_wait(struct zcp_writer *writer, enum zcp_waiting how)
+static int announce_wait(struct zcp_writer *writer, enum zcp_woken_through how)
 {
 	struct zcp_publisher_slot_shm *slot = writer->slot;
 

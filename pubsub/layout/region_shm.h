@@ -27,7 +27,7 @@
 
 #define ZCP_REGION_MAGIC UINT64_C(0x316e67657270637a)
 /* Grows with every change of any *_shm.h. */
-#define ZCP_SHM_VERSION 8
+#define ZCP_SHM_VERSION 9
 
 enum zcp_region_kind {
 	ZCP_REGION_SIGNALS = 1,

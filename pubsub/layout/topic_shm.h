@@ -54,7 +54,7 @@ enum zcp_watches {
 };
 
 /* What a publisher that waits for room is woken through. */
-enum zcp_waiting {
+enum zcp_woken_through {
 	ZCP_WAITING_NOT = 0,
 	ZCP_WAITING_ROOM = 1,   /* `room` of its slot, in the acks region */
 	ZCP_WAITING_BESIDE = 2, /* `beside_futex` of its node's signal */
@@ -86,7 +86,7 @@ struct zcp_publisher_slot_shm {
 	 * written by: the publisher; both cleared by: the runtime, before the slot is given. Read by:
 	 * subscribers of its blocking lanes, at each take
 	 */
-	/* enum zcp_waiting: it sleeps until there is room, or is about to */
+	/* enum zcp_woken_through: it sleeps until there is room, or is about to */
 	_Atomic uint32_t waiting;
 	/* it has waited once, and made the heavy fence: takes look at `waiting` from then on */
 	_Atomic uint32_t has_waited;

@@ -19,6 +19,7 @@
 #include "pubsub/layout/acks_shm.h"
 #include "pubsub/layout/backlog_shm.h"
 #include "pubsub/layout/class_shm.h"
+#include "pubsub/layout/directory_shm.h"
 #include "pubsub/layout/signal_shm.h"
 #include "pubsub/layout/topic_shm.h"
 #include "pubsub/shm/memory.h"
@@ -70,6 +71,11 @@ uint64_t zcp_layout_fingerprint(void)
 		ZCP_HELD_MAX,
 		ZCP_HELD_SLOT_SHIFT,
 		sizeof(struct zcp_backlog_entry_shm),
+		sizeof(struct zcp_node_entry),
+		sizeof(struct zcp_pool_entry),
+		sizeof(struct zcp_class_entry),
+		sizeof(struct zcp_topic_entry),
+		sizeof(struct zcp_endpoint_entry),
 	};
 	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 

@@ -311,115 +311,10 @@ static const struct zcp_field zcp_handed_back_fields[] = {
 
 static const struct zcp_field zcp_replace_fields[] = {
 	U64(zcp_replace, fingerprint),
-	U32(zcp_replace, records),
 	STRING(zcp_replace, version),
 	END,
 };
 
-static const struct zcp_field zcp_record_server_fields[] = {
-	BOOL(zcp_record_server, listening),
-	U64(zcp_record_server, waits_until_ns),
-	END,
-};
-
-static const struct zcp_field zcp_record_registry_fields[] = {
-	U64(zcp_record_registry, domain_id),
-	U64(zcp_record_registry, last_id),
-	U32(zcp_record_registry, n_signals),
-	BOOL(zcp_record_registry, symmetric),
-	END,
-};
-
-static const struct zcp_field zcp_record_session_fields[] = {
-	U64(zcp_record_session, number),
-	U32(zcp_record_session, pid),
-	U32(zcp_record_session, uid),
-	U32(zcp_record_session, signal),
-	U64(zcp_record_session, process_start),
-	BOOL(zcp_record_session, connected),
-	BOOL(zcp_record_session, greeted),
-	BOOL(zcp_record_session, has_eventfd),
-	BOOL(zcp_record_session, returning),
-	STRING(zcp_record_session, node),
-	END,
-};
-
-static const struct zcp_field zcp_record_pool_fields[] = {
-	U64(zcp_record_pool, number),
-	STRING(zcp_record_pool, name),
-	BOOL(zcp_record_pool, automatic),
-	U32(zcp_record_pool, alignment),
-	U32(zcp_record_pool, user_header_size),
-	U32(zcp_record_pool, memory),
-	U32(zcp_record_pool, got),
-	BOOL(zcp_record_pool, is_adopted),
-	END,
-};
-
-static const struct zcp_field zcp_record_class_fields[] = {
-	U64(zcp_record_class, pool),
-	U32(zcp_record_class, index),
-	U32(zcp_record_class, uid),
-	U32(zcp_record_class, n_chunks),
-	U64(zcp_record_class, payload_size),
-	END,
-};
-
-static const struct zcp_field zcp_record_slot_fields[] = {
-	U32(zcp_record_slot, owner),
-	U32(zcp_record_slot, kept),
-	END,
-};
-
-static const struct zcp_field zcp_record_topic_fields[] = {
-	U64(zcp_record_topic, number),
-	U64(zcp_record_topic, pool),
-	U32(zcp_record_topic, uid),
-	STRING(zcp_record_topic, name),
-	STRING(zcp_record_topic, type),
-	U64(zcp_record_topic, type_size),
-	U64(zcp_record_topic, type_alignment),
-	U64(zcp_record_topic, former_payload),
-	U32(zcp_record_topic, user_header_size),
-	BOOL(zcp_record_topic, has_user_header_size),
-	U32(zcp_record_topic, max_publishers),
-	U32(zcp_record_topic, max_subscribers),
-	U32(zcp_record_topic, max_depth_log2),
-	LIST(zcp_record_topic, slots, 64, zcp_record_slot),
-	END,
-};
-
-static const struct zcp_field zcp_record_endpoint_fields[] = {
-	U64(zcp_record_endpoint, number),
-	U64(zcp_record_endpoint, topic),
-	U64(zcp_record_endpoint, session),
-	BOOL(zcp_record_endpoint, is_publisher),
-	U32(zcp_record_endpoint, state),
-	STRING(zcp_record_endpoint, node),
-	U32(zcp_record_endpoint, pid),
-	U32(zcp_record_endpoint, uid),
-	U32(zcp_record_endpoint, signal),
-	U32(zcp_record_endpoint, slot),
-	U32(zcp_record_endpoint, owner),
-	U32(zcp_record_endpoint, class),
-	U32(zcp_record_endpoint, loans),
-	U32(zcp_record_endpoint, alignment),
-	U32(zcp_record_endpoint, user_header_size),
-	U64(zcp_record_endpoint, max_payload),
-	U64(zcp_record_endpoint, first_seq),
-	U32(zcp_record_endpoint, history),
-	U32(zcp_record_endpoint, order),
-	U32(zcp_record_endpoint, depth_log2),
-	U32(zcp_record_endpoint, held),
-	U32(zcp_record_endpoint, on_full),
-	U64(zcp_record_endpoint, request),
-	U64(zcp_record_endpoint, opened_by),
-	BOOL(zcp_record_endpoint, returned),
-	STRING(zcp_record_endpoint, type),
-	U64(zcp_record_endpoint, type_size),
-	U64(zcp_record_endpoint, type_alignment),
-	END,
-};
 /* clang-format on */
 
 const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
@@ -450,13 +345,6 @@ const struct zcp_message_table *zcp_message_table(enum zcp_message_type type)
 		[ZCP_MESSAGE_HAND_BACK] = { "hand_back", zcp_hand_back_fields },
 		[ZCP_MESSAGE_HANDED_BACK] = { "handed_back", zcp_handed_back_fields },
 		[ZCP_MESSAGE_REPLACE] = { "replace", zcp_replace_fields },
-		[ZCP_MESSAGE_RECORD_SERVER] = { "record_server", zcp_record_server_fields },
-		[ZCP_MESSAGE_RECORD_REGISTRY] = { "record_registry", zcp_record_registry_fields },
-		[ZCP_MESSAGE_RECORD_SESSION] = { "record_session", zcp_record_session_fields },
-		[ZCP_MESSAGE_RECORD_POOL] = { "record_pool", zcp_record_pool_fields },
-		[ZCP_MESSAGE_RECORD_CLASS] = { "record_class", zcp_record_class_fields },
-		[ZCP_MESSAGE_RECORD_TOPIC] = { "record_topic", zcp_record_topic_fields },
-		[ZCP_MESSAGE_RECORD_ENDPOINT] = { "record_endpoint", zcp_record_endpoint_fields },
 	};
 
 	return &tables[type];

@@ -62,13 +62,6 @@ enum zcp_message_type {
 	ZCP_MESSAGE_HAND_BACK,
 	ZCP_MESSAGE_HANDED_BACK,
 	ZCP_MESSAGE_REPLACE,
-	ZCP_MESSAGE_RECORD_SERVER,
-	ZCP_MESSAGE_RECORD_REGISTRY,
-	ZCP_MESSAGE_RECORD_SESSION,
-	ZCP_MESSAGE_RECORD_POOL,
-	ZCP_MESSAGE_RECORD_CLASS,
-	ZCP_MESSAGE_RECORD_TOPIC,
-	ZCP_MESSAGE_RECORD_ENDPOINT,
 	ZCP_MESSAGE_N_TYPES,
 };
 
@@ -382,127 +375,13 @@ struct zcp_audit_report {
 
 /*
  * Another zcpd, as the first message of its connection: it wants to take the domain over.
- * Descriptors: a SOCK_SEQPACKET socket, through which it is given all records
+ * Descriptors: a SOCK_SEQPACKET socket, through which it is given everything
  * (runtime/failover/keep.h).
  * Answer: ok, before anything is given.
  */
 struct zcp_replace {
 	uint64_t fingerprint; /* zcp_layout_fingerprint() */
-	uint32_t records;     /* ZCP_RECORDS_VERSION */
 	char version[ZCP_NAME_SIZE];
-};
-
-/* Changes where a runtime could not go on from another one's records. */
-#define ZCP_RECORDS_VERSION 2
-
-/*
- * Records: what the runtime's worker keeps with its keeper, so that the next worker finds
- * everything as it was. They never travel between nodes and the runtime.
- */
-
-/* Descriptors: the domain's lock file, and the listening socket once there is one. */
-struct zcp_record_server {
-	bool listening;
-	uint64_t waits_until_ns; /* CLOCK_MONOTONIC; for nodes of a runtime before */
-};
-
-/* Descriptors: the signal region. */
-struct zcp_record_registry {
-	uint64_t domain_id;
-	uint64_t last_id; /* no higher one has been given to anybody */
-	uint32_t n_signals;
-	bool symmetric;
-};
-
-/* Descriptors: the process, then the socket if it is connected, then its eventfd if it has one. */
-struct zcp_record_session {
-	uint64_t number; /* its id; that name is the message's */
-	uint32_t pid;
-	uint32_t uid;
-	uint32_t signal;
-	uint64_t process_start; /* see zcpd_process_start() */
-	bool connected;
-	bool greeted;
-	bool has_eventfd;
-	bool returning; /* it has not handed back all of its endpoints yet */
-	char node[ZCP_NAME_SIZE];
-};
-
-struct zcp_record_pool {
-	uint64_t number;
-	char name[ZCP_TOPIC_SIZE];
-	bool automatic;
-	uint32_t alignment;
-	uint32_t user_header_size;
-	uint32_t memory; /* ZCP_MEMORY_*: asked for, and got */
-	uint32_t got;
-	bool is_adopted; /* see struct zcpd_pool */
-};
-
-/* Descriptors: the class's chunks' descriptors and its data, both for writing. */
-struct zcp_record_class {
-	uint64_t pool;
-	uint32_t index;
-	uint32_t uid;
-	uint32_t n_chunks;
-	uint64_t payload_size;
-};
-
-/* What stays with a publisher slot: see struct zcpd_topic. */
-struct zcp_record_slot {
-	uint32_t owner;
-	uint32_t kept;
-};
-
-/* Descriptors: the topic region and its acks. */
-struct zcp_record_topic {
-	uint64_t number;
-	uint64_t pool;
-	uint32_t uid;
-	char name[ZCP_TOPIC_SIZE];
-	char type[ZCP_TYPE_SIZE];
-	uint64_t type_size;
-	uint64_t type_alignment;
-	uint64_t former_payload;
-	uint32_t user_header_size;
-	bool has_user_header_size;
-	uint32_t max_publishers;
-	uint32_t max_subscribers;
-	uint32_t max_depth_log2;
-	struct zcp_record_slot *slots;
-	uint32_t n_slots;
-};
-
-/* See struct zcpd_endpoint. */
-struct zcp_record_endpoint {
-	uint64_t number;
-	uint64_t topic;
-	uint64_t session; /* 0: its connection and its process are gone */
-	bool is_publisher;
-	uint32_t state;
-	char node[ZCP_NAME_SIZE];
-	uint32_t pid;
-	uint32_t uid;
-	uint32_t signal;
-	uint32_t slot;
-	uint32_t owner;
-	uint32_t class;
-	uint32_t loans;
-	uint32_t alignment;
-	uint32_t user_header_size;
-	uint64_t max_payload;
-	uint64_t first_seq;
-	uint32_t history;
-	uint32_t order;
-	uint32_t depth_log2;
-	uint32_t held;
-	uint32_t on_full;
-	uint64_t request;
-	uint64_t opened_by;
-	bool returned;
-	char type[ZCP_TYPE_SIZE];
-	uint64_t type_size;
-	uint64_t type_alignment;
 };
 
 struct zcp_message {
@@ -531,13 +410,6 @@ struct zcp_message {
 		struct zcp_audit_report audit_report;
 		struct zcp_hand_back hand_back;
 		struct zcp_replace replace;
-		struct zcp_record_server record_server;
-		struct zcp_record_registry record_registry;
-		struct zcp_record_session record_session;
-		struct zcp_record_pool record_pool;
-		struct zcp_record_class record_class;
-		struct zcp_record_topic record_topic;
-		struct zcp_record_endpoint record_endpoint;
 	} u;
 };
 

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* Whether the text is well-formed UTF-8 (RFC 3629): no surrogates, nothing overlong. */
 bool zcp_name_is_utf8(const char *name);
@@ -22,6 +23,12 @@ bool zcp_name_is_text(const char *name);
 
 /* Writes '?' over each byte of every control character. */
 void zcp_name_hide_controls(char *name);
+
+/* Whether an array of characters from elsewhere ends with a zero. */
+static inline bool zcp_name_ends(const char *name, size_t size)
+{
+	return memchr(name, 0, size) != NULL;
+}
 
 /* Bytes of the characters from the beginning on that fit into `most` bytes. */
 size_t zcp_name_cut(const char *name, size_t most);

@@ -30,10 +30,10 @@ bool zcpd_former_has_endpoint(const struct zcpd_registry *registry, uint64_t id)
 
 	LIST_FOREACH(topic, &registry->topics, link) {
 		for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-			if (topic->publishers[p] && topic->publishers[p]->id == id)
+			if (topic->publishers[p] && topic->publishers[p]->entry.id == id)
 				return true;
 		for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-			if (topic->subscribers[s] && topic->subscribers[s]->id == id)
+			if (topic->subscribers[s] && topic->subscribers[s]->entry.id == id)
 				return true;
 	}
 	return false;

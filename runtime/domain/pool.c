@@ -19,12 +19,12 @@ int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, con
 
 	if (!pool)
 		return -ENOMEM;
-	pool->id = id;
+	pool->entry.id = id;
 	pool->domain_id = domain_id;
-	pool->automatic = automatic;
-	(void)snprintf(pool->name, sizeof(pool->name), "%s", name);
+	pool->entry.automatic = automatic;
+	(void)snprintf(pool->entry.name, sizeof(pool->entry.name), "%s", name);
 	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
-		pool->classes[i] = (struct zcpd_class){ -1, -1, -1, -1, 0 };
+		pool->classes[i] = (struct zcpd_class){ -1, -1, -1, -1 };
 	/* 0 is nobody. */
 	pool->owners[0] = 1;
 	zcpd_pool_keep_owner(pool, ZCP_OWNER_RUNTIME);
@@ -67,7 +67,7 @@ static void remove_classes(struct zcpd_pool *pool)
 	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
 		close_class(&pool->classes[i]);
 	zcp_pool_deinit(&pool->view);
-	pool->got = 0;
+	pool->entry.got = 0;
 }
 
 struct zcpd_pool *zcpd_pool_free(struct zcpd_pool *pool)
@@ -87,8 +87,8 @@ static struct zcp_class_geometry geometry_of(const struct zcpd_pool *pool, uint3
 		.payload_size = payload_size,
 		.n_chunks = n_chunks,
 		.class_index = class_index,
-		.alignment = pool->alignment,
-		.user_header_size = pool->user_header_size,
+		.alignment = pool->entry.alignment,
+		.user_header_size = pool->entry.user_header_size,
 	};
 }
 
@@ -109,12 +109,12 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 	const struct zcp_class_geometry geometry = geometry_of(pool, pool->view.n_classes,
 							       payload_size, n_chunks);
 	/* Descriptors are looked at for holes, and are few: ordinary pages will do. */
-	uint32_t of_chunks = pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK), got = 0;
+	uint32_t of_chunks = pool->entry.memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK), got = 0;
 	struct zcp_region chunks = ZCP_REGION_NULL, data = ZCP_REGION_NULL;
 	ZCP_CLEANUP(zcp_close_fd) int chunks_fd = -1;
 	ZCP_CLEANUP(zcp_close_fd) int data_fd = -1;
 	size_t chunks_size, data_size;
-	struct zcpd_class class = { -1, -1, -1, -1, 0 };
+	struct zcpd_class class = { -1, -1, -1, -1 };
 	int r;
 	const char *why;
 
@@ -125,12 +125,13 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 		r = zcp_region_create_with(&chunks, &chunks_fd, "zcp-chunks", chunks_size,
 					   of_chunks);
 	if (r == 0)
-		r = zcp_region_create_with(&data, &data_fd, "zcp-data", data_size, pool->memory);
+		r = zcp_region_create_with(&data, &data_fd, "zcp-data", data_size,
+					   pool->entry.memory);
 	if (r == 0) {
-		zcp_class_construct(&chunks, &data, &geometry, pool->domain_id, pool->id);
+		zcp_class_construct(&chunks, &data, &geometry, pool->domain_id, pool->entry.id);
 		got = data.memory;
 		/* Relaxed: ours alone. Where memory is given back: see trim_pool.h. */
-		if (!((pool->memory | got) & ZCP_MEMORY_FLAGS))
+		if (!((pool->entry.memory | got) & ZCP_MEMORY_FLAGS))
 			atomic_store_explicit(&((struct zcp_class_shm *)chunks.base)->wants_freed,
 					      1, memory_order_relaxed);
 		r = zcp_region_settle(&chunks, true, &why);
@@ -148,7 +149,7 @@ int zcpd_pool_add_class(struct zcpd_pool *pool, uint64_t payload_size, uint32_t 
 	pool->classes[geometry.class_index] = class;
 	pool->view.classes[geometry.class_index] = view_of(&geometry, chunks);
 	pool->view.n_classes++;
-	pool->got |= got;
+	pool->entry.got |= got;
 	return 0;
 }
 
@@ -157,7 +158,7 @@ int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint3
 {
 	const struct zcp_class_geometry geometry = geometry_of(pool, pool->view.n_classes,
 							       payload_size, n_chunks);
-	uint32_t memory = pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK);
+	uint32_t memory = pool->entry.memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK);
 	struct zcp_region chunks = ZCP_REGION_NULL;
 	const char *why;
 	size_t chunks_size, data_size;
@@ -190,7 +191,7 @@ int zcpd_pool_restore_class(struct zcpd_pool *pool, uint64_t payload_size, uint3
 int zcpd_pool_add_configured(struct zcpd_pool *pool, const struct zcpd_pool_config *config,
 			     uint32_t memory)
 {
-	pool->memory = memory;
+	pool->entry.memory = memory;
 	for (uint32_t i = 0; i < config->n_classes; i++) {
 		int r = zcpd_pool_add_class(pool, config->classes[i].size,
 					    config->classes[i].count);
@@ -224,9 +225,9 @@ int zcpd_pool_sizes(const struct zcpd_pool *pool, const struct zcpd_pool_config 
 
 void zcpd_pool_pages(const struct zcpd_pool *pool, char *text, size_t text_size)
 {
-	if (pool->got & ZCP_MEMORY_HUGE)
+	if (pool->entry.got & ZCP_MEMORY_HUGE)
 		(void)snprintf(text, text_size, "2 MiB huge pages");
-	else if (pool->got & ZCP_MEMORY_TRANSPARENT)
+	else if (pool->entry.got & ZCP_MEMORY_TRANSPARENT)
 		(void)snprintf(text, text_size, "transparent huge pages");
 	else
 		(void)snprintf(text, text_size, "%ld KiB pages", sysconf(_SC_PAGESIZE) / 1024);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "pubsub/layout/directory_shm.h"
 #include "pubsub/shm/pool.h"
 #include "pubsub/wire/message.h"
 #include "runtime/config/config.h"
@@ -23,36 +24,22 @@ struct zcpd_class {
 	int data_fd;
 	int chunks_readonly_fd;
 	int data_readonly_fd;
-	/* of an automatic pool: the user whose request it was made for */
-	uint32_t uid;
 };
 
 struct zcpd_trim_pool;
 
 struct zcpd_pool {
-	uint64_t id;
+	/* what is kept of it, and where */
+	struct zcp_pool_entry entry;
+	uint32_t place;
 	uint64_t domain_id;
-	/* grows as its topic needs it */
-	bool automatic;
-	/* of all payloads, and of what stands before them; of an automatic pool once it has a class */
-	uint32_t alignment;
-	uint32_t user_header_size;
-	char name[ZCP_TOPIC_SIZE];
 	struct zcpd_class classes[ZCP_CLASSES_MAX];
 	/* the tables of descriptors; the chunks themselves are not mapped here */
 	struct zcp_pool view;
-	/* ZCP_MEMORY_*: what new size classes are made with, and what those there are got */
-	uint32_t memory;
-	uint32_t got;
 	uint64_t owners[ZCPD_OWNERS / 64];
 	uint32_t n_topics;
 	/* see trim_pool.h; NULL: none of its memory was to be given back yet */
 	struct zcpd_trim_pool *trim;
-	/*
-	 * taken over, and shared: nodes that have not come back may have numbers and chunks of it, so
-	 * nobody gets any before they are all here, or dead
-	 */
-	bool is_adopted;
 	LIST_ENTRY(zcpd_pool) link;
 };
 

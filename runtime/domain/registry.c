@@ -68,18 +68,18 @@ int zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config 
 }
 
 int zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_config *config,
-			  const struct zcp_record_registry *record, int signals_fd,
+			  const struct zcp_domain_entry *entry, int signals_fd,
 			  const struct zcpd_registry_events *events)
 {
 	int r;
 
-	init_empty(registry, config, record->symmetric, events);
-	registry->domain_id = record->domain_id;
-	registry->last_id = registry->reserved_id = record->last_id;
+	init_empty(registry, config, entry->symmetric, events);
+	registry->domain_id = entry->domain_id;
+	registry->last_id = registry->reserved_id = entry->last_id;
 	registry->signals_fd = signals_fd;
-	r = record->symmetric ? 0 : zcp_fence_register();
+	r = entry->symmetric ? 0 : zcp_fence_register();
 	if (r == 0)
-		r = zcp_signals_map(&registry->signals, signals_fd, record->n_signals);
+		r = zcp_signals_map(&registry->signals, signals_fd, entry->n_signals);
 	if (r == 0)
 		r = zcpd_registry_make_signal_tables(registry, registry->signals.n_signals);
 	if (r < 0)
@@ -96,10 +96,10 @@ static void free_endpoint(struct zcpd_endpoint **endpointp)
 void zcpd_registry_drop_pool_if_unused(struct zcpd_registry *registry, struct zcpd_pool *pool)
 {
 	/* What has been taken beforehand stays for the next topic: to take it again takes seconds. */
-	if (pool->n_topics > 0 || (pool->got & ZCP_MEMORY_PREFAULT))
+	if (pool->n_topics > 0 || (pool->entry.got & ZCP_MEMORY_PREFAULT))
 		return;
 	zcpd_record_drop_pool(registry, pool);
-	if (!pool->automatic)
+	if (!pool->entry.automatic)
 		LIST_REMOVE(pool, link);
 	zcpd_pool_free(pool);
 }
@@ -154,7 +154,7 @@ struct zcpd_topic *zcpd_registry_topic(const struct zcpd_registry *registry, con
 	struct zcpd_topic *topic;
 
 	LIST_FOREACH(topic, &registry->topics, link)
-		if (strcmp(topic->name, name) == 0)
+		if (strcmp(topic->entry.name, name) == 0)
 			return topic;
 	return NULL;
 }
@@ -164,7 +164,7 @@ void zcpd_registry_insert_topic(struct zcpd_registry *registry, struct zcpd_topi
 	struct zcpd_topic *other, *before = NULL;
 
 	LIST_FOREACH(other, &registry->topics, link) {
-		if (strcmp(other->name, topic->name) > 0)
+		if (strcmp(other->entry.name, topic->entry.name) > 0)
 			break;
 		before = other;
 	}
@@ -211,7 +211,7 @@ static int get_topic(struct zcpd_registry *registry, const char *name, uint32_t 
 		zcpd_registry_drop_pool_if_unused(registry, pool);
 		return r;
 	}
-	topic->uid = uid;
+	topic->entry.uid = uid;
 	zcpd_registry_insert_topic(registry, topic);
 	zcpd_record_topic(registry, topic);
 	ZCP_CRASHPOINT("open.after_topic");
@@ -224,7 +224,7 @@ void zcpd_registry_drop_if_unused(struct zcpd_registry *registry, struct zcpd_to
 {
 	if (topic->n_publishers > 0 || topic->n_subscribers > 0 || zcpd_topic_keeps_history(topic))
 		return;
-	zcpd_debug("topic '%s' ends", topic->name);
+	zcpd_debug("topic '%s' ends", topic->entry.name);
 	free_topic(registry, topic, true);
 }
 
@@ -234,7 +234,7 @@ static int check_pool(struct zcpd_registry *registry, struct zcpd_pool *pool, ch
 {
 	uint32_t missing, n;
 
-	if (!pool->is_adopted)
+	if (!pool->entry.is_adopted)
 		return 0;
 	missing = registry->events.missing ? registry->events.missing(registry->events.user) : 0;
 	if (missing != 0) {
@@ -243,14 +243,14 @@ static int check_pool(struct zcpd_registry *registry, struct zcpd_pool *pool, ch
 			"pool '%s' was taken over from a runtime that was killed, and process "
 			"%u, which may have parts of it, has not come back: have it wait or "
 			"dispatch, or end it, and try again",
-			pool->name, missing);
+			pool->entry.name, missing);
 		return -EBUSY;
 	}
 	n = zcpd_pool_free_strangers(pool);
 	if (n > 0)
 		zcpd_info("pool '%s': %u chunks of those who died with the runtime are free",
-			  pool->name, n);
-	pool->is_adopted = false;
+			  pool->entry.name, n);
+	pool->entry.is_adopted = false;
 	zcpd_record_pool(registry, pool);
 	return 0;
 }
@@ -278,16 +278,45 @@ static int check_name(const char *name, char *text, size_t text_size)
 static void fill_client(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
 			const struct zcpd_client *client, struct zcpd_topic *topic)
 {
-	endpoint->id = zcpd_record_next_id(registry);
+	endpoint->entry.id = zcpd_record_next_id(registry);
 	endpoint->topic = topic;
 	endpoint->session = client->session;
-	endpoint->request_id = endpoint->opened_by = client->request_id;
-	endpoint->node_id = client->node_id;
-	endpoint->process_start = client->process_start;
-	endpoint->pid = client->pid;
-	endpoint->uid = client->uid;
-	endpoint->signal = client->signal;
-	(void)snprintf(endpoint->node, sizeof(endpoint->node), "%s", client->node);
+	endpoint->entry.request_id = endpoint->entry.opened_by = client->request_id;
+	endpoint->entry.node_id = client->node_id;
+	endpoint->entry.process_start = client->process_start;
+	endpoint->entry.pid = client->pid;
+	endpoint->entry.uid = client->uid;
+	endpoint->entry.signal = client->signal;
+	(void)snprintf(endpoint->entry.node, sizeof(endpoint->entry.node), "%s", client->node);
+}
+
+/* An endpoint, and all that is made with it where it is the first of its topic. */
+static int reserve(struct zcpd_registry *registry)
+{
+	static const enum zcp_entry_kind kinds[] = {
+		ZCP_ENTRY_POOL,
+		ZCP_ENTRY_TOPIC,
+		ZCP_ENTRY_ENDPOINT,
+	};
+	int r = 0;
+
+	for (size_t i = 0; registry->directory && i < sizeof(kinds) / sizeof(kinds[0]) && r == 0;
+	     i++)
+		r = zcpd_directory_reserve(registry->directory, kinds[i]);
+	return r;
+}
+
+static int check_room(struct zcpd_registry *registry, char *text, size_t text_size)
+{
+	int r = reserve(registry);
+
+	if (r == 0)
+		return 0;
+	(void)snprintf(
+		text, text_size,
+		"the runtime's directory cannot grow: %s: have some room where its socket is",
+		strerror(-r));
+	return r == -ENOMEM ? r : -ENOSPC;
 }
 
 static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t text_size)
@@ -298,8 +327,14 @@ static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t 
 		(void)snprintf(text, text_size, "the runtime is out of memory");
 		return NULL;
 	}
-	endpoint->is_publisher = is_publisher;
+	endpoint->entry.is_publisher = is_publisher;
 	return endpoint;
+}
+
+static void tell_opened(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
+{
+	if (registry->events.opened)
+		registry->events.opened(endpoint, registry->events.user);
 }
 
 int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zcpd_client *client,
@@ -313,6 +348,8 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 	r = check_name(request->topic, text, text_size);
 	if (r == 0)
 		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
+	if (r == 0)
+		r = check_room(registry, text, text_size);
 	if (r < 0)
 		return r;
 	publisher = new_endpoint(true, text, text_size);
@@ -329,15 +366,16 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 		zcpd_registry_drop_if_unused(registry, topic);
 		return r;
 	}
-	publisher->state = ZCPD_ENDPOINT_OPEN;
+	publisher->entry.state = ZCPD_ENDPOINT_OPEN;
 	zcpd_publisher_settle_start(topic, publisher);
 	ZCP_CRASHPOINT("open.before_record");
 	zcpd_record_topic(registry, topic);
 	zcpd_record_endpoint(registry, publisher);
 	ZCP_CRASHPOINT("open.after_record");
-	topic->publishers[publisher->slot] = publisher;
-	topic->kept[publisher->slot] = 0;
+	topic->publishers[publisher->entry.slot] = publisher;
+	topic->kept[publisher->entry.slot] = 0;
 	topic->n_publishers++;
+	tell_opened(registry, publisher);
 	zcpd_publisher_enter(topic, publisher, &registry->signals, registry->signal_fds);
 	ZCP_CRASHPOINT("open.after_enter");
 	*endpoint = publisher;
@@ -375,6 +413,8 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 	r = check_name(request->topic, text, text_size);
 	if (r == 0)
 		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
+	if (r == 0)
+		r = check_room(registry, text, text_size);
 	if (r < 0)
 		return r;
 	subscriber = new_endpoint(false, text, text_size);
@@ -391,13 +431,14 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 		zcpd_registry_drop_if_unused(registry, topic);
 		return r;
 	}
-	subscriber->state = ZCPD_ENDPOINT_JOINING;
-	subscriber->request_id = request_id;
-	topic->subscribers[subscriber->slot] = subscriber;
+	subscriber->entry.state = ZCPD_ENDPOINT_JOINING;
+	subscriber->entry.request_id = request_id;
+	topic->subscribers[subscriber->entry.slot] = subscriber;
 	topic->n_subscribers++;
 	ZCP_CRASHPOINT("join.before_record");
 	zcpd_record_topic(registry, topic);
 	zcpd_record_endpoint(registry, subscriber);
+	tell_opened(registry, subscriber);
 	begin_join(registry, subscriber);
 	*endpoint = subscriber;
 	subscriber = NULL;
@@ -410,9 +451,9 @@ static void close_publisher(struct zcpd_registry *registry, struct zcpd_endpoint
 	struct zcpd_topic *topic = publisher->topic;
 
 	zcpd_publisher_recover(topic, publisher, &registry->signals, registry->signal_fds);
-	if (publisher->max_payload > topic->former_payload)
-		topic->former_payload = publisher->max_payload;
-	topic->publishers[publisher->slot] = NULL;
+	if (publisher->entry.max_payload > topic->entry.former_payload)
+		topic->entry.former_payload = publisher->entry.max_payload;
+	topic->publishers[publisher->entry.slot] = NULL;
 	topic->n_publishers--;
 	ZCP_IGNORE(zcpd_topic_sweep(topic, false));
 	zcpd_registry_freed(registry, topic->pool);
@@ -429,7 +470,7 @@ static void finish_leave(struct zcpd_registry *registry, struct zcpd_endpoint *s
 {
 	struct zcpd_topic *topic = subscriber->topic;
 
-	topic->subscribers[subscriber->slot] = NULL;
+	topic->subscribers[subscriber->entry.slot] = NULL;
 	topic->n_subscribers--;
 	ZCP_CRASHPOINT("leave.after_grace");
 	/* Living publishers take back by themselves what only it had. */
@@ -460,24 +501,24 @@ static bool is_held_up(const struct zcpd_registry *registry, const struct zcpd_t
 static void answer_leave(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber)
 {
 	registry->events.held_up(subscriber, registry->events.user);
-	subscriber->request_id = 0;
+	subscriber->entry.request_id = 0;
 	zcpd_record_endpoint(registry, subscriber);
 }
 
 void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint,
 			 uint64_t request_id)
 {
-	if (endpoint->is_publisher) {
-		endpoint->request_id = request_id;
+	if (endpoint->entry.is_publisher) {
+		endpoint->entry.request_id = request_id;
 		close_publisher(registry, endpoint);
 		return;
 	}
-	if (endpoint->state == ZCPD_ENDPOINT_LEAVING)
+	if (endpoint->entry.state == ZCPD_ENDPOINT_LEAVING)
 		return;
-	if (endpoint->state == ZCPD_ENDPOINT_JOINING)
+	if (endpoint->entry.state == ZCPD_ENDPOINT_JOINING)
 		TAILQ_REMOVE(&registry->pending, endpoint, pending);
-	endpoint->request_id = request_id;
-	endpoint->state = ZCPD_ENDPOINT_LEAVING;
+	endpoint->entry.request_id = request_id;
+	endpoint->entry.state = ZCPD_ENDPOINT_LEAVING;
 	zcpd_record_endpoint(registry, endpoint);
 	ZCP_CRASHPOINT("leave.after_record");
 	zcpd_subscriber_leave(endpoint->topic, endpoint, &registry->signals, registry->signal_fds);
@@ -490,14 +531,14 @@ void zcpd_registry_close(struct zcpd_registry *registry, struct zcpd_endpoint *e
 
 void zcpd_registry_deactivate(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
 {
-	if (endpoint->state == ZCPD_ENDPOINT_JOINING)
+	if (endpoint->entry.state == ZCPD_ENDPOINT_JOINING)
 		TAILQ_REMOVE(&registry->pending, endpoint, pending);
-	else if (endpoint->state != ZCPD_ENDPOINT_OPEN)
+	else if (endpoint->entry.state != ZCPD_ENDPOINT_OPEN)
 		return;
-	endpoint->state = ZCPD_ENDPOINT_INACTIVE;
+	endpoint->entry.state = ZCPD_ENDPOINT_INACTIVE;
 	zcpd_record_endpoint(registry, endpoint);
 	ZCP_CRASHPOINT("deactivate.after_record");
-	if (!endpoint->is_publisher)
+	if (!endpoint->entry.is_publisher)
 		zcpd_subscriber_deactivate(endpoint->topic, endpoint, &registry->signals,
 					   registry->signal_fds);
 }
@@ -507,7 +548,7 @@ static void finish_join(struct zcpd_registry *registry, struct zcpd_endpoint *su
 	zcpd_subscriber_settle(subscriber->topic, subscriber, &subscriber->grace);
 	TAILQ_REMOVE(&registry->pending, subscriber, pending);
 	/* Before the answer leaves: what is settled is never settled again. */
-	subscriber->state = ZCPD_ENDPOINT_OPEN;
+	subscriber->entry.state = ZCPD_ENDPOINT_OPEN;
 	zcpd_record_endpoint(registry, subscriber);
 	ZCP_CRASHPOINT("join.after_open");
 	zcpd_members_announce(subscriber->topic, &registry->signals, registry->signal_fds);
@@ -522,7 +563,7 @@ void zcpd_registry_resume(struct zcpd_registry *registry, struct zcpd_endpoint *
 	TAILQ_FOREACH(pending, &registry->pending, pending)
 		if (pending == subscriber)
 			return;
-	if (subscriber->state == ZCPD_ENDPOINT_JOINING) {
+	if (subscriber->entry.state == ZCPD_ENDPOINT_JOINING) {
 		begin_join(registry, subscriber);
 		return;
 	}
@@ -539,18 +580,18 @@ bool zcpd_registry_poll(struct zcpd_registry *registry)
 		bool over = zcpd_grace_is_over(&endpoint->grace, endpoint->topic);
 
 		next = TAILQ_NEXT(endpoint, pending);
-		if (endpoint->state == ZCPD_ENDPOINT_JOINING &&
+		if (endpoint->entry.state == ZCPD_ENDPOINT_JOINING &&
 		    (over || zcp_now_ns() >= endpoint->deadline_ns)) {
 			/*
 			 * A publisher that is stopped inside op must not keep the subscriber out: its
 			 * lane begins when it goes on.
 			 */
 			finish_join(registry, endpoint);
-		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && over) {
+		} else if (endpoint->entry.state == ZCPD_ENDPOINT_LEAVING && over) {
 			TAILQ_REMOVE(&registry->pending, endpoint, pending);
 			finish_leave(registry, endpoint);
-		} else if (endpoint->state == ZCPD_ENDPOINT_LEAVING && endpoint->request_id &&
-			   zcp_now_ns() >= endpoint->deadline_ns) {
+		} else if (endpoint->entry.state == ZCPD_ENDPOINT_LEAVING &&
+			   endpoint->entry.request_id && zcp_now_ns() >= endpoint->deadline_ns) {
 			answer_leave(registry, endpoint);
 		}
 	}

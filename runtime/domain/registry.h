@@ -15,10 +15,13 @@
 #include <sys/queue.h>
 
 #include "pubsub/shm/signal.h"
+#include "runtime/domain/directory.h"
 #include "runtime/domain/topic.h"
 
 /* What is told to whoever answers the requests. */
 struct zcpd_registry_events {
+	/* An endpoint is there, and its session's, before anything else is told of it. */
+	void (*opened)(struct zcpd_endpoint *endpoint, void *user);
 	/* A subscriber has joined: its request can be answered. */
 	void (*joined)(struct zcpd_endpoint *subscriber, void *user);
 	/* A subscriber that was joining cannot be given its history: refuse its request. */
@@ -34,8 +37,6 @@ struct zcpd_registry_events {
 	void (*grown)(struct zcpd_endpoint *endpoint, uint32_t first, void *user);
 	/* The process of a node of a runtime before us that lives and has not come back; 0: none. */
 	uint32_t (*missing)(void *user);
-	/* A node is about to be told that it is one, or has left. */
-	void (*nodes_changed)(void *user);
 	/* Chunks of the pool became FREE: their memory may be given back after a while. */
 	void (*freed)(struct zcpd_pool *pool, void *user);
 	/* A node of a runtime before us has handed back all that it has. */
@@ -71,7 +72,10 @@ struct zcpd_registry {
 	uint64_t last_id;
 	/* up to where ids have been put down as given */
 	uint64_t reserved_id;
-	/* where everything is put down before it happens; NULL: nowhere */
+	/* where everything is put down before it happens, and where it is there; NULL: nowhere */
+	struct zcpd_directory *directory;
+	uint32_t place;
+	/* and its descriptors */
 	struct zcpd_journal *journal;
 	/* which domain that was, as far as it has left word; 0: unknown */
 	uint64_t former_domain_id;
@@ -91,7 +95,7 @@ zcpd_registry_init(struct zcpd_registry *registry, const struct zcpd_config *con
 /* The same from a record and the signal region (consumed). Or what attaching gives. */
 __attribute__((warn_unused_result)) int
 zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_config *config,
-		      const struct zcp_record_registry *record, int signals_fd,
+		      const struct zcp_domain_entry *entry, int signals_fd,
 		      const struct zcpd_registry_events *events);
 
 /*
@@ -132,7 +136,7 @@ void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal);
 /*
  * Opens an endpoint. Returns 0, or a negative errno of zcp_publisher_open() or
  * zcp_subscriber_open() with a sentence in `text`. A subscriber is JOINING then, and
- * events.joined() is called, perhaps before this returns.
+ * events.joined() is called, perhaps before this returns; where that closes it, it is gone then.
  */
 __attribute__((warn_unused_result)) int
 zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zcpd_client *client,

@@ -76,8 +76,6 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 	zcpd_registry_free_signals(registry);
 	registry->domain_id = domain_id;
 	registry->symmetric = symmetric;
-	if (registry->events.nodes_changed)
-		registry->events.nodes_changed(registry->events.user);
 	registry->signals = adopted.signals;
 	registry->signals_fd = adopted.signals_fd;
 	registry->signals_used = adopted.signals_used;
@@ -171,8 +169,6 @@ void zcpd_registry_keep_signal(struct zcpd_registry *registry, uint32_t signal, 
 	registry->signals_used[signal / 64] |= UINT64_C(1) << (signal % 64);
 	registry->signal_fds[signal] = fd;
 	registry->n_nodes++;
-	if (registry->events.nodes_changed)
-		registry->events.nodes_changed(registry->events.user);
 }
 
 void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
@@ -180,8 +176,6 @@ void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal)
 	zcp_close_fd(&registry->signal_fds[signal]);
 	registry->signals_used[signal / 64] &= ~(UINT64_C(1) << (signal % 64));
 	registry->n_nodes--;
-	if (registry->events.nodes_changed)
-		registry->events.nodes_changed(registry->events.user);
 	/* Relaxed: a runtime after us does not wait for this node. */
 	atomic_store_explicit(&registry->signals.signals[signal].node, 0, memory_order_relaxed);
 }
@@ -191,7 +185,7 @@ void zcpd_registry_tell_publishers(struct zcpd_registry *registry,
 {
 	struct zcpd_topic *topic = subscriber->topic;
 
-	if (registry->signal_fds[subscriber->signal] < 0)
+	if (registry->signal_fds[subscriber->entry.signal] < 0)
 		return;
 	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
 		if (topic->publishers[p])
@@ -207,6 +201,6 @@ void zcpd_registry_set_signal_fd(struct zcpd_registry *registry, uint32_t signal
 	registry->signal_fds[signal] = fd;
 	LIST_FOREACH(topic, &registry->topics, link)
 		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
-			if (topic->subscribers[s] && topic->subscribers[s]->signal == signal)
+			if (topic->subscribers[s] && topic->subscribers[s]->entry.signal == signal)
 				zcpd_registry_tell_publishers(registry, topic->subscribers[s]);
 }

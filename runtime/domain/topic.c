@@ -66,10 +66,10 @@ static int make_acks(struct zcpd_topic *topic, uint64_t domain_id)
 				   topic->view.region.memory);
 	if (r < 0)
 		return r;
-	zcp_acks_construct(&region, max_publishers, max_subscribers, domain_id, topic->id);
+	zcp_acks_construct(&region, max_publishers, max_subscribers, domain_id, topic->entry.id);
 	zcp_region_deinit(&region);
 	return zcp_acks_attach(&topic->acks, topic->acks_fd, max_publishers, max_subscribers,
-			       domain_id, topic->id, &why);
+			       domain_id, topic->entry.id, &why);
 }
 
 int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, const char *name,
@@ -84,15 +84,19 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 	if (!topic)
 		return -ENOMEM;
 	topic->fd = topic->readonly_fd = topic->acks_fd = -1;
-	topic->id = id;
+	topic->entry.id = id;
 	topic->config = *config;
 	topic->pool = pool;
-	(void)snprintf(topic->name, sizeof(topic->name), "%s", name);
+	topic->entry.pool = pool->entry.id;
+	topic->entry.max_publishers = geometry.max_publishers;
+	topic->entry.max_subscribers = geometry.max_subscribers;
+	topic->entry.max_depth_log2 = geometry.max_depth_log2;
+	(void)snprintf(topic->entry.name, sizeof(topic->entry.name), "%s", name);
 	r = zcp_region_create_with(&region, &topic->fd, "zcp-topic", zcp_topic_size(&geometry),
-				   pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK));
+				   pool->entry.memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK));
 	if (r < 0)
 		return r;
-	zcp_topic_construct(&region, &geometry, name, pool->id, domain_id, id);
+	zcp_topic_construct(&region, &geometry, name, pool->entry.id, domain_id, id);
 	zcp_region_deinit(&region);
 	r = zcp_topic_attach(&topic->view, topic->fd, domain_id, true, &why);
 	if (r == 0)
@@ -103,8 +107,8 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 		close_regions(topic);
 		return r;
 	}
-	memcpy(topic->view.shm->pool_name, pool->name, sizeof(pool->name));
-	topic->view.shm->pool_is_automatic = pool->automatic;
+	memcpy(topic->view.shm->pool_name, pool->entry.name, sizeof(pool->entry.name));
+	topic->view.shm->pool_is_automatic = pool->entry.automatic;
 	if (config->type)
 		zcpd_topic_set_type(topic, config->type, 0, 0);
 	if (config->user_header > 0)
@@ -115,26 +119,16 @@ int zcpd_topic_new(struct zcpd_topic **topicp, uint64_t id, uint64_t domain_id, 
 	return 0;
 }
 
-static void restore_slots(struct zcpd_topic *topic, const struct zcp_record_topic *record)
-{
-	for (uint32_t p = 0; p < record->n_slots; p++) {
-		topic->owners[p] = record->slots[p].owner;
-		topic->kept[p] = record->slots[p].kept;
-		if (topic->owners[p])
-			zcpd_pool_keep_owner(topic->pool, topic->owners[p]);
-	}
-}
-
 int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_config *config,
-		       struct zcpd_pool *pool, const struct zcp_record_topic *record, int fd,
+		       struct zcpd_pool *pool, const struct zcp_topic_entry *entry, int fd,
 		       int acks_fd)
 {
 	const struct zcp_topic_geometry geometry = {
-		.max_publishers = record->max_publishers,
-		.max_subscribers = record->max_subscribers,
-		.max_depth_log2 = record->max_depth_log2,
+		.max_publishers = entry->max_publishers,
+		.max_subscribers = entry->max_subscribers,
+		.max_depth_log2 = entry->max_depth_log2,
 	};
-	uint32_t memory = pool->memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK);
+	uint32_t memory = pool->entry.memory & (ZCP_MEMORY_PREFAULT | ZCP_MEMORY_LOCK);
 	struct zcpd_topic *topic = calloc(1, sizeof(*topic));
 	int r;
 
@@ -157,19 +151,13 @@ int zcpd_topic_restore(struct zcpd_topic **topicp, const struct zcpd_topic_confi
 		free(topic);
 		return r;
 	}
-	topic->id = record->number;
-	topic->uid = record->uid;
+	topic->entry = *entry;
 	topic->config = *config;
 	topic->pool = pool;
 	topic->has_left = true;
-	topic->former_payload = record->former_payload;
-	topic->type_size = record->type_size;
-	topic->type_alignment = record->type_alignment;
-	topic->user_header_size = record->user_header_size;
-	topic->has_user_header_size = record->has_user_header_size;
-	(void)strcpy(topic->name, record->name);
-	(void)strcpy(topic->type, record->type);
-	restore_slots(topic, record);
+	for (uint32_t p = 0; p < geometry.max_publishers; p++)
+		if (entry->owners[p])
+			zcpd_pool_keep_owner(pool, entry->owners[p]);
 	pool->n_topics++;
 	*topicp = topic;
 	return 0;
@@ -181,8 +169,8 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic)
 		return NULL;
 	topic->pool->n_topics--;
 	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
-		if (topic->owners[p])
-			zcpd_pool_give_owner(topic->pool, topic->owners[p]);
+		if (topic->entry.owners[p])
+			zcpd_pool_give_owner(topic->pool, topic->entry.owners[p]);
 	close_regions(topic);
 	free(topic);
 	return NULL;
@@ -191,51 +179,52 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic)
 void zcpd_topic_set_type(struct zcpd_topic *topic, const char *type, uint64_t size,
 			 uint64_t alignment)
 {
-	if (!topic->type[0] && type[0]) {
-		(void)snprintf(topic->type, sizeof(topic->type), "%s", type);
+	if (!topic->entry.type[0] && type[0]) {
+		(void)snprintf(topic->entry.type, sizeof(topic->entry.type), "%s", type);
 		(void)snprintf(topic->view.shm->type, sizeof(topic->view.shm->type), "%s", type);
 	}
-	if (!topic->type_size)
-		topic->type_size = topic->view.shm->type_size = size;
-	if (!topic->type_alignment)
-		topic->type_alignment = topic->view.shm->type_alignment = alignment;
+	if (!topic->entry.type_size)
+		topic->entry.type_size = topic->view.shm->type_size = size;
+	if (!topic->entry.type_alignment)
+		topic->entry.type_alignment = topic->view.shm->type_alignment = alignment;
 }
 
 static void add_declared(struct zcpd_topic_shape *shape, const struct zcpd_endpoint *subscriber)
 {
 	if (!shape->type[0])
-		shape->type = subscriber->type;
+		shape->type = subscriber->entry.type;
 	if (!shape->type_size)
-		shape->type_size = subscriber->type_size;
+		shape->type_size = subscriber->entry.type_size;
 	if (!shape->type_alignment)
-		shape->type_alignment = subscriber->type_alignment;
-	if (!shape->has_user_header_size && subscriber->user_header_size > 0) {
+		shape->type_alignment = subscriber->entry.type_alignment;
+	if (!shape->has_user_header_size && subscriber->entry.user_header_size > 0) {
 		shape->has_user_header_size = true;
-		shape->user_header_size = subscriber->user_header_size;
+		shape->user_header_size = subscriber->entry.user_header_size;
 	}
 }
 
 struct zcpd_topic_shape zcpd_topic_shape(const struct zcpd_topic *topic)
 {
 	struct zcpd_topic_shape shape = {
-		.type = topic->type,
-		.type_size = topic->type_size,
-		.type_alignment = topic->type_alignment,
-		.user_header_size = topic->user_header_size,
-		.has_user_header_size = topic->has_user_header_size,
+		.type = topic->entry.type,
+		.type_size = topic->entry.type_size,
+		.type_alignment = topic->entry.type_alignment,
+		.user_header_size = topic->entry.user_header_size,
+		.has_user_header_size = topic->entry.has_user_header_size,
 	};
 
 	/* In any order: one that declares something else than another was refused. */
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-		if (topic->subscribers[s] && topic->subscribers[s]->state != ZCPD_ENDPOINT_LEAVING)
+		if (topic->subscribers[s] &&
+		    topic->subscribers[s]->entry.state != ZCPD_ENDPOINT_LEAVING)
 			add_declared(&shape, topic->subscribers[s]);
 	return shape;
 }
 
 void zcpd_topic_set_user_header(struct zcpd_topic *topic, uint32_t size)
 {
-	topic->has_user_header_size = true;
-	topic->user_header_size = size;
+	topic->entry.has_user_header_size = true;
+	topic->entry.user_header_size = size;
 	topic->view.shm->user_header_size = size;
 	topic->view.shm->has_user_header_size = true;
 }
@@ -244,8 +233,8 @@ uint32_t zcpd_topic_alignment(const struct zcpd_topic *topic)
 {
 	uint32_t configured = (uint32_t)topic->config.alignment;
 
-	if (!topic->pool->automatic || topic->pool->view.n_classes > 0)
-		return topic->pool->alignment;
+	if (!topic->pool->entry.automatic || topic->pool->view.n_classes > 0)
+		return topic->pool->entry.alignment;
 	return configured > 0 && configured < ZCP_ALIGNMENT_MIN ? ZCP_ALIGNMENT_MIN : configured;
 }
 
@@ -268,14 +257,14 @@ int zcpd_topic_subscriber_slot(const struct zcpd_topic *topic)
 struct zcp_lane zcpd_topic_lane(const struct zcpd_topic *topic, uint32_t publisher,
 				const struct zcpd_endpoint *subscriber)
 {
-	return zcp_topic_lane(&topic->view, &topic->acks, publisher, subscriber->slot,
-			      subscriber->depth_log2);
+	return zcp_topic_lane(&topic->view, &topic->acks, publisher, subscriber->entry.slot,
+			      subscriber->entry.depth_log2);
 }
 
 bool zcpd_topic_is_active(const struct zcpd_endpoint *subscriber)
 {
-	return subscriber->state == ZCPD_ENDPOINT_JOINING ||
-	       subscriber->state == ZCPD_ENDPOINT_OPEN;
+	return subscriber->entry.state == ZCPD_ENDPOINT_JOINING ||
+	       subscriber->entry.state == ZCPD_ENDPOINT_OPEN;
 }
 
 static uint64_t n_queued(const struct zcpd_topic *topic, uint32_t publisher,
@@ -317,7 +306,7 @@ static bool has_left_messages(const struct zcpd_topic *topic, uint32_t publisher
 
 uint32_t zcpd_topic_kept(const struct zcpd_topic *topic, uint32_t publisher)
 {
-	return topic->publishers[publisher] ? topic->publishers[publisher]->history :
+	return topic->publishers[publisher] ? topic->publishers[publisher]->entry.history :
 					      topic->kept[publisher];
 }
 
@@ -335,7 +324,7 @@ uint32_t zcpd_topic_n_lanes(const struct zcpd_topic *topic, const struct zcpd_en
 
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		if (topic->publishers[p] || has_left_messages(topic, p) ||
-		    (more && more->is_publisher && more->slot == p))
+		    (more && more->entry.is_publisher && more->entry.slot == p))
 			n++;
 	return n;
 }
@@ -344,22 +333,23 @@ static void add_subscriber(const struct zcpd_endpoint *publisher,
 			   const struct zcpd_endpoint *subscriber, uint64_t *deepest,
 			   uint64_t *need)
 {
-	uint64_t capacity = UINT64_C(1) << subscriber->depth_log2;
+	uint64_t capacity = UINT64_C(1) << subscriber->entry.depth_log2;
 
-	if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
+	if (subscriber->entry.state == ZCPD_ENDPOINT_INACTIVE)
 		*need += capacity;
 	else if (capacity > *deepest)
 		*deepest = capacity;
-	*need += subscriber->held;
-	*need += subscriber->history < publisher->history ? subscriber->history :
-							    publisher->history;
+	*need += subscriber->entry.held;
+	*need += subscriber->entry.history < publisher->entry.history ? subscriber->entry.history :
+									publisher->entry.history;
 }
 
 uint64_t zcpd_topic_need(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
 			 const struct zcpd_endpoint *more)
 {
-	uint64_t need = publisher->loans + (uint64_t)zcp_rotation(publisher->max_payload);
-	uint64_t deepest = publisher->history;
+	uint64_t need = publisher->entry.loans +
+			(uint64_t)zcp_rotation(publisher->entry.max_payload);
+	uint64_t deepest = publisher->entry.history;
 
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		if (topic->subscribers[s])
@@ -371,7 +361,7 @@ uint64_t zcpd_topic_need(const struct zcpd_topic *topic, const struct zcpd_endpo
 
 uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
 {
-	const struct zcpd_endpoint *subscriber = more && !more->is_publisher ? more : NULL;
+	const struct zcpd_endpoint *subscriber = more && !more->entry.is_publisher ? more : NULL;
 	uint64_t demand = 0;
 
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
@@ -379,7 +369,7 @@ uint64_t zcpd_topic_demand(const struct zcpd_topic *topic, const struct zcpd_end
 			demand += zcpd_topic_need(topic, topic->publishers[p], subscriber);
 		else
 			demand += topic->kept[p];
-	if (more && more->is_publisher)
+	if (more && more->entry.is_publisher)
 		demand += zcpd_topic_need(topic, more, NULL);
 	return demand;
 }
@@ -409,25 +399,25 @@ uint64_t zcpd_topic_limit_demand(const struct zcpd_topic_config *config, uint32_
 
 uint64_t zcpd_topic_max_payload(const struct zcpd_topic *topic, const struct zcpd_endpoint *more)
 {
-	uint64_t max = more && more->is_publisher ? more->max_payload : 0;
+	uint64_t max = more && more->entry.is_publisher ? more->entry.max_payload : 0;
 	bool has_left = false;
 
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
-		if (topic->publishers[p] && topic->publishers[p]->max_payload > max)
-			max = topic->publishers[p]->max_payload;
+		if (topic->publishers[p] && topic->publishers[p]->entry.max_payload > max)
+			max = topic->publishers[p]->entry.max_payload;
 		has_left = has_left || (!topic->publishers[p] &&
 					(topic->kept[p] > 0 || has_left_messages(topic, p)));
 	}
-	return has_left && topic->former_payload > max ? topic->former_payload : max;
+	return has_left && topic->entry.former_payload > max ? topic->entry.former_payload : max;
 }
 
 static uint64_t n_published(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher)
 {
 	/* Relaxed: a count. */
-	uint64_t next = atomic_load_explicit(&topic->view.publishers[publisher->slot].next_seq,
-					     memory_order_relaxed);
+	uint64_t next = atomic_load_explicit(
+		&topic->view.publishers[publisher->entry.slot].next_seq, memory_order_relaxed);
 
-	return next > publisher->first_seq ? next - publisher->first_seq : 0;
+	return next > publisher->entry.first_seq ? next - publisher->entry.first_seq : 0;
 }
 
 /*
@@ -472,19 +462,19 @@ void zcpd_topic_publisher_info(const struct zcpd_topic *topic,
 			       const struct zcpd_endpoint *publisher,
 			       struct zcp_publisher_info *info)
 {
-	const struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+	const struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->entry.slot];
 
 	*info = (struct zcp_publisher_info){
-		.id = publisher->id,
-		.pid = publisher->pid,
-		.slot = publisher->slot,
-		.loans = publisher->loans,
-		.history = publisher->history,
-		.max_payload = publisher->max_payload,
+		.id = publisher->entry.id,
+		.pid = publisher->entry.pid,
+		.slot = publisher->entry.slot,
+		.loans = publisher->entry.loans,
+		.history = publisher->entry.history,
+		.max_payload = publisher->entry.max_payload,
 		.n_messages = n_published(topic, publisher),
 		.n_exhausted = atomic_load_explicit(&slot->n_exhausted, memory_order_relaxed),
 	};
-	(void)snprintf(info->node, sizeof(info->node), "%s", publisher->node);
+	(void)snprintf(info->node, sizeof(info->node), "%s", publisher->entry.node);
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		if (topic->subscribers[s] && zcpd_topic_is_active(topic->subscribers[s]))
 			info->n_subscribers++;
@@ -495,21 +485,21 @@ void zcpd_topic_subscriber_info(const struct zcpd_topic *topic,
 				struct zcp_subscriber_info *info)
 {
 	*info = (struct zcp_subscriber_info){
-		.id = subscriber->id,
-		.pid = subscriber->pid,
-		.slot = subscriber->slot,
+		.id = subscriber->entry.id,
+		.pid = subscriber->entry.pid,
+		.slot = subscriber->entry.slot,
 		.n_publishers = zcpd_topic_is_active(subscriber) ? topic->n_publishers : 0,
-		.depth = UINT32_C(1) << subscriber->depth_log2,
-		.held = subscriber->held,
-		.on_full = subscriber->on_full,
-		.history = subscriber->history,
-		.order = subscriber->order,
+		.depth = UINT32_C(1) << subscriber->entry.depth_log2,
+		.held = subscriber->entry.held,
+		.on_full = subscriber->entry.on_full,
+		.history = subscriber->entry.history,
+		.order = subscriber->entry.order,
 		/* Relaxed: a count. */
 		.n_taken = atomic_load_explicit(
-			&zcp_acks_counts(&topic->acks, subscriber->slot)->n_taken,
+			&zcp_acks_counts(&topic->acks, subscriber->entry.slot)->n_taken,
 			memory_order_relaxed),
-		.n_lost = n_lost(topic, subscriber->slot),
+		.n_lost = n_lost(topic, subscriber->entry.slot),
 	};
-	(void)snprintf(info->node, sizeof(info->node), "%s", subscriber->node);
+	(void)snprintf(info->node, sizeof(info->node), "%s", subscriber->entry.node);
 	info->n_queued = zcpd_topic_n_queued(subscriber);
 }

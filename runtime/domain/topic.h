@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "pubsub/layout/directory_shm.h"
 #include "pubsub/shm/topic.h"
 #include "pubsub/wire/message.h"
 #include "runtime/config/config.h"
@@ -31,60 +32,23 @@ struct zcpd_grace {
 };
 
 struct zcpd_endpoint {
-	uint64_t id;
-	bool is_publisher;
-	enum zcpd_endpoint_state state;
+	/* what is kept of it, and where */
+	struct zcp_endpoint_entry entry;
+	uint32_t place;
 	struct zcpd_topic *topic;
 	/* NULL once the connection is gone */
 	struct zcpd_session *session;
-	char node[ZCP_NAME_SIZE];
-	/* the node's id, and when its process began: see zcpd_process_start() */
-	uint64_t node_id;
-	uint64_t process_start;
-	uint32_t pid;
-	uint32_t uid;
-	uint32_t signal;
-	uint32_t slot;
-	/* publishers: the slot's number in descriptors, and the size class that they claim in */
-	uint32_t owner;
-	uint32_t class_index;
-	uint32_t loans;
-	uint32_t alignment;
-	uint32_t user_header_size;
-	uint64_t max_payload;
-	uint64_t first_seq;
-	/*
-	 * publishers: messages that they keep for those who join later; subscribers: how many of
-	 * each publisher they are given when they join
-	 */
-	uint32_t history;
-	/* subscribers */
-	uint32_t order;
-	uint32_t depth_log2;
-	uint32_t held;
-	uint32_t on_full;
-	/*
-	 * what they declare, user_header_size too: it holds for others until they leave; "" and 0 where
-	 * it never does
-	 */
-	char type[ZCP_TYPE_SIZE];
-	uint64_t type_size;
-	uint64_t type_alignment;
-	/* while JOINING or LEAVING: whom it waits for, and the request that is to be answered */
+	/* while JOINING or LEAVING: the publishers that it waits for, and how long at most */
 	struct zcpd_grace grace;
-	uint64_t request_id;
-	uint64_t opened_by;
 	uint64_t deadline_ns;
-	/* its node, which lived under a runtime before us, has said that it has it still */
-	bool returned;
 	TAILQ_ENTRY(zcpd_endpoint) pending;
 	LIST_ENTRY(zcpd_endpoint) link; /* of its session */
 };
 
 struct zcpd_topic {
-	uint64_t id;
-	/* the user whose request it was made for */
-	uint32_t uid;
+	/* what is kept of it, and where */
+	struct zcp_topic_entry entry;
+	uint32_t place;
 	struct zcpd_topic_config config;
 	struct zcp_topic view;
 	struct zcp_acks acks;
@@ -97,25 +61,10 @@ struct zcpd_topic {
 	struct zcpd_endpoint *subscribers[ZCP_TOPIC_SUBSCRIBERS_MAX];
 	uint32_t n_publishers;
 	uint32_t n_subscribers;
-	/*
-	 * Each publisher slot has an owner number in the pool, from its first publisher to the
-	 * topic's end: what a publisher leaves is its slot's.
-	 */
-	uint32_t owners[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* messages in each slot that former publishers have left as history */
 	uint32_t kept[ZCP_TOPIC_PUBLISHERS_MAX];
 	/* publishers that are gone may have left chunks that subscribers still use */
 	bool has_left;
-	/* largest payload of publishers that are gone, bytes */
-	uint64_t former_payload;
-	char name[ZCP_TOPIC_SIZE];
-	/* settled by the configuration or a publisher; "" and 0: nobody has said */
-	char type[ZCP_TYPE_SIZE];
-	uint64_t type_size;
-	uint64_t type_alignment;
-	/* settled by the configuration or the first publisher */
-	uint32_t user_header_size;
-	bool has_user_header_size;
 	LIST_ENTRY(zcpd_topic) link;
 };
 
@@ -137,7 +86,7 @@ __attribute__((warn_unused_result)) int zcpd_topic_new(struct zcpd_topic **topic
 __attribute__((warn_unused_result)) int zcpd_topic_restore(struct zcpd_topic **topic,
 							   const struct zcpd_topic_config *config,
 							   struct zcpd_pool *pool,
-							   const struct zcp_record_topic *record,
+							   const struct zcp_topic_entry *entry,
 							   int fd, int acks_fd);
 struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 

@@ -77,7 +77,7 @@ struct zcpd_trim_pool *zcpd_trim_pool_free(struct zcpd_trim_pool *trim)
 
 static bool keeps_memory(const struct zcpd_pool *pool)
 {
-	return (pool->memory | pool->got) & ZCP_MEMORY_FLAGS;
+	return (pool->entry.memory | pool->entry.got) & ZCP_MEMORY_FLAGS;
 }
 
 void zcpd_trim_pool_freed(struct zcpd_pool *pool, uint64_t trim_after_ns, uint64_t now_ns)
@@ -119,8 +119,8 @@ static bool find_pages(const struct zcpd_pool *pool, uint32_t class_index, uint3
 		.payload_size = class->payload_size,
 		.n_chunks = class->n_chunks,
 		.class_index = class_index,
-		.alignment = pool->alignment,
-		.user_header_size = pool->user_header_size,
+		.alignment = pool->entry.alignment,
+		.user_header_size = pool->entry.user_header_size,
 	};
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first, begin, end;
 	size_t chunks_size, data_size;
@@ -145,7 +145,7 @@ static void punch(struct zcpd_pool *pool, uint32_t class_index, uint64_t offset,
 		return;
 	if (!pool->trim->has_warned)
 		zcpd_warning("pool '%s': memory that is free cannot be given back, and stays: %s",
-			     pool->name, strerror(errno));
+			     pool->entry.name, strerror(errno));
 	pool->trim->has_warned = true;
 }
 

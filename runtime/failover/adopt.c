@@ -29,7 +29,7 @@ int zcpd_adoption_stale(const struct zcpd_adoption *adoption, const char *why)
 	(void)snprintf(adoption->text, adoption->text_size,
 		       "topic '%s' cannot go on under this runtime: %s: close what is open of it, "
 		       "and open it again",
-		       adoption->record.name, why);
+		       adoption->entry.name, why);
 	return -ESTALE;
 }
 
@@ -38,7 +38,7 @@ struct zcpd_session *zcpd_adoption_session(const struct zcpd_server *server, uin
 	struct zcpd_session *session;
 
 	LIST_FOREACH(session, &server->sessions, link)
-		if (session->id == id)
+		if (session->entry.id == id)
 			return session;
 	return NULL;
 }
@@ -77,8 +77,8 @@ static bool adopt_domain(struct zcpd_registry *registry, const struct zcp_hello 
 
 static bool is_new(const struct zcpd_session *session, const char *why)
 {
-	zcpd_warning("node '%s' (pid %u) cannot come back, and is a new one: %s", session->node,
-		     session->pid, why);
+	zcpd_warning("node '%s' (pid %u) cannot come back, and is a new one: %s",
+		     session->entry.node, session->entry.pid, why);
 	return false;
 }
 
@@ -95,9 +95,9 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 		return is_new(session, "it says impossible things");
 	former = zcpd_adoption_session(session->user, hello->node);
 	if (former) {
-		if (!former->greeted || former->pid != session->pid ||
-		    former->process_start != session->process_start ||
-		    former->signal != hello->signal)
+		if (!former->entry.greeted || former->entry.pid != session->entry.pid ||
+		    former->entry.process_start != session->entry.process_start ||
+		    former->entry.signal != hello->signal)
 			return is_new(session, "another process says that it is that node");
 	} else if (zcpd_registry_has_signal(registry, hello->signal)) {
 		return is_new(session, "its signal has been given to another node");
@@ -105,10 +105,10 @@ bool zcpd_adopt_node(struct zcpd_session *session, const struct zcp_hello *hello
 		zcpd_registry_keep_signal(registry, hello->signal, -1);
 	}
 	/* It may have been given back when its connection broke: the next runtime waits for it too. */
-	zcpd_registry_name_signal(registry, hello->signal, hello->node, session->pid,
-				  session->process_start);
+	zcpd_registry_name_signal(registry, hello->signal, hello->node, session->entry.pid,
+				  session->entry.process_start);
 	zcpd_session_become(session, hello->node, hello->signal, former);
-	zcpd_debug("node '%s' (pid %u) has come back", session->node, session->pid);
+	zcpd_debug("node '%s' (pid %u) has come back", session->entry.node, session->entry.pid);
 	return true;
 }
 
@@ -134,17 +134,15 @@ static void read_slots(struct zcpd_adoption *adoption, const struct zcp_topic *v
 		const struct zcp_publisher_slot_shm *slot = &view->publishers[p];
 
 		/* Relaxed, as everything here: the runtime that wrote it is dead. */
-		adoption->slots[p] = (struct zcp_record_slot){
-			.owner = atomic_load_explicit(&slot->owner, memory_order_relaxed),
-			/* What there is of it is read when the topic goes on. */
-		};
+		adoption->entry.owners[p] = atomic_load_explicit(&slot->owner,
+								 memory_order_relaxed);
 	}
 }
 
 /* Copies what the region says of its topic. */
 static int read_topic(struct zcpd_adoption *adoption)
 {
-	struct zcp_record_topic *record = &adoption->record;
+	struct zcp_topic_entry *entry = &adoption->entry;
 	struct zcp_topic view = { .shm = NULL };
 	const char *why = "no region came with it";
 	int r = -EPROTO;
@@ -154,30 +152,28 @@ static int read_topic(struct zcpd_adoption *adoption)
 				     false, &why);
 	if (r < 0)
 		return zcpd_adoption_stale(adoption, why);
-	record->number = view.shm->region.region_id;
-	record->pool = view.shm->pool_id;
-	record->uid = adoption->uid;
-	record->type_size = view.shm->type_size;
-	record->type_alignment = view.shm->type_alignment;
-	record->user_header_size = (uint32_t)view.shm->user_header_size;
-	record->has_user_header_size = view.shm->has_user_header_size != 0;
-	record->max_publishers = view.geometry.max_publishers;
-	record->max_subscribers = view.geometry.max_subscribers;
-	record->max_depth_log2 = view.geometry.max_depth_log2;
-	record->slots = adoption->slots;
-	record->n_slots = view.geometry.max_publishers;
+	entry->id = view.shm->region.region_id;
+	entry->pool = view.shm->pool_id;
+	entry->uid = adoption->uid;
+	entry->type_size = view.shm->type_size;
+	entry->type_alignment = view.shm->type_alignment;
+	entry->user_header_size = (uint32_t)view.shm->user_header_size;
+	entry->has_user_header_size = view.shm->has_user_header_size != 0;
+	entry->max_publishers = view.geometry.max_publishers;
+	entry->max_subscribers = view.geometry.max_subscribers;
+	entry->max_depth_log2 = view.geometry.max_depth_log2;
 	adoption->pool_is_automatic = view.shm->pool_is_automatic != 0;
 	read_slots(adoption, &view);
-	if (!copy_name(record->name, view.shm->name, sizeof(record->name)) || !record->name[0]) {
+	if (!copy_name(entry->name, view.shm->name, sizeof(entry->name)) || !entry->name[0]) {
 		/* It goes into the log and onto people's terminals. */
-		(void)strcpy(record->name, "?");
+		(void)strcpy(entry->name, "?");
 		r = zcpd_adoption_stale(adoption, "its region has an impossible name");
-	} else if (!copy_name(record->type, view.shm->type, sizeof(record->type)) ||
+	} else if (!copy_name(entry->type, view.shm->type, sizeof(entry->type)) ||
 		   !copy_name(adoption->pool_name, view.shm->pool_name,
 			      sizeof(adoption->pool_name)) ||
-		   record->user_header_size > ZCP_USER_HEADER_MAX ||
-		   !zcpd_former_is_id(adoption->registry, record->number) ||
-		   !zcpd_former_is_id(adoption->registry, record->pool))
+		   entry->user_header_size > ZCP_USER_HEADER_MAX ||
+		   !zcpd_former_is_id(adoption->registry, entry->id) ||
+		   !zcpd_former_is_id(adoption->registry, entry->pool))
 		r = zcpd_adoption_stale(adoption, "its region has impossible contents");
 	zcp_topic_deinit(&view);
 	return r;
@@ -194,8 +190,8 @@ static bool has_own_numbers(const struct zcpd_adoption *adoption)
 	uint64_t seen[ZCPD_OWNERS / 64];
 
 	memcpy(seen, adoption->pool->owners, sizeof(seen));
-	for (uint32_t p = 0; p < adoption->record.n_slots; p++) {
-		uint32_t owner = adoption->slots[p].owner;
+	for (uint32_t p = 0; p < adoption->entry.max_publishers; p++) {
+		uint32_t owner = adoption->entry.owners[p];
 
 		if (owner == 0)
 			continue;
@@ -220,15 +216,15 @@ int zcpd_adoption_open(int fd)
 /* Whether what came beside the topic's region are its acks. */
 static int check_acks(const struct zcpd_adoption *adoption)
 {
-	const struct zcp_record_topic *record = &adoption->record;
+	const struct zcp_topic_entry *entry = &adoption->entry;
 	struct zcp_acks acks = { .shm = NULL };
 	const char *why = "its acks did not come with it";
 	int r = -EPROTO;
 
 	if (adoption->fds->n_fds > 1)
-		r = zcp_acks_attach(&acks, adoption->fds->fds[1], record->max_publishers,
-				    record->max_subscribers, adoption->registry->domain_id,
-				    record->number, &why);
+		r = zcp_acks_attach(&acks, adoption->fds->fds[1], entry->max_publishers,
+				    entry->max_subscribers, adoption->registry->domain_id,
+				    entry->id, &why);
 	zcp_acks_deinit(&acks);
 	return r < 0 ? zcpd_adoption_stale(adoption, why) : 0;
 }
@@ -249,12 +245,12 @@ static int make_topic(struct zcpd_adoption *adoption)
 	r = check_acks(adoption);
 	if (r < 0)
 		return r;
-	zcpd_config_topic(registry->config, adoption->record.name, &config);
+	zcpd_config_topic(registry->config, adoption->entry.name, &config);
 	fd = zcpd_adoption_open(adoption->fds->fds[0]);
 	acks_fd = zcpd_adoption_open(adoption->fds->fds[1]);
 	if (fd < 0 || acks_fd < 0)
 		return zcpd_adoption_stale(adoption, "its regions cannot be opened for writing");
-	r = zcpd_topic_restore(&adoption->topic, &config, adoption->pool, &adoption->record,
+	r = zcpd_topic_restore(&adoption->topic, &config, adoption->pool, &adoption->entry,
 			       zcp_steal_fd(&fd), zcp_steal_fd(&acks_fd));
 	if (r < 0)
 		return zcpd_adoption_stale(adoption, "its regions cannot be mapped");
@@ -274,8 +270,8 @@ static int adopt_topic(struct zcpd_adoption *adoption)
 	if (r < 0)
 		return r;
 	LIST_FOREACH(topic, &registry->topics, link) {
-		if (topic->id != adoption->record.number &&
-		    strcmp(topic->name, adoption->record.name) != 0)
+		if (topic->entry.id != adoption->entry.id &&
+		    strcmp(topic->entry.name, adoption->entry.name) != 0)
 			continue;
 		if (!zcpd_adoption_is_same_file(topic->fd, adoption->fds->fds[0]))
 			return zcpd_adoption_stale(adoption, "it has been opened anew");
@@ -291,7 +287,7 @@ static int adopt_topic(struct zcpd_adoption *adoption)
 			zcpd_registry_drop_pool_if_unused(registry, adoption->pool);
 		is_new = r == 0;
 		if (is_new)
-			zcpd_info("topic '%s' has been handed back", adoption->topic->name);
+			zcpd_info("topic '%s' has been handed back", adoption->topic->entry.name);
 	}
 	if (r < 0)
 		return r;
@@ -305,7 +301,7 @@ static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_
 	struct zcpd_endpoint *endpoint;
 
 	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->id == id)
+		if (endpoint->entry.id == id)
 			return endpoint;
 	return NULL;
 }
@@ -317,14 +313,14 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 		.server = session->user,
 		.registry = session->registry,
 		.fds = fds,
-		.uid = session->uid,
+		.uid = session->entry.uid,
 		.text = text,
 		.text_size = text_size,
 	};
 	struct zcpd_endpoint *endpoint = find_endpoint(session, message->endpoint);
 	int r = 0;
 
-	if (!session->returning) {
+	if (!session->entry.returning) {
 		(void)snprintf(text, text_size,
 			       "this node has handed back all, or came as a new one");
 		return -EINVAL;
@@ -337,12 +333,12 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 	}
 	if (!endpoint)
 		return zcpd_adoption_stale(&adoption, "it has been cleaned up");
-	if (!endpoint->is_publisher && !zcpd_shape_hand_back(endpoint, message))
+	if (!endpoint->entry.is_publisher && !zcpd_shape_hand_back(endpoint, message))
 		return zcpd_adoption_stale(&adoption, "it declares an impossible type");
-	if (endpoint->state != ZCPD_ENDPOINT_OPEN) {
-		(void)strcpy(adoption.record.name, endpoint->topic->name);
+	if (endpoint->entry.state != ZCPD_ENDPOINT_OPEN) {
+		(void)strcpy(adoption.entry.name, endpoint->topic->entry.name);
 		/* What it holds stays its own until it is closed, as long as the process lives. */
-		endpoint->returned = true;
+		endpoint->entry.returned = true;
 		zcpd_record_endpoint(session->registry, endpoint);
 		return zcpd_adoption_stale(&adoption,
 					   "the runtime has taken the connection for lost");
@@ -350,7 +346,7 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 	/* Another node may have handed the topic back, and know less of its pool. */
 	adoption.topic = endpoint->topic;
 	adoption.pool = endpoint->topic->pool;
-	(void)strcpy(adoption.record.name, endpoint->topic->name);
+	(void)strcpy(adoption.entry.name, endpoint->topic->entry.name);
 	if (fds->n_fds == 0 || !zcpd_adoption_is_same_file(fds->fds[0], endpoint->topic->fd))
 		r = zcpd_adoption_stale(&adoption, "it has been opened anew");
 	else
@@ -361,7 +357,7 @@ int zcpd_adopt_endpoint(struct zcpd_session *session, const struct zcp_hand_back
 	/* What it holds stays its own until it is closed, as long as the process lives. */
 	if (r < 0)
 		zcpd_registry_deactivate(session->registry, endpoint);
-	endpoint->returned = true;
+	endpoint->entry.returned = true;
 	zcpd_record_endpoint(session->registry, endpoint);
 	ZCP_CRASHPOINT("adopt.after_returned");
 	return r;
@@ -373,7 +369,7 @@ static struct zcpd_endpoint *find_unreturned(struct zcpd_session *session)
 	struct zcpd_endpoint *endpoint;
 
 	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (!endpoint->returned && endpoint->state != ZCPD_ENDPOINT_LEAVING)
+		if (!endpoint->entry.returned && endpoint->entry.state != ZCPD_ENDPOINT_LEAVING)
 			return endpoint;
 	return NULL;
 }
@@ -382,12 +378,12 @@ void zcpd_adopt_end(struct zcpd_session *session)
 {
 	struct zcpd_endpoint *endpoint;
 
-	if (!session->returning)
+	if (!session->entry.returning)
 		return;
 	while ((endpoint = find_unreturned(session)) != NULL)
 		zcpd_registry_close(session->registry, endpoint, 0);
 	ZCP_CRASHPOINT("adopt.after_close");
-	session->returning = false;
+	session->entry.returning = false;
 	zcpd_record_session(session);
 	/* Slots of those who were joining are free before anybody asks for one. */
 	(void)zcpd_registry_poll(session->registry);

@@ -27,49 +27,50 @@
 static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint *endpoint,
 		      struct zcpd_session **sessionp)
 {
-	struct zcp_record_session record = {
-		.number = endpoint->node_id,
-		.pid = endpoint->pid,
-		.signal = endpoint->signal,
-		.process_start = endpoint->process_start,
+	struct zcp_node_entry entry = {
+		.id = endpoint->entry.node_id,
+		.pid = endpoint->entry.pid,
+		.signal = endpoint->entry.signal,
+		.process_start = endpoint->entry.process_start,
 		.greeted = true,
 		.returning = true,
 	};
-	struct zcpd_session *session = zcpd_adoption_session(adoption->server, endpoint->node_id);
+	struct zcpd_session *session = zcpd_adoption_session(adoption->server,
+							     endpoint->entry.node_id);
 	int pidfd, r;
 
 	*sessionp = NULL;
 	if (session) {
-		if (session->greeted && session->pid == endpoint->pid &&
-		    session->process_start == endpoint->process_start &&
-		    session->signal == endpoint->signal)
+		if (session->entry.greeted && session->entry.pid == endpoint->entry.pid &&
+		    session->entry.process_start == endpoint->entry.process_start &&
+		    session->entry.signal == endpoint->entry.signal)
 			*sessionp = session;
 		return *sessionp ? 0 :
 				   zcpd_adoption_stale(adoption,
 						       "a slot of its region names somebody else");
 	}
-	pidfd = zcpd_process_open(endpoint->pid, endpoint->process_start, &record.uid);
+	pidfd = zcpd_process_open(endpoint->entry.pid, endpoint->entry.process_start, &entry.uid);
 	if (pidfd == -ESRCH)
 		return 0;
 	if (pidfd < 0)
 		return zcpd_adoption_stale(adoption, strerror(-pidfd));
 	/* It lives, and runs another program by now. */
-	if (!zcpd_process_may_map(endpoint->pid, adoption->registry->signals_fd)) {
+	if (!zcpd_process_may_map(endpoint->entry.pid, adoption->registry->signals_fd)) {
 		zcp_close_fd(&pidfd);
 		return 0;
 	}
-	if (!zcpd_former_is_node(adoption->registry, endpoint->node_id) ||
-	    endpoint->signal >= adoption->registry->signals.n_signals ||
-	    zcpd_registry_has_signal(adoption->registry, endpoint->signal)) {
+	if (!zcpd_former_is_node(adoption->registry, endpoint->entry.node_id) ||
+	    endpoint->entry.signal >= adoption->registry->signals.n_signals ||
+	    zcpd_registry_has_signal(adoption->registry, endpoint->entry.signal)) {
 		zcp_close_fd(&pidfd);
 		return zcpd_adoption_stale(
 			adoption, "the signal of one of its nodes has been given to another");
 	}
-	(void)strcpy(record.node, endpoint->node);
-	r = zcpd_server_add_session(adoption->server, &record, pidfd, -1, &session);
+	(void)strcpy(entry.node, endpoint->entry.node);
+	r = zcpd_server_add_session(adoption->server, &entry, pidfd, -1, &session);
 	if (r < 0)
 		return zcpd_adoption_stale(adoption, strerror(-r));
-	zcpd_registry_keep_signal(adoption->registry, endpoint->signal, -1);
+	zcpd_registry_keep_signal(adoption->registry, endpoint->entry.signal, -1);
 	zcpd_record_session(session);
 	*sessionp = session;
 	return 0;
@@ -89,25 +90,26 @@ static bool read_member(const struct zcpd_topic *topic, struct zcpd_endpoint *en
 	struct zcp_member member;
 
 	if (!zcp_member_read(&topic->view,
-			     endpoint->is_publisher ? ZCP_MEMBER_PUBLISHER : ZCP_MEMBER_SUBSCRIBER,
-			     endpoint->slot, &member))
+			     endpoint->entry.is_publisher ? ZCP_MEMBER_PUBLISHER :
+							    ZCP_MEMBER_SUBSCRIBER,
+			     endpoint->entry.slot, &member))
 		return false;
-	endpoint->id = member.id;
-	endpoint->pid = member.pid;
-	memcpy(endpoint->node, member.node, sizeof(endpoint->node));
+	endpoint->entry.id = member.id;
+	endpoint->entry.pid = member.pid;
+	memcpy(endpoint->entry.node, member.node, sizeof(endpoint->entry.node));
 	switch (state) {
 	case ZCP_MEMBER_NONE:
 		return false;
 	case ZCP_MEMBER_OPEN:
-		endpoint->state = ZCPD_ENDPOINT_OPEN;
+		endpoint->entry.state = ZCPD_ENDPOINT_OPEN;
 		return true;
 	case ZCP_MEMBER_INACTIVE:
-		endpoint->state = ZCPD_ENDPOINT_INACTIVE;
+		endpoint->entry.state = ZCPD_ENDPOINT_INACTIVE;
 		return true;
 	default:
 		/* One that was joining has no answer and asks again. */
-		endpoint->state = endpoint->is_publisher ? ZCPD_ENDPOINT_INACTIVE :
-							   ZCPD_ENDPOINT_LEAVING;
+		endpoint->entry.state = endpoint->entry.is_publisher ? ZCPD_ENDPOINT_INACTIVE :
+								       ZCPD_ENDPOINT_LEAVING;
 		return true;
 	}
 }
@@ -115,47 +117,51 @@ static bool read_member(const struct zcpd_topic *topic, struct zcpd_endpoint *en
 /* Returns whether it was closed while nobody was there to be told. */
 static bool read_publisher(const struct zcpd_topic *topic, struct zcpd_endpoint *publisher)
 {
-	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->entry.slot];
 
-	publisher->node_id = atomic_load_explicit(&slot->session, memory_order_relaxed);
-	publisher->process_start = atomic_load_explicit(&slot->process_start, memory_order_relaxed);
-	publisher->signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
-	publisher->owner = topic->owners[publisher->slot];
-	publisher->loans = at_most(&slot->loans, LOANS_MAX);
-	publisher->history = at_most(&slot->history, ZCP_TOPIC_HISTORY_MAX);
-	publisher->alignment = atomic_load_explicit(&slot->alignment, memory_order_relaxed);
-	publisher->user_header_size = topic->user_header_size;
-	publisher->max_payload = atomic_load_explicit(&slot->max_payload, memory_order_relaxed);
-	publisher->first_seq = atomic_load_explicit(&slot->next_seq, memory_order_relaxed);
+	publisher->entry.node_id = atomic_load_explicit(&slot->session, memory_order_relaxed);
+	publisher->entry.process_start = atomic_load_explicit(&slot->process_start,
+							      memory_order_relaxed);
+	publisher->entry.signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
+	publisher->entry.owner = topic->entry.owners[publisher->entry.slot];
+	publisher->entry.loans = at_most(&slot->loans, LOANS_MAX);
+	publisher->entry.history = at_most(&slot->history, ZCP_TOPIC_HISTORY_MAX);
+	publisher->entry.alignment = atomic_load_explicit(&slot->alignment, memory_order_relaxed);
+	publisher->entry.user_header_size = topic->entry.user_header_size;
+	publisher->entry.max_payload = atomic_load_explicit(&slot->max_payload,
+							    memory_order_relaxed);
+	publisher->entry.first_seq = atomic_load_explicit(&slot->next_seq, memory_order_relaxed);
 	return atomic_load_explicit(&slot->abandoned, memory_order_relaxed) != 0;
 }
 
 static bool read_subscriber(const struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
 {
-	struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
+	struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->entry.slot];
 
-	subscriber->node_id = atomic_load_explicit(&slot->session, memory_order_relaxed);
-	subscriber->process_start = atomic_load_explicit(&slot->process_start,
-							 memory_order_relaxed);
-	subscriber->signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
-	subscriber->depth_log2 = at_most(&slot->depth_log2, topic->view.geometry.max_depth_log2);
-	subscriber->on_full = atomic_load_explicit(&slot->on_full, memory_order_relaxed);
-	subscriber->held = at_most(&slot->held, ZCP_HELD_MAX);
-	subscriber->history = at_most(&slot->history, ZCP_TOPIC_HISTORY_MAX);
-	subscriber->order = atomic_load_explicit(&slot->order, memory_order_relaxed);
-	return atomic_load_explicit(&zcp_acks_counts(&topic->acks, subscriber->slot)->abandoned,
-				    memory_order_relaxed) != 0;
+	subscriber->entry.node_id = atomic_load_explicit(&slot->session, memory_order_relaxed);
+	subscriber->entry.process_start = atomic_load_explicit(&slot->process_start,
+							       memory_order_relaxed);
+	subscriber->entry.signal = atomic_load_explicit(&slot->signal, memory_order_relaxed);
+	subscriber->entry.depth_log2 = at_most(&slot->depth_log2,
+					       topic->view.geometry.max_depth_log2);
+	subscriber->entry.on_full = atomic_load_explicit(&slot->on_full, memory_order_relaxed);
+	subscriber->entry.held = at_most(&slot->held, ZCP_HELD_MAX);
+	subscriber->entry.history = at_most(&slot->history, ZCP_TOPIC_HISTORY_MAX);
+	subscriber->entry.order = atomic_load_explicit(&slot->order, memory_order_relaxed);
+	return atomic_load_explicit(
+		       &zcp_acks_counts(&topic->acks, subscriber->entry.slot)->abandoned,
+		       memory_order_relaxed) != 0;
 }
 
 static void enter(struct zcpd_adoption *adoption, struct zcpd_endpoint *endpoint)
 {
 	struct zcpd_topic *topic = adoption->topic;
 
-	if (endpoint->is_publisher) {
-		topic->publishers[endpoint->slot] = endpoint;
+	if (endpoint->entry.is_publisher) {
+		topic->publishers[endpoint->entry.slot] = endpoint;
 		topic->n_publishers++;
 	} else {
-		topic->subscribers[endpoint->slot] = endpoint;
+		topic->subscribers[endpoint->entry.slot] = endpoint;
 		topic->n_subscribers++;
 	}
 	if (endpoint->session)
@@ -169,15 +175,15 @@ static bool has_own_place(const struct zcpd_adoption *adoption, struct zcpd_endp
 	const struct zcpd_pool *pool = adoption->topic->pool;
 	int class;
 
-	if (!zcpd_former_is_id(adoption->registry, endpoint->id) ||
-	    zcpd_former_has_endpoint(adoption->registry, endpoint->id) ||
-	    !zcpd_former_is_node(adoption->registry, endpoint->node_id))
+	if (!zcpd_former_is_id(adoption->registry, endpoint->entry.id) ||
+	    zcpd_former_has_endpoint(adoption->registry, endpoint->entry.id) ||
+	    !zcpd_former_is_node(adoption->registry, endpoint->entry.node_id))
 		return false;
-	if (!endpoint->is_publisher)
-		return endpoint->held > 0;
-	class = zcpd_pool_class_for(pool, endpoint->max_payload);
-	endpoint->class_index = class < 0 ? 0 : (uint32_t) class;
-	return class >= 0 && endpoint->owner != 0;
+	if (!endpoint->entry.is_publisher)
+		return endpoint->entry.held > 0;
+	class = zcpd_pool_class_for(pool, endpoint->entry.max_payload);
+	endpoint->entry.class_index = class < 0 ? 0 : (uint32_t) class;
+	return class >= 0 && endpoint->entry.owner != 0;
 }
 
 /* Returns whether there is one more endpoint. */
@@ -197,8 +203,8 @@ static bool adopt_slot(struct zcpd_adoption *adoption, bool is_publisher, uint32
 	endpoint = calloc(1, sizeof(*endpoint));
 	if (!endpoint)
 		return false;
-	endpoint->is_publisher = is_publisher;
-	endpoint->slot = slot;
+	endpoint->entry.is_publisher = is_publisher;
+	endpoint->entry.slot = slot;
 	endpoint->topic = topic;
 	if (!read_member(topic, endpoint, state))
 		return false;
@@ -213,9 +219,9 @@ static bool adopt_slot(struct zcpd_adoption *adoption, bool is_publisher, uint32
 		return false;
 	}
 	if (endpoint->session)
-		endpoint->uid = endpoint->session->uid;
+		endpoint->entry.uid = endpoint->session->entry.uid;
 	/* Its node has handed back all that it has: it never got this one. */
-	if (endpoint->session && !endpoint->session->returning)
+	if (endpoint->session && !endpoint->session->entry.returning)
 		endpoint->session = NULL;
 	enter(adoption, endpoint);
 	endpoint = NULL;

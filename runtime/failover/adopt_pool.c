@@ -16,10 +16,10 @@ static struct zcpd_pool *find_pool(const struct zcpd_registry *registry, uint64_
 	struct zcpd_pool *pool;
 
 	LIST_FOREACH(topic, &registry->topics, link)
-		if (topic->pool->id == id)
+		if (topic->pool->entry.id == id)
 			return topic->pool;
 	LIST_FOREACH(pool, &registry->pools, link)
-		if (pool->id == id)
+		if (pool->entry.id == id)
 			return pool;
 	return NULL;
 }
@@ -29,7 +29,7 @@ static bool has_named_pool(const struct zcpd_registry *registry, const char *nam
 	const struct zcpd_pool *pool;
 
 	LIST_FOREACH(pool, &registry->pools, link)
-		if (strcmp(pool->name, name) == 0)
+		if (strcmp(pool->entry.name, name) == 0)
 			return true;
 	return false;
 }
@@ -48,17 +48,17 @@ static int add_class(struct zcpd_adoption *adoption, const struct zcp_class *cla
 	int fds[2];
 
 	if (pool->view.n_classes == 0) {
-		uint32_t size = adoption->record.user_header_size;
+		uint32_t size = adoption->entry.user_header_size;
 
-		pool->alignment = shm->alignment;
-		pool->user_header_size = zcp_user_header_room(size) == class->header_room ?
-						 size :
-						 class->header_room;
-		pool->memory = class->data_region.memory;
+		pool->entry.alignment = shm->alignment;
+		pool->entry.user_header_size = zcp_user_header_room(size) == class->header_room ?
+						       size :
+						       class->header_room;
+		pool->entry.memory = class->data_region.memory;
 	}
-	pool->got |= class->data_region.memory;
-	geometry.alignment = pool->alignment;
-	geometry.user_header_size = pool->user_header_size;
+	pool->entry.got |= class->data_region.memory;
+	geometry.alignment = pool->entry.alignment;
+	geometry.user_header_size = pool->entry.user_header_size;
 	/* Where it finds descriptors and chunks the runtime computes by itself. */
 	if (zcp_class_stride(&geometry) != class->stride)
 		return zcpd_adoption_stale(
@@ -72,9 +72,7 @@ static int add_class(struct zcpd_adoption *adoption, const struct zcp_class *cla
 	}
 	if (zcpd_pool_restore_class(pool, class->payload_size, class->n_chunks, fds) < 0)
 		return zcpd_adoption_stale(adoption, "its pool cannot be mapped");
-	pool->classes[pool->view.n_classes - 1].uid = adoption->uid;
-	zcpd_record_pool(adoption->registry, pool);
-	zcpd_record_class(adoption->registry, pool, pool->view.n_classes - 1);
+	zcpd_record_class(adoption->registry, pool, pool->view.n_classes - 1, adoption->uid);
 	/* What the runtime before was just giving back. */
 	zcpd_pool_free_owner(pool, ZCP_OWNER_RUNTIME);
 	ZCP_CRASHPOINT("adopt.after_class");
@@ -108,7 +106,7 @@ int zcpd_adoption_add_classes(struct zcpd_adoption *adoption)
 		else if (n < ZCP_CLASSES_MAX && view.classes[n].chunks) {
 			const struct zcp_region_shm *region = view.classes[n].chunks_region.base;
 
-			r = region->region_id == (pool->id << 8 | n) ?
+			r = region->region_id == (pool->entry.id << 8 | n) ?
 				    add_class(adoption, &view.classes[n], fds->fds[i],
 					      fds->fds[i + 1]) :
 				    zcpd_adoption_stale(adoption, "its chunks are of another pool");
@@ -123,23 +121,23 @@ int zcpd_adoption_adopt_pool(struct zcpd_adoption *adoption)
 	struct zcpd_registry *registry = adoption->registry;
 	int r;
 
-	adoption->pool = find_pool(registry, adoption->record.pool);
+	adoption->pool = find_pool(registry, adoption->entry.pool);
 	if (adoption->pool)
 		return zcpd_adoption_add_classes(adoption);
 	if (!adoption->pool_is_automatic && has_named_pool(registry, adoption->pool_name))
 		return zcpd_adoption_stale(adoption, "its pool has been made anew");
-	r = zcpd_pool_new(&adoption->pool, adoption->record.pool, registry->domain_id,
+	r = zcpd_pool_new(&adoption->pool, adoption->entry.pool, registry->domain_id,
 			  adoption->pool_name, adoption->pool_is_automatic);
 	if (r < 0)
 		return zcpd_adoption_stale(adoption, "the runtime is out of memory");
-	if (!adoption->pool->automatic)
+	if (!adoption->pool->entry.automatic)
 		LIST_INSERT_HEAD(&registry->pools, adoption->pool, link);
 	/* Numbers in it may be those of nodes that have not come back. */
-	adoption->pool->is_adopted = !adoption->pool->automatic;
+	adoption->pool->entry.is_adopted = !adoption->pool->entry.automatic;
 	zcpd_record_pool(registry, adoption->pool);
 	r = zcpd_adoption_add_classes(adoption);
 	if (r < 0)
 		/* Half of it is of no use to the next topic. */
-		adoption->pool->got = 0;
+		adoption->pool->entry.got = 0;
 	return r;
 }

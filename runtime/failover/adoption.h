@@ -15,8 +15,7 @@ struct zcpd_adoption {
 	const struct zcp_fds *fds;
 	/* who hands it back: what is taken over counts for that user, whoever had it made */
 	uint32_t uid;
-	struct zcp_record_topic record;
-	struct zcp_record_slot slots[ZCP_TOPIC_PUBLISHERS_MAX];
+	struct zcp_topic_entry entry;
 	char pool_name[ZCP_TOPIC_SIZE];
 	bool pool_is_automatic;
 	/* NULL until it is there */

@@ -10,7 +10,6 @@
 
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/util.h"
-#include "pubsub/wire/codec.h"
 #include "runtime/failover/keep.h"
 #include "runtime/failover/store.h"
 #include "runtime/system/log.h"
@@ -37,9 +36,8 @@ static void lose(struct zcpd_journal *journal, int r)
 	journal->lost = true;
 }
 
-/* What is in the buffer behind the header. */
 static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation operation,
-			uint32_t kind, uint64_t id, size_t size, const int *fds, uint32_t n_fds)
+			uint32_t kind, uint64_t id, const int *fds, uint32_t n_fds)
 {
 	const struct zcpd_keep_header header = {
 		.operation = operation,
@@ -50,10 +48,9 @@ static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation o
 
 	if (!journal || journal->socket < 0 || journal->lost)
 		return;
-	memcpy(buffer, &header, sizeof(header));
 	for (;;) {
-		r = zcp_socket_send_packet(journal->socket, buffer, sizeof(header) + size, fds,
-					   n_fds);
+		r = zcp_socket_send_packet(journal->socket, (const char *)&header, sizeof(header),
+					   fds, n_fds);
 		if (r != -EAGAIN && r != -ETOOMANYREFS)
 			break;
 		(void)nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
@@ -62,39 +59,31 @@ static void send_packet(struct zcpd_journal *journal, enum zcpd_keep_operation o
 		lose(journal, r);
 }
 
-void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct zcp_message *record,
+void zcpd_journal_keep(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id,
 		       const int *fds, uint32_t n_fds)
 {
-	const size_t at = sizeof(struct zcpd_keep_header);
-	size_t size;
-	int r;
-
 	if (!journal || (!journal->store && (journal->socket < 0 || journal->lost)))
 		return;
 	ZCP_CRASHPOINT("journal.before_keep");
-	r = zcp_codec_pack(record, buffer + at, sizeof(buffer) - at, &size);
-	if (r < 0)
-		lose(journal, r);
-	else
-		send_packet(journal, ZCPD_KEEP_RECORD, record->type, id, size, fds, n_fds);
+	send_packet(journal, ZCPD_KEEP_RECORD, kind, id, fds, n_fds);
 	/* After the keeper, and although it may be gone: see runtime/failover/store.h. */
-	if (r == 0 && journal->store)
-		zcpd_store_keep(journal->store, record->type, id, buffer + at, size, fds, n_fds);
+	if (journal->store)
+		zcpd_store_keep(journal->store, kind, id, fds, n_fds);
 	ZCP_CRASHPOINT("journal.after_keep");
 }
 
-void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_message_type kind, uint64_t id)
+void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id)
 {
 	ZCP_CRASHPOINT("journal.before_drop");
 	if (journal && journal->store)
 		zcpd_store_drop(journal->store, kind, id);
-	send_packet(journal, ZCPD_KEEP_DROP, kind, id, 0, NULL, 0);
+	send_packet(journal, ZCPD_KEEP_DROP, kind, id, NULL, 0);
 	ZCP_CRASHPOINT("journal.after_drop");
 }
 
 static void keep_ledger(void *user, int fd)
 {
-	send_packet(user, ZCPD_KEEP_RECORD, ZCPD_KEEP_LEDGER, 0, 0, &fd, 1);
+	send_packet(user, ZCPD_KEEP_RECORD, ZCPD_KEEP_LEDGER, 0, &fd, 1);
 }
 
 void zcpd_journal_keep_ledger(struct zcpd_journal *journal, const struct zcpd_store *store)
@@ -111,7 +100,7 @@ void zcpd_journal_store(struct zcpd_journal *journal, struct zcpd_store *store)
 	if (zcpd_store_init(store, ledger, keep_ledger, journal) == 0)
 		journal->store = store;
 	else if (ledger >= 0)
-		send_packet(journal, ZCPD_KEEP_DROP, ZCPD_KEEP_LEDGER, 0, 0, NULL, 0);
+		send_packet(journal, ZCPD_KEEP_DROP, ZCPD_KEEP_LEDGER, 0, NULL, 0);
 }
 
 void zcpd_journal_store_complete(struct zcpd_journal *journal)
@@ -122,13 +111,13 @@ void zcpd_journal_store_complete(struct zcpd_journal *journal)
 
 void zcpd_journal_ready(struct zcpd_journal *journal, int log)
 {
-	send_packet(journal, ZCPD_KEEP_READY, 0, 0, 0, &log, log >= 0);
+	send_packet(journal, ZCPD_KEEP_READY, 0, 0, &log, log >= 0);
 	journal->loss = ZCPD_LOSS_OF_KEEPER;
 }
 
 void zcpd_journal_stopping(struct zcpd_journal *journal)
 {
-	send_packet(journal, ZCPD_KEEP_STOPPING, 0, 0, 0, NULL, 0);
+	send_packet(journal, ZCPD_KEEP_STOPPING, 0, 0, NULL, 0);
 }
 
 void zcpd_journal_set_successor(struct zcpd_journal *journal, int socket)
@@ -143,13 +132,13 @@ void zcpd_journal_hand_on(struct zcpd_journal *journal)
 	if (journal->successor <= 0)
 		return;
 	ZCP_CRASHPOINT("replace.before_hand_on");
-	send_packet(journal, ZCPD_KEEP_REPLACE, 0, 0, 0, &journal->successor, 1);
+	send_packet(journal, ZCPD_KEEP_REPLACE, 0, 0, &journal->successor, 1);
 	zcpd_journal_set_successor(journal, 0);
 }
 
 void zcpd_journal_end(struct zcpd_journal *journal)
 {
-	send_packet(journal, ZCPD_KEEP_END, 0, (uint64_t)getpid(), 0, NULL, 0);
+	send_packet(journal, ZCPD_KEEP_END, 0, (uint64_t)getpid(), NULL, 0);
 }
 
 int zcpd_journal_wait_got(struct zcpd_journal *journal)
@@ -173,7 +162,7 @@ static void wait_for_predecessor(int socket, pid_t keeper)
 	struct zcp_fds fds;
 	size_t size;
 
-	send_packet(&journal, ZCPD_KEEP_GOT, 0, (uint64_t)keeper, 0, NULL, 0);
+	send_packet(&journal, ZCPD_KEEP_GOT, 0, (uint64_t)keeper, NULL, 0);
 	ZCP_CRASHPOINT("succession.after_got");
 	/* Left where it is, for whichever worker asks next. */
 	if (zcp_socket_receive_packet(socket, MSG_PEEK, buffer, sizeof(buffer), &size, &fds) == 0) {
@@ -183,7 +172,7 @@ static void wait_for_predecessor(int socket, pid_t keeper)
 	}
 }
 
-int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, struct zcp_fds *fds)
+int zcpd_journal_next(struct zcpd_journal *journal, struct zcpd_journal_record *record)
 {
 	struct zcpd_keep_header header;
 	size_t size;
@@ -191,27 +180,29 @@ int zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, 
 
 	if (!journal || journal->socket < 0)
 		return ZCPD_JOURNAL_E_END;
-	r = zcp_socket_receive_packet(journal->socket, 0, buffer, sizeof(buffer), &size, fds);
+	r = zcp_socket_receive_packet(journal->socket, 0, buffer, sizeof(buffer), &size,
+				      &record->fds);
 	if (r < 0)
 		return r;
-	if (size < sizeof(header))
+	if (size < sizeof(header)) {
+		zcp_fds_deinit(&record->fds);
 		return -EPROTO;
+	}
 	memcpy(&header, buffer, sizeof(header));
 	if (header.operation == ZCPD_KEEP_END) {
 		journal->keeper = (pid_t)header.id;
-		if (fds->n_fds > 0)
-			wait_for_predecessor(fds->fds[0], journal->keeper);
-		zcp_fds_deinit(fds);
+		if (record->fds.n_fds > 0)
+			wait_for_predecessor(record->fds.fds[0], journal->keeper);
+		zcp_fds_deinit(&record->fds);
 		return ZCPD_JOURNAL_E_END;
 	}
 	if (header.kind == ZCPD_KEEP_LEDGER) {
-		if (fds->n_fds > 0 && journal->ledger <= 0)
-			journal->ledger = zcp_steal_fd(&fds->fds[0]);
-		zcp_fds_deinit(fds);
-		return zcpd_journal_next(journal, record, fds);
+		if (record->fds.n_fds > 0 && journal->ledger <= 0)
+			journal->ledger = zcp_steal_fd(&record->fds.fds[0]);
+		zcp_fds_deinit(&record->fds);
+		return zcpd_journal_next(journal, record);
 	}
-	r = zcp_codec_unpack(record, buffer + sizeof(header), size - sizeof(header));
-	if (r < 0)
-		zcp_fds_deinit(fds);
-	return r;
+	record->kind = header.kind;
+	record->id = header.id;
+	return 0;
 }

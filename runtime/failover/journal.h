@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "pubsub/wire/message.h"
+#include "pubsub/layout/directory_shm.h"
 #include "pubsub/wire/socket.h"
 
 struct zcpd_store;
@@ -49,10 +49,10 @@ struct zcpd_journal {
 		.socket = -1                                                                       \
 	}
 
-/* Keeps a record with its descriptors (borrowed); its kind is the message's type. NULL: none. */
-void zcpd_journal_keep(struct zcpd_journal *journal, uint64_t id, const struct zcp_message *record,
+/* Keeps the descriptors (borrowed) of an object. NULL: nothing is kept. */
+void zcpd_journal_keep(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id,
 		       const int *fds, uint32_t n_fds);
-void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_message_type kind, uint64_t id);
+void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_entry_kind kind, uint64_t id);
 
 /*
  * Once all records are read: from now on what is kept is stored as well, with the service manager,
@@ -86,12 +86,19 @@ enum {
 	ZCPD_JOURNAL_E_END = 1,
 };
 
+/* Descriptors that a worker before us has kept. */
+struct zcpd_journal_record {
+	uint32_t kind;
+	uint64_t id;
+	struct zcp_fds fds;
+};
+
 /*
- * The next record of those before us; before anything is kept. Returns 0 with *record and *fds
- * (deinit both), ZCPD_JOURNAL_E_END, or a negative errno. At the end nobody else has them any
- * more: a process from which the keeper got them is waited for.
+ * The next record of those before us; before anything is kept. Returns 0 with *record, whose
+ * descriptors are the caller's, ZCPD_JOURNAL_E_END, or a negative errno. At the end no other
+ * process has them any more: one from which the keeper got them is waited for.
  */
-__attribute__((warn_unused_result)) int
-zcpd_journal_next(struct zcpd_journal *journal, struct zcp_message *record, struct zcp_fds *fds);
+__attribute__((warn_unused_result)) int zcpd_journal_next(struct zcpd_journal *journal,
+							  struct zcpd_journal_record *record);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the keeper and the worker say to each other: packets over a SOCK_SEQPACKET pair, each
- * with this header, a record's bytes behind it, and its descriptors beside it. Only the worker
- * knows what a record means.
+ * this header, and descriptors beside it. A record is the descriptors of one object; what there is
+ * to know of the object is in the directory. Only the worker knows which descriptor is which.
  *
  * A worker begins with all records, in the order in which they were kept first, and END.
  *
@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-#include "pubsub/wire/message.h"
+#include "pubsub/layout/directory_shm.h"
 
 enum zcpd_keep_operation {
 	ZCPD_KEEP_RECORD, /* both ways; replaces the one that has its key */
@@ -36,11 +36,13 @@ struct zcpd_keep_header {
 	uint64_t id;
 };
 
-/* A kind that is no message's: the list of what a service manager stores (runtime/failover/store.h). */
+/* A kind that is no entry's: the list of what a service manager stores (runtime/failover/store.h). */
 #define ZCPD_KEEP_LEDGER UINT32_MAX
+/* The id of a kind that there is one of. */
+#define ZCPD_KEEP_SINGLE 1
 /* Descriptors of one record. */
 #define ZCPD_KEEP_FDS_MAX 4
 /* Bytes of one packet. */
-#define ZCPD_KEEP_SIZE_MAX (sizeof(struct zcpd_keep_header) + ZCP_PACKET_SIZE_MAX / 4)
+#define ZCPD_KEEP_SIZE_MAX sizeof(struct zcpd_keep_header)
 
 #endif

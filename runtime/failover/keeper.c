@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "pubsub/layout/directory_shm.h"
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/util.h"
 #include "pubsub/wire/socket.h"
@@ -223,8 +224,8 @@ static int receive_packet(struct keeper *keeper, int socket, struct zcpd_keep_he
 /* Nodes notice our end from here on, those too that the keeper before us has had. */
 static void hold_signals(struct keeper *keeper)
 {
-	const struct zcpd_shelf_record *record = zcpd_shelf_find(keeper->shelf,
-								 ZCP_MESSAGE_RECORD_REGISTRY, 0);
+	const struct zcpd_shelf_record *record = zcpd_shelf_find(keeper->shelf, ZCP_ENTRY_DOMAIN,
+								 ZCPD_KEEP_SINGLE);
 	int r = record && record->n_fds == 1 ? zcpd_hold_signals(&keeper->hold, record->fds[0]) : 0;
 
 	if (r < 0)
@@ -234,17 +235,14 @@ static void hold_signals(struct keeper *keeper)
 			strerror(-r));
 }
 
-static int keep(struct keeper *keeper, const struct zcpd_keep_header *header, size_t size,
-		struct zcp_fds *fds)
+static int keep(struct keeper *keeper, const struct zcpd_keep_header *header, struct zcp_fds *fds)
 {
 	uint32_t n_fds = fds->n_fds;
 	int r;
 
 	fds->n_fds = 0;
-	r = zcpd_shelf_keep(keeper->shelf, header->kind, header->id,
-			    keeper->buffer + sizeof(*header), size - sizeof(*header), fds->fds,
-			    n_fds);
-	if (r == 0 && header->kind == ZCP_MESSAGE_RECORD_REGISTRY)
+	r = zcpd_shelf_keep(keeper->shelf, header->kind, header->id, "", 0, fds->fds, n_fds);
+	if (r == 0 && header->kind == ZCP_ENTRY_DOMAIN)
 		hold_signals(keeper);
 	return r;
 }
@@ -261,7 +259,7 @@ static int receive_one(struct keeper *keeper)
 	switch (header.operation) {
 	case ZCPD_KEEP_RECORD:
 		ZCP_CRASHPOINT("keeper.before_keep");
-		r = keep(keeper, &header, size, &fds);
+		r = keep(keeper, &header, &fds);
 		if (r < 0)
 			zcpd_error("a record cannot be kept: %s: should the worker be killed now, "
 				   "nodes lose their connection",
@@ -311,7 +309,7 @@ static int inherit(struct keeper *keeper)
 		if (r == -EAGAIN)
 			return -1;
 		if (r == 0 && header.operation == ZCPD_KEEP_RECORD)
-			r = keep(keeper, &header, size, &fds);
+			r = keep(keeper, &header, &fds);
 		if (r < 0) {
 			zcpd_warning("the keeper before has not given all it has: %s: %s",
 				     strerror(-r),
@@ -338,20 +336,16 @@ static void hand_out(struct keeper *keeper, int socket)
 		};
 		const int *fds = record ? record->fds : &keeper->predecessor;
 		uint32_t n_fds = record ? record->n_fds : keeper->predecessor >= 0;
-		size_t size = sizeof(header);
 		int r;
 
-		if (record) {
+		if (record)
 			header = (struct zcpd_keep_header){
 				.operation = ZCPD_KEEP_RECORD,
 				.kind = record->kind,
 				.id = record->id,
 			};
-			memcpy(keeper->buffer + size, record->bytes, record->size);
-			size += record->size;
-		}
-		memcpy(keeper->buffer, &header, sizeof(header));
-		r = zcp_socket_send_packet(socket, keeper->buffer, size, fds, n_fds);
+		r = zcp_socket_send_packet(socket, (const char *)&header, sizeof(header), fds,
+					   n_fds);
 		/* Where the worker is gone its pidfd tells, and a successor's end is read. */
 		if (r < 0)
 			return;

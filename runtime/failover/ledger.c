@@ -37,15 +37,14 @@ struct zcpd_ledger_header {
 	char invocation[INVOCATION_SIZE];
 };
 
-static char buffer[sizeof(struct zcpd_ledger_entry) + ZCPD_KEEP_SIZE_MAX];
-
 /* FNV-1a: against what is broken, not against anybody. */
-static uint64_t checksum_of(const char *bytes, size_t size)
+static uint64_t checksum_of(const struct zcpd_ledger_entry *entry)
 {
+	const uint8_t *bytes = (const uint8_t *)entry;
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ (uint8_t)bytes[i]) * UINT64_C(0x100000001b3);
+	for (size_t i = sizeof(entry->checksum); i < sizeof(*entry); i++)
+		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
 	return hash;
 }
 
@@ -72,7 +71,7 @@ int zcpd_ledger_new(struct zcpd_ledger *ledger, uint64_t serial)
 		return r;
 	}
 	ledger->header->magic = MAGIC;
-	ledger->header->version = ZCP_RECORDS_VERSION;
+	ledger->header->version = ZCP_SHM_VERSION;
 	ledger->header->fingerprint = zcp_layout_fingerprint();
 	ledger->header->number = zcp_now_ns();
 	ledger->header->first_serial = serial;
@@ -100,50 +99,42 @@ static void note_stale(struct zcpd_ledger *ledger, const struct zcpd_ledger_entr
 			ledger->stale[ledger->n_stale++] = old->fds[i].serial;
 }
 
-/* The entry that is in the buffer, with its bytes: what is known of its key now. */
-static int apply(struct zcpd_ledger *ledger)
+/* What is known of the entry's key now. */
+static int apply(struct zcpd_ledger *ledger, const struct zcpd_ledger_entry *entry)
 {
-	struct zcpd_ledger_entry entry;
-	const struct zcpd_ledger_entry *old;
-	size_t size;
-	int r = 0;
+	const struct zcpd_ledger_entry *old = zcpd_ledger_find(ledger, entry->kind, entry->id);
 
-	memcpy(&entry, buffer, sizeof(entry));
-	size = sizeof(entry) + entry.size;
-	old = zcpd_ledger_find(ledger, entry.kind, entry.id);
-	note_stale(ledger, old, &entry);
+	note_stale(ledger, old, entry);
 	if (old) {
-		ledger->live_size -= sizeof(*old) + old->size;
+		ledger->live_size -= sizeof(*old);
 		ledger->n_names -= old->n_fds;
 	}
-	for (uint32_t i = 0; i < entry.n_fds; i++)
-		if (entry.fds[i].serial >= ledger->next_serial)
-			ledger->next_serial = entry.fds[i].serial + 1;
-	if (entry.dropped) {
-		zcpd_shelf_drop(&ledger->records, entry.kind, entry.id);
+	for (uint32_t i = 0; i < entry->n_fds; i++)
+		if (entry->fds[i].serial >= ledger->next_serial)
+			ledger->next_serial = entry->fds[i].serial + 1;
+	if (entry->dropped) {
+		zcpd_shelf_drop(&ledger->records, entry->kind, entry->id);
 		return 0;
 	}
-	r = zcpd_shelf_keep(&ledger->records, entry.kind, entry.id, buffer, size, NULL, 0);
-	ledger->live_size += size;
-	ledger->n_names += entry.n_fds;
-	return r;
+	ledger->live_size += sizeof(*entry);
+	ledger->n_names += entry->n_fds;
+	return zcpd_shelf_keep(&ledger->records, entry->kind, entry->id, (const char *)entry,
+			       sizeof(*entry), NULL, 0);
 }
 
-/* Returns how long the entry at `at` is, or a negative errno. */
-static ssize_t read_entry(const struct zcpd_ledger *ledger, uint64_t at, uint64_t end)
+/* Returns 0 or a negative errno. */
+static int read_entry(const struct zcpd_ledger *ledger, uint64_t at, uint64_t end,
+		      struct zcpd_ledger_entry *entry)
 {
-	struct zcpd_ledger_entry entry;
-	size_t size = end - at < sizeof(buffer) ? end - at : sizeof(buffer);
-	ssize_t n = pread(ledger->fd, buffer, size, (off_t)at);
+	ssize_t n = end - at < sizeof(*entry) ? 0 :
+						pread(ledger->fd, entry, sizeof(*entry), (off_t)at);
 
-	if (n < (ssize_t)sizeof(entry))
-		return n < 0 ? zcp_errno() : -EPROTO;
-	memcpy(&entry, buffer, sizeof(entry));
-	if (entry.size > (size_t)n - sizeof(entry) || entry.n_fds > ZCPD_KEEP_FDS_MAX ||
-	    entry.checksum != checksum_of(buffer + sizeof(entry.checksum),
-					  sizeof(entry) - sizeof(entry.checksum) + entry.size))
+	if (n < 0)
+		return zcp_errno();
+	if (n != (ssize_t)sizeof(*entry) || entry->n_fds > ZCPD_KEEP_FDS_MAX ||
+	    entry->checksum != checksum_of(entry))
 		return -EPROTO;
-	return (ssize_t)(sizeof(entry) + entry.size);
+	return 0;
 }
 
 static int replay(struct zcpd_ledger *ledger)
@@ -152,12 +143,14 @@ static int replay(struct zcpd_ledger *ledger)
 	uint64_t settled = atomic_load(&ledger->header->settled);
 
 	while (at < end) {
-		ssize_t n = read_entry(ledger, at, end);
-		int r = n < 0 ? (int)n : apply(ledger);
+		struct zcpd_ledger_entry entry;
+		int r = read_entry(ledger, at, end, &entry);
 
+		if (r == 0)
+			r = apply(ledger, &entry);
 		if (r < 0)
 			return r;
-		at += (uint64_t)n;
+		at += sizeof(entry);
 	}
 	if (at != end)
 		return -EPROTO;
@@ -170,7 +163,7 @@ static const char *fault_of(const struct zcpd_ledger *ledger)
 {
 	if (ledger->header->magic != MAGIC)
 		return "its list of records is none";
-	if (ledger->header->version != ZCP_RECORDS_VERSION ||
+	if (ledger->header->version != ZCP_SHM_VERSION ||
 	    ledger->header->fingerprint != zcp_layout_fingerprint())
 		return "it is of another version";
 	return NULL;
@@ -222,28 +215,19 @@ const struct zcpd_ledger_entry *zcpd_ledger_find(struct zcpd_ledger *ledger, uin
 	return record ? (const struct zcpd_ledger_entry *)(const void *)record->bytes : NULL;
 }
 
-int zcpd_ledger_append(struct zcpd_ledger *ledger, struct zcpd_ledger_entry *entry,
-		       const char *bytes)
+int zcpd_ledger_append(struct zcpd_ledger *ledger, struct zcpd_ledger_entry *entry)
 {
 	uint64_t at = zcpd_ledger_size(ledger);
-	size_t size = sizeof(*entry) + entry->size;
 	ssize_t n;
 	int r;
 
-	if (size > sizeof(buffer))
-		return -EMSGSIZE;
-	memcpy(buffer, entry, sizeof(*entry));
-	if (entry->size > 0)
-		memcpy(buffer + sizeof(*entry), bytes, entry->size);
-	entry->checksum = checksum_of(buffer + sizeof(entry->checksum),
-				      size - sizeof(entry->checksum));
-	memcpy(buffer, &entry->checksum, sizeof(entry->checksum));
-	n = pwrite(ledger->fd, buffer, size, (off_t)at);
-	if (n != (ssize_t)size)
+	entry->checksum = checksum_of(entry);
+	n = pwrite(ledger->fd, entry, sizeof(*entry), (off_t)at);
+	if (n != (ssize_t)sizeof(*entry))
 		return n < 0 ? zcp_errno() : -ENOSPC;
-	r = apply(ledger);
+	r = apply(ledger, entry);
 	if (r == 0)
-		atomic_store(&ledger->header->size, at + size);
+		atomic_store(&ledger->header->size, at + sizeof(*entry));
 	return r;
 }
 

@@ -34,22 +34,22 @@ struct zcpd_ledger_fd {
 	uint64_t type;
 };
 
-/* In the file and in memory; the record's bytes are behind it. */
+/* In the file and in memory. */
 struct zcpd_ledger_entry {
 	/* of all that follows */
 	uint64_t checksum;
 	uint64_t id;
 	uint32_t kind;
-	uint32_t size;
 	uint32_t dropped;
 	uint32_t n_fds;
+	uint32_t reserved;
 	struct zcpd_ledger_fd fds[ZCPD_KEEP_FDS_MAX];
 };
 
 struct zcpd_ledger {
 	int fd;
 	struct zcpd_ledger_header *header;
-	/* what is in it, in the order of first keeping: entries with the records' bytes */
+	/* what is in it, in the order of first keeping: entries */
 	struct zcpd_shelf records;
 	uint64_t next_serial;
 	/* bytes of what is not superseded */
@@ -79,8 +79,8 @@ const struct zcpd_ledger_entry *zcpd_ledger_find(struct zcpd_ledger *ledger, uin
 						 uint64_t id);
 
 /* The entry's checksum is computed. Returns 0, or a negative errno: it is as before. */
-__attribute__((warn_unused_result)) int
-zcpd_ledger_append(struct zcpd_ledger *ledger, struct zcpd_ledger_entry *entry, const char *bytes);
+__attribute__((warn_unused_result)) int zcpd_ledger_append(struct zcpd_ledger *ledger,
+							   struct zcpd_ledger_entry *entry);
 
 /* Names that the last entry has superseded are stored no more. */
 void zcpd_ledger_settle(struct zcpd_ledger *ledger);

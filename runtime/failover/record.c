@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From objects to records.
+ * From objects to entries of the directory, and descriptors to the keeper.
  */
 #include "runtime/failover/record.h"
 
@@ -8,10 +8,20 @@
 #include <string.h>
 
 #include "runtime/failover/journal.h"
+#include "runtime/failover/keep.h"
 #include "runtime/repair/reclaim.h"
 
-/* Ids that one record of the registry stands for. */
+/* Ids that one entry of the domain stands for. */
 #define IDS_RESERVED 4096
+/* The id of what there is one of. */
+#define SINGLE ZCPD_KEEP_SINGLE
+
+static void put(struct zcpd_registry *registry, enum zcp_entry_kind kind, uint32_t *place,
+		uint64_t id, const void *contents)
+{
+	if (registry->directory)
+		zcpd_directory_put(registry->directory, kind, place, id, contents);
+}
 
 uint64_t zcpd_record_next_id(struct zcpd_registry *registry)
 {
@@ -22,173 +32,129 @@ uint64_t zcpd_record_next_id(struct zcpd_registry *registry)
 
 void zcpd_record_registry(struct zcpd_registry *registry)
 {
-	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_REGISTRY };
+	struct zcp_domain_entry entry;
 
 	registry->reserved_id = registry->last_id + IDS_RESERVED;
-	record.u.record_registry = (struct zcp_record_registry){
+	entry = (struct zcp_domain_entry){
 		.domain_id = registry->domain_id,
 		.last_id = registry->reserved_id,
 		.n_signals = registry->signals.n_signals,
 		.symmetric = registry->symmetric,
 	};
-	zcpd_journal_keep(registry->journal, 0, &record, &registry->signals_fd, 1);
+	zcpd_record_signals(registry);
+	put(registry, ZCP_ENTRY_DOMAIN, &registry->place, SINGLE, &entry);
 }
 
-void zcpd_record_pool(struct zcpd_registry *registry, const struct zcpd_pool *pool)
+void zcpd_record_signals(const struct zcpd_registry *registry)
 {
-	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_POOL };
-
-	record.u.record_pool = (struct zcp_record_pool){
-		.number = pool->id,
-		.automatic = pool->automatic,
-		.alignment = pool->alignment,
-		.user_header_size = pool->user_header_size,
-		.memory = pool->memory,
-		.got = pool->got,
-		.is_adopted = pool->is_adopted,
-	};
-	(void)strcpy(record.u.record_pool.name, pool->name);
-	zcpd_journal_keep(registry->journal, pool->id, &record, NULL, 0);
+	zcpd_journal_keep(registry->journal, ZCP_ENTRY_DOMAIN, SINGLE, &registry->signals_fd, 1);
 }
 
+void zcpd_record_pool(struct zcpd_registry *registry, struct zcpd_pool *pool)
+{
+	put(registry, ZCP_ENTRY_POOL, &pool->place, pool->entry.id, &pool->entry);
+}
+
+/* A pool's own descriptors are those of its classes. */
 static uint64_t class_id(const struct zcpd_pool *pool, uint32_t class_index)
 {
-	return pool->id * ZCP_CLASSES_MAX + class_index;
+	return pool->entry.id * ZCP_CLASSES_MAX + class_index;
 }
 
-void zcpd_record_class(struct zcpd_registry *registry, const struct zcpd_pool *pool,
-		       uint32_t class_index)
+void zcpd_record_class_fds(const struct zcpd_registry *registry, const struct zcpd_pool *pool,
+			   uint32_t class_index)
 {
-	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_CLASS };
 	const struct zcpd_class *class = &pool->classes[class_index];
 	const int fds[] = { class->chunks_fd, class->data_fd };
 
-	record.u.record_class = (struct zcp_record_class){
-		.pool = pool->id,
-		.index = class_index,
-		.uid = class->uid,
-		.n_chunks = pool->view.classes[class_index].n_chunks,
-		.payload_size = pool->view.classes[class_index].payload_size,
-	};
-	zcpd_journal_keep(registry->journal, class_id(pool, class_index), &record, fds, 2);
+	zcpd_journal_keep(registry->journal, ZCP_ENTRY_POOL, class_id(pool, class_index), fds, 2);
 }
 
-void zcpd_record_topic(struct zcpd_registry *registry, const struct zcpd_topic *topic)
+void zcpd_record_class(struct zcpd_registry *registry, struct zcpd_pool *pool, uint32_t class_index,
+		       uint32_t uid)
 {
-	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_TOPIC };
-	struct zcp_record_slot slots[ZCP_TOPIC_PUBLISHERS_MAX];
+	pool->entry.classes[class_index] = (struct zcp_class_entry){
+		.payload_size = pool->view.classes[class_index].payload_size,
+		.n_chunks = pool->view.classes[class_index].n_chunks,
+		.uid = uid,
+	};
+	zcpd_record_class_fds(registry, pool, class_index);
+	pool->entry.n_classes = class_index + 1;
+	zcpd_record_pool(registry, pool);
+}
+
+void zcpd_record_topic_fds(const struct zcpd_registry *registry, const struct zcpd_topic *topic)
+{
 	const int fds[] = { topic->fd, topic->acks_fd };
 
-	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
-		slots[p] = (struct zcp_record_slot){
-			.owner = topic->owners[p],
-			.kept = topic->kept[p],
-		};
-	record.u.record_topic = (struct zcp_record_topic){
-		.number = topic->id,
-		.pool = topic->pool->id,
-		.uid = topic->uid,
-		.type_size = topic->type_size,
-		.type_alignment = topic->type_alignment,
-		.former_payload = topic->former_payload,
-		.user_header_size = topic->user_header_size,
-		.has_user_header_size = topic->has_user_header_size,
-		.max_publishers = topic->view.geometry.max_publishers,
-		.max_subscribers = topic->view.geometry.max_subscribers,
-		.max_depth_log2 = topic->view.geometry.max_depth_log2,
-		.slots = slots,
-		.n_slots = topic->view.geometry.max_publishers,
-	};
-	(void)strcpy(record.u.record_topic.name, topic->name);
-	(void)strcpy(record.u.record_topic.type, topic->type);
-	zcpd_journal_keep(registry->journal, topic->id, &record, fds, 2);
+	zcpd_journal_keep(registry->journal, ZCP_ENTRY_TOPIC, topic->entry.id, fds, 2);
 }
 
-void zcpd_record_endpoint(struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
+void zcpd_record_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
-	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_ENDPOINT };
+	if (topic->place == 0)
+		zcpd_record_topic_fds(registry, topic);
+	put(registry, ZCP_ENTRY_TOPIC, &topic->place, topic->entry.id, &topic->entry);
+}
 
+void zcpd_record_endpoint(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
+{
 	zcpd_member_set_state(endpoint, false);
-	record.u.record_endpoint = (struct zcp_record_endpoint){
-		.number = endpoint->id,
-		.topic = endpoint->topic->id,
-		.session = endpoint->session ? endpoint->session->id : 0,
-		.is_publisher = endpoint->is_publisher,
-		.state = endpoint->state,
-		.pid = endpoint->pid,
-		.uid = endpoint->uid,
-		.signal = endpoint->signal,
-		.slot = endpoint->slot,
-		.owner = endpoint->owner,
-		.class = endpoint->class_index,
-		.loans = endpoint->loans,
-		.alignment = endpoint->alignment,
-		.user_header_size = endpoint->user_header_size,
-		.max_payload = endpoint->max_payload,
-		.first_seq = endpoint->first_seq,
-		.history = endpoint->history,
-		.order = endpoint->order,
-		.depth_log2 = endpoint->depth_log2,
-		.held = endpoint->held,
-		.on_full = endpoint->on_full,
-		.request = endpoint->request_id,
-		.opened_by = endpoint->opened_by,
-		.returned = endpoint->returned,
-		.type_size = endpoint->type_size,
-		.type_alignment = endpoint->type_alignment,
-	};
-	(void)strcpy(record.u.record_endpoint.node, endpoint->node);
-	(void)strcpy(record.u.record_endpoint.type, endpoint->type);
-	zcpd_journal_keep(registry->journal, endpoint->id, &record, NULL, 0);
+	endpoint->entry.topic = endpoint->topic->entry.id;
+	if (!endpoint->session)
+		endpoint->entry.node_id = 0;
+	put(registry, ZCP_ENTRY_ENDPOINT, &endpoint->place, endpoint->entry.id, &endpoint->entry);
 }
 
-void zcpd_record_session(const struct zcpd_session *session)
+void zcpd_record_session_fds(const struct zcpd_session *session)
 {
-	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_SESSION };
-	int eventfd = session->greeted ? session->registry->signal_fds[session->signal] : -1;
+	int eventfd = session->entry.greeted ?
+			      session->registry->signal_fds[session->entry.signal] :
+			      -1;
 	int fds[3] = { session->pidfd };
 	uint32_t n_fds = 1;
 
-	record.u.record_session = (struct zcp_record_session){
-		.number = session->id,
-		.pid = session->pid,
-		.uid = session->uid,
-		.signal = session->signal,
-		.process_start = session->process_start,
-		.connected = session->socket >= 0,
-		.greeted = session->greeted,
-		.has_eventfd = eventfd >= 0,
-		.returning = session->returning,
-	};
-	(void)strcpy(record.u.record_session.node, session->node);
 	if (session->socket >= 0)
 		fds[n_fds++] = session->socket;
 	if (eventfd >= 0)
 		fds[n_fds++] = eventfd;
-	zcpd_journal_keep(session->registry->journal, session->id, &record, fds, n_fds);
+	zcpd_journal_keep(session->registry->journal, ZCP_ENTRY_NODE, session->entry.id, fds,
+			  n_fds);
 }
 
-void zcpd_record_drop_pool(struct zcpd_registry *registry, const struct zcpd_pool *pool)
+void zcpd_record_session(struct zcpd_session *session)
 {
-	/* From the last one on: what is left at any moment is a pool with fewer of them. */
+	zcpd_record_session_fds(session);
+	put(session->registry, ZCP_ENTRY_NODE, &session->place, session->entry.id, &session->entry);
+}
+
+static void drop(struct zcpd_registry *registry, enum zcp_entry_kind kind, uint32_t *place)
+{
+	if (registry->directory)
+		zcpd_directory_drop(registry->directory, kind, place);
+}
+
+void zcpd_record_drop_pool(struct zcpd_registry *registry, struct zcpd_pool *pool)
+{
+	drop(registry, ZCP_ENTRY_POOL, &pool->place);
 	for (uint32_t i = pool->view.n_classes; i > 0; i--)
-		zcpd_journal_drop(registry->journal, ZCP_MESSAGE_RECORD_CLASS,
-				  class_id(pool, i - 1));
-	zcpd_journal_drop(registry->journal, ZCP_MESSAGE_RECORD_POOL, pool->id);
+		zcpd_journal_drop(registry->journal, ZCP_ENTRY_POOL, class_id(pool, i - 1));
 }
 
-void zcpd_record_drop_topic(struct zcpd_registry *registry, const struct zcpd_topic *topic)
+void zcpd_record_drop_topic(struct zcpd_registry *registry, struct zcpd_topic *topic)
 {
-	zcpd_journal_drop(registry->journal, ZCP_MESSAGE_RECORD_TOPIC, topic->id);
+	drop(registry, ZCP_ENTRY_TOPIC, &topic->place);
+	zcpd_journal_drop(registry->journal, ZCP_ENTRY_TOPIC, topic->entry.id);
 }
 
-void zcpd_record_drop_endpoint(struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
+void zcpd_record_drop_endpoint(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
 {
 	zcpd_member_set_state(endpoint, true);
-	zcpd_journal_drop(registry->journal, ZCP_MESSAGE_RECORD_ENDPOINT, endpoint->id);
+	drop(registry, ZCP_ENTRY_ENDPOINT, &endpoint->place);
 }
 
-void zcpd_record_drop_session(const struct zcpd_session *session)
+void zcpd_record_drop_session(struct zcpd_session *session)
 {
-	zcpd_journal_drop(session->registry->journal, ZCP_MESSAGE_RECORD_SESSION, session->id);
+	drop(session->registry, ZCP_ENTRY_NODE, &session->place);
+	zcpd_journal_drop(session->registry->journal, ZCP_ENTRY_NODE, session->entry.id);
 }

@@ -36,7 +36,6 @@ static int ask(int socket, int way, struct zcp_message *answer)
 	int r;
 
 	question.u.replace.fingerprint = zcp_layout_fingerprint();
-	question.u.replace.records = ZCP_RECORDS_VERSION;
 	(void)strcpy(question.u.replace.version, ZCP_VERSION_STRING);
 	r = zcp_socket_send(socket, &question, &way, 1);
 	if (r == 0)

@@ -1,33 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From records to objects. They come in the order in which they were kept first: what one names
- * has come before it. One that does not fit the others, or what there can be, is not believed.
+ * From the directory's entries, and the descriptors that the keeper has, to objects. An entry that
+ * does not fit the others, or what there can be, is not believed.
  */
 #include "runtime/failover/restore.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "pubsub/util.h"
+#include "pubsub/wire/name.h"
+#include "runtime/failover/journal.h"
 #include "runtime/failover/record.h"
+#include "runtime/failover/shelf.h"
 #include "runtime/repair/reclaim.h"
 #include "runtime/system/log.h"
 
 struct restore {
 	struct zcpd_server *server;
+	/* what the keeper has kept, by kind and id */
+	struct zcpd_shelf descriptors;
 	struct zcpd_registry *registry;
 	const struct zcpd_registry_events *events;
 	struct zcpd_pool **pools;
 	size_t n_pools;
-	uint64_t n_records;
+	uint64_t n_entries;
+	/* what is wrong, where that is known */
+	const char *why;
 };
 
 static struct zcpd_pool *find_pool(const struct restore *restore, uint64_t id)
 {
 	for (size_t i = 0; i < restore->n_pools; i++)
-		if (restore->pools[i]->id == id)
+		if (restore->pools[i]->entry.id == id)
 			return restore->pools[i];
 	return NULL;
 }
@@ -37,7 +46,7 @@ static struct zcpd_topic *find_topic(const struct restore *restore, uint64_t id)
 	struct zcpd_topic *topic;
 
 	LIST_FOREACH(topic, &restore->registry->topics, link)
-		if (topic->id == id)
+		if (topic->entry.id == id)
 			return topic;
 	return NULL;
 }
@@ -47,248 +56,305 @@ static struct zcpd_session *find_session(const struct restore *restore, uint64_t
 	struct zcpd_session *session;
 
 	LIST_FOREACH(session, &restore->server->sessions, link)
-		if (session->id == id)
+		if (session->entry.id == id)
 			return session;
 	return NULL;
 }
 
-static int restore_server(struct restore *restore, const struct zcp_record_server *record,
-			  struct zcp_fds *fds)
+/* As many as it can have; *fds is the caller's then. False: the keeper has none. */
+static bool take_fds(struct restore *restore, enum zcp_entry_kind kind, uint64_t id,
+		     struct zcp_fds *fds)
 {
-	struct zcpd_server *server = restore->server;
+	struct zcpd_shelf_record *record = zcpd_shelf_find(&restore->descriptors, kind, id);
 
-	if (server->lock >= 0 || fds->n_fds != 1 + (uint32_t)record->listening)
-		return -EPROTO;
-	server->lock = zcp_steal_fd(&fds->fds[0]);
-	server->waits_until_ns = record->waits_until_ns;
-	if (record->listening)
-		server->listener = zcp_steal_fd(&fds->fds[1]);
+	if (!record)
+		return false;
+	memcpy(fds->fds, record->fds, record->n_fds * sizeof(fds->fds[0]));
+	fds->n_fds = record->n_fds;
+	record->n_fds = 0;
+	zcpd_shelf_drop(&restore->descriptors, kind, id);
+	return true;
+}
+
+static int restore_server(struct restore *restore)
+{
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	struct zcpd_server *server = restore->server;
+	const char *why;
+	uint64_t id;
+	int r;
+
+	if (!take_fds(restore, ZCP_ENTRY_SERVER, 1, &fds) || fds.n_fds < 1)
+		return 0;
+	server->lock = zcp_steal_fd(&fds.fds[0]);
+	if (fds.n_fds > 2)
+		server->listener = zcp_steal_fd(&fds.fds[2]);
+	if (fds.n_fds < 2)
+		return 0;
+	r = zcpd_directory_open(&server->directory, zcp_steal_fd(&fds.fds[1]), &why);
+	if (r < 0) {
+		restore->why = why;
+		return r;
+	}
+	server->place = 0;
+	if (!zcpd_directory_next(&server->directory, ZCP_ENTRY_SERVER, &server->place, &id,
+				 &server->entry))
+		server->place = 0;
 	return 0;
 }
 
-static int restore_session(struct restore *restore, const struct zcp_record_session *record,
-			   struct zcp_fds *fds)
+static int restore_domain(struct restore *restore)
 {
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	struct zcp_domain_entry entry;
+	uint32_t place = 0;
+	uint64_t id;
+	int r;
+
+	if (!zcpd_directory_next(&restore->server->directory, ZCP_ENTRY_DOMAIN, &place, &id,
+				 &entry))
+		return 0;
+	if (!take_fds(restore, ZCP_ENTRY_DOMAIN, 1, &fds) || fds.n_fds != 1)
+		return -EPROTO;
+	r = zcpd_registry_restore(restore->registry, restore->server->config, &entry,
+				  zcp_steal_fd(&fds.fds[0]), restore->events);
+	restore->registry->place = place;
+	return r;
+}
+
+static bool is_socket(int fd)
+{
+	socklen_t size = sizeof(int);
+	int type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+}
+
+static int restore_node(struct restore *restore, const struct zcp_node_entry *entry, uint32_t place)
+{
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
 	struct zcpd_session *session;
+	bool connected;
 	uint32_t n = 1;
 	int r;
 
-	if (fds->n_fds != 1 + (uint32_t)record->connected + record->has_eventfd)
+	if (!take_fds(restore, ZCP_ENTRY_NODE, entry->id, &fds) || fds.n_fds < 1 ||
+	    !zcp_name_ends(entry->node, sizeof(entry->node)) ||
+	    (entry->greeted && (entry->signal >= restore->registry->signals.n_signals ||
+				zcpd_registry_has_signal(restore->registry, entry->signal))))
 		return -EPROTO;
-	if (find_session(restore, record->number) ||
-	    (record->greeted && (record->signal >= restore->registry->signals.n_signals ||
-				 zcpd_registry_has_signal(restore->registry, record->signal))))
-		return -EPROTO;
-	r = zcpd_server_add_session(restore->server, record, zcp_steal_fd(&fds->fds[0]),
-				    record->connected ? zcp_steal_fd(&fds->fds[n++]) : -1,
-				    &session);
-	if (r < 0 || !record->greeted)
+	connected = fds.n_fds > 1 && is_socket(fds.fds[1]);
+	r = zcpd_server_add_session(restore->server, entry, zcp_steal_fd(&fds.fds[0]),
+				    connected ? zcp_steal_fd(&fds.fds[n++]) : -1, &session);
+	if (r < 0)
 		return r;
-	zcpd_registry_keep_signal(restore->registry, record->signal,
-				  record->has_eventfd ? zcp_steal_fd(&fds->fds[n]) : -1);
+	session->place = place;
+	if (entry->greeted)
+		zcpd_registry_keep_signal(restore->registry, entry->signal,
+					  n < fds.n_fds ? zcp_steal_fd(&fds.fds[n]) : -1);
 	return 0;
 }
 
-static int restore_pool(struct restore *restore, const struct zcp_record_pool *record)
+static int restore_class(struct restore *restore, struct zcpd_pool *pool, uint32_t index)
+{
+	struct zcp_fds fds = { .n_fds = 0 };
+	const struct zcp_class_entry *entry = &pool->entry.classes[index];
+
+	if (!take_fds(restore, ZCP_ENTRY_POOL, pool->entry.id * ZCP_CLASSES_MAX + index, &fds) ||
+	    fds.n_fds != 2) {
+		zcp_fds_deinit(&fds);
+		return -EPROTO;
+	}
+	return zcpd_pool_restore_class(pool, entry->payload_size, entry->n_chunks, fds.fds);
+}
+
+static int restore_pool(struct restore *restore, const struct zcp_pool_entry *entry, uint32_t place)
 {
 	struct zcpd_pool **pools, *pool;
 	int r;
 
-	if (find_pool(restore, record->number))
+	if (!zcp_name_ends(entry->name, sizeof(entry->name)) ||
+	    entry->n_classes > ZCP_CLASSES_MAX || find_pool(restore, entry->id))
 		return -EPROTO;
 	pools = realloc(restore->pools, (restore->n_pools + 1) * sizeof(pools[0]));
 	if (!pools)
 		return -ENOMEM;
 	restore->pools = pools;
-	r = zcpd_pool_new(&pool, record->number, restore->registry->domain_id, record->name,
-			  record->automatic);
+	r = zcpd_pool_new(&pool, entry->id, restore->registry->domain_id, entry->name,
+			  entry->automatic);
 	if (r < 0)
 		return r;
-	pool->alignment = record->alignment;
-	pool->user_header_size = record->user_header_size;
-	pool->memory = record->memory;
-	pool->got = record->got;
-	pool->is_adopted = record->is_adopted;
-	if (!pool->automatic)
+	pool->entry = *entry;
+	pool->place = place;
+	if (!pool->entry.automatic)
 		LIST_INSERT_HEAD(&restore->registry->pools, pool, link);
 	pools[restore->n_pools++] = pool;
-	return 0;
-}
-
-static int restore_class(struct restore *restore, const struct zcp_record_class *record,
-			 struct zcp_fds *fds)
-{
-	struct zcpd_pool *pool = find_pool(restore, record->pool);
-	int r;
-
-	if (!pool || fds->n_fds != 2 || record->index != pool->view.n_classes ||
-	    record->index >= ZCP_CLASSES_MAX)
-		return -EPROTO;
-	fds->n_fds = 0;
-	r = zcpd_pool_restore_class(pool, record->payload_size, record->n_chunks, fds->fds);
-	if (r == 0)
-		pool->classes[record->index].uid = record->uid;
+	for (uint32_t i = 0; i < entry->n_classes && r == 0; i++)
+		r = restore_class(restore, pool, i);
 	return r;
 }
 
 /* Limits as zcp_topic_attach() wants them, and owner numbers that there are. */
-static bool is_topic(const struct zcp_record_topic *record)
+static bool is_topic(const struct zcp_topic_entry *entry)
 {
-	if (record->max_publishers == 0 || record->max_publishers > ZCP_TOPIC_PUBLISHERS_MAX ||
-	    record->max_subscribers == 0 || record->max_subscribers > ZCP_TOPIC_SUBSCRIBERS_MAX ||
-	    record->max_depth_log2 > ZCP_LANE_LOG2_MAX || record->n_slots != record->max_publishers)
+	if (!zcp_name_ends(entry->name, sizeof(entry->name)) ||
+	    !zcp_name_ends(entry->type, sizeof(entry->type)) || entry->max_publishers == 0 ||
+	    entry->max_publishers > ZCP_TOPIC_PUBLISHERS_MAX || entry->max_subscribers == 0 ||
+	    entry->max_subscribers > ZCP_TOPIC_SUBSCRIBERS_MAX ||
+	    entry->max_depth_log2 > ZCP_LANE_LOG2_MAX)
 		return false;
-	for (uint32_t p = 0; p < record->n_slots; p++)
-		if (record->slots[p].owner >= ZCP_OWNER_RUNTIME)
+	for (uint32_t p = 0; p < entry->max_publishers; p++)
+		if (entry->owners[p] >= ZCP_OWNER_RUNTIME)
 			return false;
 	return true;
 }
 
-static int restore_topic(struct restore *restore, const struct zcp_record_topic *record,
-			 struct zcp_fds *fds)
+static int restore_topic(struct restore *restore, const struct zcp_topic_entry *entry,
+			 uint32_t place)
 {
-	struct zcpd_pool *pool = find_pool(restore, record->pool);
+	ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
+	struct zcpd_pool *pool = find_pool(restore, entry->pool);
 	struct zcpd_topic_config config;
 	struct zcpd_topic *topic;
 	int r;
 
-	if (!pool || fds->n_fds != 2 || !is_topic(record) || find_topic(restore, record->number) ||
-	    zcpd_registry_topic(restore->registry, record->name))
+	if (!pool || !take_fds(restore, ZCP_ENTRY_TOPIC, entry->id, &fds) || fds.n_fds != 2 ||
+	    !is_topic(entry) || zcpd_registry_topic(restore->registry, entry->name))
 		return -EPROTO;
-	zcpd_config_topic(restore->registry->config, record->name, &config);
-	r = zcpd_topic_restore(&topic, &config, pool, record, zcp_steal_fd(&fds->fds[0]),
-			       zcp_steal_fd(&fds->fds[1]));
-	if (r == 0)
-		zcpd_registry_insert_topic(restore->registry, topic);
-	return r;
-}
-
-static void fill_endpoint(struct zcpd_endpoint *endpoint, const struct zcp_record_endpoint *record)
-{
-	endpoint->id = record->number;
-	endpoint->is_publisher = record->is_publisher;
-	endpoint->state = (enum zcpd_endpoint_state)record->state;
-	(void)strcpy(endpoint->node, record->node);
-	endpoint->pid = record->pid;
-	endpoint->uid = record->uid;
-	endpoint->signal = record->signal;
-	endpoint->slot = record->slot;
-	endpoint->owner = record->owner;
-	endpoint->class_index = record->class;
-	endpoint->loans = record->loans;
-	endpoint->alignment = record->alignment;
-	endpoint->user_header_size = record->user_header_size;
-	endpoint->max_payload = record->max_payload;
-	endpoint->first_seq = record->first_seq;
-	endpoint->history = record->history;
-	endpoint->order = record->order;
-	endpoint->depth_log2 = record->depth_log2;
-	endpoint->held = record->held;
-	endpoint->on_full = record->on_full;
-	endpoint->request_id = record->request;
-	endpoint->opened_by = record->opened_by;
-	endpoint->returned = record->returned;
-	(void)strcpy(endpoint->type, record->type);
-	endpoint->type_size = record->type_size;
-	endpoint->type_alignment = record->type_alignment;
+	zcpd_config_topic(restore->registry->config, entry->name, &config);
+	r = zcpd_topic_restore(&topic, &config, pool, entry, zcp_steal_fd(&fds.fds[0]),
+			       zcp_steal_fd(&fds.fds[1]));
+	if (r < 0)
+		return r;
+	topic->place = place;
+	zcpd_registry_insert_topic(restore->registry, topic);
+	return 0;
 }
 
 /* Of what a publisher is known by, and where it is. */
-static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_record_endpoint *record)
+static bool is_publisher(const struct zcpd_topic *topic, const struct zcp_endpoint_entry *entry)
 {
-	return record->slot < topic->view.geometry.max_publishers &&
-	       !topic->publishers[record->slot] && record->owner &&
-	       record->owner == topic->owners[record->slot] &&
-	       record->class < topic->pool->view.n_classes &&
-	       (record->state == ZCPD_ENDPOINT_OPEN || record->state == ZCPD_ENDPOINT_INACTIVE);
+	return entry->slot < topic->view.geometry.max_publishers &&
+	       !topic->publishers[entry->slot] && entry->owner &&
+	       entry->owner == topic->entry.owners[entry->slot] &&
+	       entry->class_index < topic->pool->view.n_classes &&
+	       (entry->state == ZCPD_ENDPOINT_OPEN || entry->state == ZCPD_ENDPOINT_INACTIVE);
 }
 
-static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_record_endpoint *record)
+static bool is_subscriber(const struct zcpd_topic *topic, const struct zcp_endpoint_entry *entry)
 {
-	return record->slot < topic->view.geometry.max_subscribers &&
-	       !topic->subscribers[record->slot] && record->held > 0 &&
-	       record->held <= ZCP_HELD_MAX &&
-	       record->depth_log2 <= topic->view.geometry.max_depth_log2 &&
-	       record->state <= ZCPD_ENDPOINT_LEAVING;
+	return entry->slot < topic->view.geometry.max_subscribers &&
+	       !topic->subscribers[entry->slot] && entry->held > 0 && entry->held <= ZCP_HELD_MAX &&
+	       entry->depth_log2 <= topic->view.geometry.max_depth_log2 &&
+	       entry->state <= ZCPD_ENDPOINT_LEAVING;
 }
 
-static int restore_endpoint(struct restore *restore, const struct zcp_record_endpoint *record,
-			    struct zcp_fds *fds)
+static int restore_endpoint(struct restore *restore, const struct zcp_endpoint_entry *entry,
+			    uint32_t place)
 {
-	struct zcpd_topic *topic = find_topic(restore, record->topic);
+	struct zcpd_topic *topic = find_topic(restore, entry->topic);
 	struct zcpd_endpoint *endpoint;
 
-	if (!topic || fds->n_fds > 0 || record->signal >= restore->registry->signals.n_signals ||
-	    !(record->is_publisher ? is_publisher(topic, record) : is_subscriber(topic, record)))
+	if (!topic || entry->signal >= restore->registry->signals.n_signals ||
+	    !zcp_name_ends(entry->node, sizeof(entry->node)) ||
+	    !zcp_name_ends(entry->type, sizeof(entry->type)) ||
+	    !(entry->is_publisher ? is_publisher(topic, entry) : is_subscriber(topic, entry)))
 		return -EPROTO;
 	endpoint = calloc(1, sizeof(*endpoint));
 	if (!endpoint)
 		return -ENOMEM;
-	fill_endpoint(endpoint, record);
+	endpoint->entry = *entry;
+	endpoint->place = place;
 	endpoint->topic = topic;
-	endpoint->session = find_session(restore, record->session);
-	if (endpoint->session) {
-		endpoint->node_id = endpoint->session->id;
-		endpoint->process_start = endpoint->session->process_start;
+	endpoint->session = find_session(restore, entry->node_id);
+	if (endpoint->session)
 		LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
-	}
-	if (endpoint->is_publisher) {
-		topic->publishers[endpoint->slot] = endpoint;
+	if (endpoint->entry.is_publisher) {
+		topic->publishers[endpoint->entry.slot] = endpoint;
 		topic->n_publishers++;
 	} else {
-		topic->subscribers[endpoint->slot] = endpoint;
+		topic->subscribers[endpoint->entry.slot] = endpoint;
 		topic->n_subscribers++;
 	}
 	return 0;
 }
 
-static int restore_record(struct restore *restore, const struct zcp_message *record,
-			  struct zcp_fds *fds)
-{
-	bool has_registry = restore->registry->signals_fd >= 0;
-
-	if (record->type != ZCP_MESSAGE_RECORD_SERVER &&
-	    has_registry == (record->type == ZCP_MESSAGE_RECORD_REGISTRY))
-		return -EPROTO;
-	switch (record->type) {
-	case ZCP_MESSAGE_RECORD_SERVER:
-		return restore_server(restore, &record->u.record_server, fds);
-	case ZCP_MESSAGE_RECORD_REGISTRY:
-		if (fds->n_fds != 1)
-			return -EPROTO;
-		return zcpd_registry_restore(restore->registry, restore->server->config,
-					     &record->u.record_registry, zcp_steal_fd(&fds->fds[0]),
-					     restore->events);
-	case ZCP_MESSAGE_RECORD_SESSION:
-		return restore_session(restore, &record->u.record_session, fds);
-	case ZCP_MESSAGE_RECORD_POOL:
-		return restore_pool(restore, &record->u.record_pool);
-	case ZCP_MESSAGE_RECORD_CLASS:
-		return restore_class(restore, &record->u.record_class, fds);
-	case ZCP_MESSAGE_RECORD_TOPIC:
-		return restore_topic(restore, &record->u.record_topic, fds);
-	case ZCP_MESSAGE_RECORD_ENDPOINT:
-		return restore_endpoint(restore, &record->u.record_endpoint, fds);
-	default:
-		return -EPROTO;
-	}
-}
-
-static int read_records(struct restore *restore)
+/* From the keeper, of whatever there is. */
+static int read_descriptors(struct restore *restore)
 {
 	for (;;) {
-		ZCP_CLEANUP(zcp_fds_deinit) struct zcp_fds fds = { .n_fds = 0 };
-		struct zcp_message record = { .type = ZCP_MESSAGE_NONE };
-		int r = zcpd_journal_next(&restore->server->journal, &record, &fds);
+		struct zcpd_journal_record record = { .kind = ZCP_ENTRY_NONE };
+		int r = zcpd_journal_next(&restore->server->journal, &record);
 
 		if (r == ZCPD_JOURNAL_E_END)
 			return 0;
 		if (r == 0)
-			r = restore_record(restore, &record, &fds);
-		zcp_message_deinit(&record);
+			r = zcpd_shelf_keep(&restore->descriptors, record.kind, record.id, "", 0,
+					    record.fds.fds, record.fds.n_fds);
 		if (r < 0)
 			return r;
-		restore->n_records++;
+	}
+}
+
+union entry {
+	uint64_t id;
+	struct zcp_node_entry node;
+	struct zcp_pool_entry pool;
+	struct zcp_topic_entry topic;
+	struct zcp_endpoint_entry endpoint;
+};
+
+static int restore_entry(struct restore *restore, enum zcp_entry_kind kind,
+			 const union entry *entry, uint32_t place)
+{
+	switch (kind) {
+	case ZCP_ENTRY_NODE:
+		return restore_node(restore, &entry->node, place);
+	case ZCP_ENTRY_POOL:
+		return restore_pool(restore, &entry->pool, place);
+	case ZCP_ENTRY_TOPIC:
+		return restore_topic(restore, &entry->topic, place);
+	default:
+		return restore_endpoint(restore, &entry->endpoint, place);
+	}
+}
+
+/* What one names comes before it. */
+static int read_entries(struct restore *restore)
+{
+	static const enum zcp_entry_kind kinds[] = {
+		ZCP_ENTRY_NODE,
+		ZCP_ENTRY_POOL,
+		ZCP_ENTRY_TOPIC,
+		ZCP_ENTRY_ENDPOINT,
+	};
+	const struct zcpd_directory *directory = &restore->server->directory;
+	int r = restore_domain(restore);
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		uint32_t place = 0;
+		union entry entry;
+		uint64_t id;
+
+		while (r == 0 && zcpd_directory_next(directory, kinds[i], &place, &id, &entry)) {
+			/* Each begins with its id. */
+			if (restore->registry->signals_fd < 0 || entry.id != id)
+				return -EPROTO;
+			r = restore_entry(restore, kinds[i], &entry, place);
+			restore->n_entries += r == 0;
+		}
+	}
+	return r;
+}
+
+/* Of those whose entry was not there yet, or was there no more. */
+static void drop_orphans(struct restore *restore)
+{
+	while (!TAILQ_EMPTY(&restore->descriptors.records)) {
+		const struct zcpd_shelf_record *record = TAILQ_FIRST(&restore->descriptors.records);
+
+		zcpd_journal_drop(&restore->server->journal, record->kind, record->id);
+		zcpd_shelf_drop(&restore->descriptors, record->kind, record->id);
 	}
 }
 
@@ -298,9 +364,24 @@ static void show_publisher(struct zcpd_registry *registry, struct zcpd_topic *to
 {
 	/* Relaxed: the runtime's word. */
 	if (!(atomic_load_explicit(&topic->view.shm->publishers, memory_order_relaxed) >>
-		      publisher->slot &
+		      publisher->entry.slot &
 	      1))
 		zcpd_publisher_enter(topic, publisher, &registry->signals, registry->signal_fds);
+}
+
+/* What publishers that are gone have left: only the slots say it. */
+static void read_kept(struct zcpd_topic *topic)
+{
+	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
+		/* Relaxed: the runtime's word. */
+		uint32_t kept = atomic_load_explicit(&topic->view.publishers[p].history,
+						     memory_order_relaxed);
+
+		topic->kept[p] = topic->publishers[p] || !topic->entry.owners[p] ||
+						 kept > ZCP_TOPIC_HISTORY_MAX ?
+					 0 :
+					 kept;
+	}
 }
 
 static void resume_publishers(struct zcpd_registry *registry, struct zcpd_topic *topic)
@@ -308,19 +389,8 @@ static void resume_publishers(struct zcpd_registry *registry, struct zcpd_topic 
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		struct zcpd_endpoint *publisher = topic->publishers[p];
 
-		if (publisher) {
-			topic->kept[p] = 0;
+		if (publisher)
 			show_publisher(registry, topic, publisher);
-		} else {
-			/*
-			 * The worker may have died before it had put this down. Relaxed: the
-			 * runtime's word.
-			 */
-			topic->kept[p] = atomic_load_explicit(&topic->view.publishers[p].history,
-							      memory_order_relaxed);
-			if (topic->kept[p] > ZCP_TOPIC_HISTORY_MAX || !topic->owners[p])
-				topic->kept[p] = 0;
-		}
 		/* Its process is dead, or its session would be there. */
 		if (publisher && !publisher->session)
 			zcpd_registry_close(registry, publisher, 0);
@@ -335,11 +405,11 @@ static void resume_subscribers(struct zcpd_registry *registry, struct zcpd_topic
 		if (!subscriber)
 			continue;
 		if (!subscriber->session)
-			subscriber->state = ZCPD_ENDPOINT_LEAVING;
-		if (subscriber->state == ZCPD_ENDPOINT_JOINING ||
-		    subscriber->state == ZCPD_ENDPOINT_LEAVING)
+			subscriber->entry.state = ZCPD_ENDPOINT_LEAVING;
+		if (subscriber->entry.state == ZCPD_ENDPOINT_JOINING ||
+		    subscriber->entry.state == ZCPD_ENDPOINT_LEAVING)
 			zcpd_registry_resume(registry, subscriber);
-		else if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
+		else if (subscriber->entry.state == ZCPD_ENDPOINT_INACTIVE)
 			zcpd_subscriber_deactivate(topic, subscriber, &registry->signals,
 						   registry->signal_fds);
 	}
@@ -349,6 +419,8 @@ void zcpd_restore_topic(struct zcpd_registry *registry, struct zcpd_topic *topic
 {
 	/* Closing the last one ends the topic: held as if by one more, until all is done. */
 	topic->n_subscribers++;
+	/* Before those that join are given it. */
+	read_kept(topic);
 	resume_subscribers(registry, topic);
 	resume_publishers(registry, topic);
 	zcpd_members_announce(topic, &registry->signals, registry->signal_fds);
@@ -361,7 +433,7 @@ void zcpd_restore_topic(struct zcpd_registry *registry, struct zcpd_topic *topic
 static bool is_complete(const struct restore *restore, const struct zcpd_pool *pool)
 {
 	const struct zcpd_pool_config *config = zcpd_config_pool(restore->registry->config,
-								 pool->name);
+								 pool->entry.name);
 
 	return pool->n_topics > 0 || (config && config->n_classes == pool->view.n_classes);
 }
@@ -375,7 +447,7 @@ static void resume(struct restore *restore)
 		/* The worker may have died while it gave memory back. */
 		zcpd_pool_free_owner(restore->pools[i], ZCP_OWNER_RUNTIME);
 		if (!is_complete(restore, restore->pools[i]))
-			restore->pools[i]->got = 0;
+			restore->pools[i]->entry.got = 0;
 		zcpd_registry_drop_pool_if_unused(restore->registry, restore->pools[i]);
 	}
 	for (topic = LIST_FIRST(&restore->registry->topics); topic; topic = next) {
@@ -391,7 +463,7 @@ static void resume(struct restore *restore)
 }
 
 /* Before anything is changed: what is stored may be behind by what was done last. */
-static void store(struct zcpd_server *server, bool has_records)
+static void store(struct zcpd_server *server)
 {
 	/* One that nodes have started is in the service of one of them. */
 	if (server->journal.socket < 0 || server->until_idle)
@@ -400,35 +472,48 @@ static void store(struct zcpd_server *server, bool has_records)
 	/* The worker before may not have come to its registry. */
 	if (server->journal.store && server->registry.signals_fd >= 0)
 		zcpd_succession_record_all(server);
-	else if (server->journal.store && has_records)
-		zcpd_server_record(server);
+	else if (server->journal.store && server->lock >= 0)
+		zcpd_server_record_fds(server);
 	zcpd_journal_store_complete(&server->journal);
 }
 
 int zcpd_restore(struct zcpd_server *server, const struct zcpd_registry_events *events, char *text,
 		 size_t text_size)
 {
-	struct restore restore = {
+	static struct restore restore;
+	bool has_domain;
+	int r;
+
+	restore = (struct restore){
 		.server = server,
 		.registry = &server->registry,
 		.events = events,
 	};
-	int r = read_records(&restore);
-
+	zcpd_shelf_init(&restore.descriptors);
+	r = read_descriptors(&restore);
+	if (r == 0)
+		r = restore_server(&restore);
+	if (r == 0)
+		r = read_entries(&restore);
 	if (r < 0)
-		(void)snprintf(
-			text, text_size,
-			"cannot go on from what the worker before has left (record %llu): %s",
-			(unsigned long long)restore.n_records + 1, strerror(-r));
+		(void)snprintf(text, text_size,
+			       "cannot go on from what the worker before has left (entry %" PRIu64
+			       "): %s: end all of it, and start anew",
+			       restore.n_entries + 1, restore.why ? restore.why : strerror(-r));
+	has_domain = server->registry.signals_fd >= 0;
 	server->registry.journal = &server->journal;
-	if (r == 0 && restore.n_records > 0)
+	server->registry.directory = &server->directory;
+	if (r == 0 && server->lock >= 0)
 		server->journal.loss = ZCPD_LOSS_OF_KEEPER;
 	if (r == 0)
-		store(server, restore.n_records > 0);
-	if (r == 0 && restore.n_records > 0) {
+		store(server);
+	if (r == 0)
+		drop_orphans(&restore);
+	if (r == 0 && has_domain) {
 		resume(&restore);
-		zcpd_info("goes on from %llu records", (unsigned long long)restore.n_records);
+		zcpd_info("goes on from %" PRIu64 " entries", restore.n_entries);
 	}
+	zcpd_shelf_deinit(&restore.descriptors);
 	free(restore.pools);
 	return r;
 }

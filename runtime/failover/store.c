@@ -109,7 +109,7 @@ static int begin_ledger(struct zcpd_store *store, uint64_t serial)
 		struct zcpd_ledger_entry entry;
 
 		memcpy(&entry, record->bytes, sizeof(entry));
-		r = zcpd_ledger_append(next, &entry, record->bytes + sizeof(entry));
+		r = zcpd_ledger_append(next, &entry);
 	}
 	zcpd_ledger_settle(next);
 	ZCP_CRASHPOINT("store.before_ledger");
@@ -304,10 +304,10 @@ static int store_new(struct zcpd_store *store, const struct zcpd_ledger_entry *o
 }
 
 /* The entry counts, and the names that it supersedes are removed. */
-static int commit(struct zcpd_store *store, struct zcpd_ledger_entry *entry, const char *bytes)
+static int commit(struct zcpd_store *store, struct zcpd_ledger_entry *entry)
 {
 	struct zcpd_ledger *ledger = store->ledger;
-	int r = zcpd_ledger_append(ledger, entry, bytes);
+	int r = zcpd_ledger_append(ledger, entry);
 
 	ZCP_CRASHPOINT("store.after_entry");
 	for (uint32_t i = 0; r == 0 && i < ledger->n_stale; i++)
@@ -323,21 +323,18 @@ static int commit(struct zcpd_store *store, struct zcpd_ledger_entry *entry, con
 	return r;
 }
 
-static bool is_same(const struct zcpd_ledger_entry *old, const struct zcpd_ledger_entry *entry,
-		    const char *bytes)
+static bool is_same(const struct zcpd_ledger_entry *old, const struct zcpd_ledger_entry *entry)
 {
-	return old && old->size == entry->size && old->n_fds == entry->n_fds &&
-	       memcmp(old->fds, entry->fds, sizeof(old->fds)) == 0 &&
-	       memcmp(old + 1, bytes, old->size) == 0;
+	return old && old->n_fds == entry->n_fds &&
+	       memcmp(old->fds, entry->fds, sizeof(old->fds)) == 0;
 }
 
-void zcpd_store_keep(struct zcpd_store *store, uint32_t kind, uint64_t id, const char *bytes,
-		     size_t size, const int *fds, uint32_t n_fds)
+void zcpd_store_keep(struct zcpd_store *store, uint32_t kind, uint64_t id, const int *fds,
+		     uint32_t n_fds)
 {
 	struct zcpd_ledger_entry entry = {
 		.kind = kind,
 		.id = id,
-		.size = (uint32_t)size,
 		.n_fds = n_fds,
 	};
 	const struct zcpd_ledger_entry *old;
@@ -348,8 +345,8 @@ void zcpd_store_keep(struct zcpd_store *store, uint32_t kind, uint64_t id, const
 		return;
 	old = zcpd_ledger_find(store->ledger, kind, id);
 	r = store_new(store, old, &entry, fds);
-	if (r == 0 && !is_same(old, &entry, bytes))
-		r = commit(store, &entry, bytes);
+	if (r == 0 && !is_same(old, &entry))
+		r = commit(store, &entry);
 	if (r < 0) {
 		call_off(store, r);
 		return;
@@ -366,7 +363,7 @@ void zcpd_store_drop(struct zcpd_store *store, uint32_t kind, uint64_t id)
 
 	if (store->notify < 0 || !zcpd_ledger_find(store->ledger, kind, id))
 		return;
-	r = commit(store, &entry, NULL);
+	r = commit(store, &entry);
 	if (r < 0)
 		call_off(store, r);
 }

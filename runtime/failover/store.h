@@ -69,8 +69,8 @@ int zcpd_store_init(struct zcpd_store *store, int ledger, void (*keep_ledger)(vo
 void zcpd_store_complete(struct zcpd_store *store);
 
 /* Descriptors are borrowed. */
-void zcpd_store_keep(struct zcpd_store *store, uint32_t kind, uint64_t id, const char *bytes,
-		     size_t size, const int *fds, uint32_t n_fds);
+void zcpd_store_keep(struct zcpd_store *store, uint32_t kind, uint64_t id, const int *fds,
+		     uint32_t n_fds);
 void zcpd_store_drop(struct zcpd_store *store, uint32_t kind, uint64_t id);
 
 /* The runtime ends: the store is emptied. */

@@ -164,8 +164,7 @@ static int keep_entry(struct zcpd_shelf *shelf, struct passed_list *list,
 		fds[n] = zcp_steal_fd(&passed->fd);
 	}
 	if (n == entry->n_fds)
-		return zcpd_shelf_keep(shelf, entry->kind, entry->id, (const char *)(entry + 1),
-				       entry->size, fds, n);
+		return zcpd_shelf_keep(shelf, entry->kind, entry->id, "", 0, fds, n);
 	while (n > 0)
 		(void)close(fds[--n]);
 	return -ENOENT;

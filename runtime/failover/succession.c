@@ -66,24 +66,12 @@ static int spawn(const char *const *arguments, int socket, pid_t *pid)
 	return -r;
 }
 
-static void record_pool(struct zcpd_registry *registry, const struct zcpd_pool *pool)
+static void record_pool(const struct zcpd_registry *registry, const struct zcpd_pool *pool)
 {
-	zcpd_record_pool(registry, pool);
 	for (uint32_t i = 0; i < pool->view.n_classes; i++)
-		zcpd_record_class(registry, pool, i);
+		zcpd_record_class_fds(registry, pool, i);
 }
 
-static void record_endpoints(struct zcpd_registry *registry, const struct zcpd_topic *topic)
-{
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		if (topic->publishers[p])
-			zcpd_record_endpoint(registry, topic->publishers[p]);
-	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-		if (topic->subscribers[s])
-			zcpd_record_endpoint(registry, topic->subscribers[s]);
-}
-
-/* What one names comes before it. */
 void zcpd_succession_record_all(struct zcpd_server *server)
 {
 	struct zcpd_registry *registry = &server->registry;
@@ -91,17 +79,16 @@ void zcpd_succession_record_all(struct zcpd_server *server)
 	struct zcpd_topic *topic;
 	struct zcpd_pool *pool;
 
-	zcpd_server_record(server);
-	zcpd_record_registry(registry);
+	zcpd_server_record_fds(server);
+	zcpd_record_signals(registry);
 	LIST_FOREACH(session, &server->sessions, link)
-		zcpd_record_session(session);
+		zcpd_record_session_fds(session);
 	LIST_FOREACH(pool, &registry->pools, link)
 		record_pool(registry, pool);
 	LIST_FOREACH(topic, &registry->topics, link) {
-		if (topic->pool->automatic)
+		if (topic->pool->entry.automatic)
 			record_pool(registry, topic->pool);
-		zcpd_record_topic(registry, topic);
-		record_endpoints(registry, topic);
+		zcpd_record_topic_fds(registry, topic);
 	}
 }
 

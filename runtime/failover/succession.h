@@ -30,7 +30,7 @@ __attribute__((warn_unused_result)) int zcpd_succession_start(struct zcpd_server
 /* Once in each turn of the loop, where nothing is half done. Ends the process on success. */
 void zcpd_succession_turn(struct zcpd_server *server);
 
-/* Keeps a record of everything there is. */
+/* Keeps the descriptors of everything there is. */
 void zcpd_succession_record_all(struct zcpd_server *server);
 
 #endif

@@ -39,12 +39,12 @@ static uint64_t slot_sum(const struct zcpd_topic *topic, uint32_t slot, uint32_t
 	uint64_t need = 0;
 
 	if (more && more->topic == topic) {
-		if (!more->is_publisher)
+		if (!more->entry.is_publisher)
 			subscriber = more;
-		else if (more->slot == slot)
+		else if (more->entry.slot == slot)
 			publisher = more;
 	}
-	if (publisher && publisher->class_index == c)
+	if (publisher && publisher->entry.class_index == c)
 		need = zcpd_topic_need(topic, publisher, subscriber);
 	return need > owned ? need : owned;
 }
@@ -58,7 +58,8 @@ static uint64_t class_sum(const struct zcpd_registry *registry, const struct zcp
 	LIST_FOREACH(topic, &registry->topics, link)
 		for (uint32_t p = 0; topic->pool == pool && p < topic->view.geometry.max_publishers;
 		     p++)
-			sum += slot_sum(topic, p, c, topic->owners[p] ? owned[topic->owners[p]] : 0,
+			sum += slot_sum(topic, p, c,
+					topic->entry.owners[p] ? owned[topic->entry.owners[p]] : 0,
 					more);
 	return sum > 0 ? sum + 1 : 0;
 }
@@ -100,23 +101,24 @@ static const char *plural(uint32_t n)
 /* "this subscriber (depth 16, 2 held) would need 34 with 2 publishers" */
 static void describe(const struct zcpd_endpoint *more, uint64_t n, char *text, size_t text_size)
 {
-	uint32_t n_others = more->is_publisher ? more->topic->n_subscribers :
-						 zcpd_topic_n_lanes(more->topic, NULL);
+	uint32_t n_others = more->entry.is_publisher ? more->topic->n_subscribers :
+						       zcpd_topic_n_lanes(more->topic, NULL);
 	char with[64] = "", history[32] = "";
 
 	if (n_others > 0)
 		(void)snprintf(with, sizeof(with), " with %u %s%s", n_others,
-			       more->is_publisher ? "subscriber" : "publisher", plural(n_others));
-	if (more->history > 0)
-		(void)snprintf(history, sizeof(history), ", history %u", more->history);
-	if (more->is_publisher)
+			       more->entry.is_publisher ? "subscriber" : "publisher",
+			       plural(n_others));
+	if (more->entry.history > 0)
+		(void)snprintf(history, sizeof(history), ", history %u", more->entry.history);
+	if (more->entry.is_publisher)
 		(void)snprintf(text, text_size,
-			       "this publisher (%u loan%s%s) would need %" PRIu64 "%s", more->loans,
-			       plural(more->loans), history, n, with);
+			       "this publisher (%u loan%s%s) would need %" PRIu64 "%s",
+			       more->entry.loans, plural(more->entry.loans), history, n, with);
 	else
 		(void)snprintf(text, text_size,
 			       "this subscriber (depth %u, %u held%s) would need %" PRIu64 "%s",
-			       1u << more->depth_log2, more->held, history, n, with);
+			       1u << more->entry.depth_log2, more->entry.held, history, n, with);
 }
 
 static void refuse(const struct zcpd_endpoint *more, uint32_t c,
@@ -125,7 +127,8 @@ static void refuse(const struct zcpd_endpoint *more, uint32_t c,
 {
 	const struct zcpd_pool *pool = more->topic->pool;
 	uint64_t left = zcpd_admission_left(without);
-	const char *what = more->is_publisher ? "loans or the subscribers' depth" : "depth or held";
+	const char *what = more->entry.is_publisher ? "loans or the subscribers' depth" :
+						      "depth or held";
 	char size[64], who[160];
 
 	zcpd_format_size(pool->view.classes[c].payload_size, size, sizeof(size));
@@ -133,9 +136,9 @@ static void refuse(const struct zcpd_endpoint *more, uint32_t c,
 	(void)snprintf(text, text_size,
 		       "pool '%s' has %" PRIu64 " chunks of %s, %" PRIu64
 		       " of them left; %s; raise %s, or lower %s",
-		       pool->name, with->n_chunks, size, left, who,
-		       pool->automatic ? "the topic's limits or give it a pool" :
-					 "the pool's count",
+		       pool->entry.name, with->n_chunks, size, left, who,
+		       pool->entry.automatic ? "the topic's limits or give it a pool" :
+					       "the pool's count",
 		       what);
 }
 

@@ -150,19 +150,19 @@ static int make_named(struct zcpd_registry *registry, const struct zcpd_pool_con
 			  false);
 	if (r < 0)
 		return zcpd_provision_failed(r, "cannot make pool", config->name, text, text_size);
-	pool->alignment = (uint32_t)config->alignment;
-	pool->user_header_size = (uint32_t)config->user_header;
+	pool->entry.alignment = (uint32_t)config->alignment;
+	pool->entry.user_header_size = (uint32_t)config->user_header;
 	r = add_classes(pool, config, queues, text, text_size);
 	if (r < 0) {
 		zcpd_pool_free(pool);
 		return r;
 	}
 	zcpd_pool_pages(pool, pages, sizeof(pages));
-	zcpd_debug("pool '%s' begins, in %s", pool->name, pages);
+	zcpd_debug("pool '%s' begins, in %s", pool->entry.name, pages);
 	LIST_INSERT_HEAD(&registry->pools, pool, link);
 	zcpd_record_pool(registry, pool);
 	for (uint32_t i = 0; i < pool->view.n_classes; i++)
-		zcpd_record_class(registry, pool, i);
+		zcpd_record_class(registry, pool, i, 0);
 	*poolp = pool;
 	return 0;
 }
@@ -186,7 +186,7 @@ int zcpd_provision_pool(struct zcpd_registry *registry, const char *topic_name,
 	}
 	named = zcpd_config_pool(registry->config, config->pool);
 	LIST_FOREACH(pool, &registry->pools, link) {
-		if (strcmp(pool->name, config->pool) == 0) {
+		if (strcmp(pool->entry.name, config->pool) == 0) {
 			*poolp = pool;
 			return check_available(named, zcpd_topic_size(config), text, text_size);
 		}
@@ -212,7 +212,7 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 {
 	struct zcpd_topic *topic = publisher->topic;
 	struct zcpd_pool *pool = topic->pool;
-	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->max_payload;
+	uint64_t largest = zcpd_pool_max_payload(pool), payload = publisher->entry.max_payload;
 	uint64_t now = zcpd_topic_demand(topic, publisher) + 1, limit, most, least;
 	struct zcp_class_geometry geometry = { .n_chunks = 1 };
 	uint32_t first = pool->view.n_classes, n_chunks;
@@ -220,7 +220,7 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 
 	if (first > 0 && payload <= largest)
 		return 0;
-	limit = zcpd_topic_limit_demand(&topic->config, publisher->history, payload);
+	limit = zcpd_topic_limit_demand(&topic->config, publisher->entry.history, payload);
 	/* Twice as large each time, so that a few classes reach everywhere. */
 	if (payload < 2 * largest)
 		payload = 2 * largest;
@@ -228,16 +228,16 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 	if (payload > AUTOMATIC_PAYLOAD_MAX)
 		return -EINVAL;
 	if (first == 0) {
-		pool->alignment = publisher->alignment;
-		pool->user_header_size = publisher->user_header_size;
+		pool->entry.alignment = publisher->entry.alignment;
+		pool->entry.user_header_size = publisher->entry.user_header_size;
 	}
 	geometry.payload_size = payload;
-	geometry.alignment = pool->alignment;
-	geometry.user_header_size = pool->user_header_size;
+	geometry.alignment = pool->entry.alignment;
+	geometry.user_header_size = pool->entry.user_header_size;
 	most = AUTOMATIC_SPAN_MAX / zcp_class_stride(&geometry);
 	if (most > AUTOMATIC_CHUNKS_MAX)
 		most = AUTOMATIC_CHUNKS_MAX;
-	least = first_demand(&topic->config, publisher->history, payload);
+	least = first_demand(&topic->config, publisher->entry.history, payload);
 	if (least < now || least > AUTOMATIC_SPAN_FIRST / zcp_class_stride(&geometry))
 		least = now;
 	if (most < least)
@@ -245,26 +245,25 @@ static int grow(struct zcpd_registry *registry, struct zcpd_endpoint *publisher,
 	if (limit < least)
 		limit = least;
 	n_chunks = (uint32_t)(limit < most ? limit : most);
-	r = zcpd_quota_check_memory(registry, publisher->uid, topic->name,
+	r = zcpd_quota_check_memory(registry, publisher->entry.uid, topic->entry.name,
 				    zcpd_pool_class_size(pool, payload, n_chunks), text, text_size);
 	if (r == 0)
 		r = zcpd_pool_add_class(pool, payload, n_chunks);
 	if (r < 0) {
 		/* Not settled by a class that there is not. */
 		if (first == 0)
-			pool->alignment = pool->user_header_size = 0;
+			pool->entry.alignment = pool->entry.user_header_size = 0;
 		return r;
 	}
-	pool->classes[first].uid = publisher->uid;
 	/* The next classes are like the first, whatever becomes of this publisher. */
 	if (first == 0) {
-		zcpd_topic_set_user_header(topic, pool->user_header_size);
+		zcpd_topic_set_user_header(topic, pool->entry.user_header_size);
 		zcpd_record_topic(registry, topic);
 		zcpd_record_pool(registry, pool);
 	}
-	zcpd_record_class(registry, pool, first);
+	zcpd_record_class(registry, pool, first, publisher->entry.uid);
 	ZCP_CRASHPOINT("open.after_class");
-	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->name,
+	zcpd_debug("pool '%s' has %u chunks of %" PRIu64 " bytes more", pool->entry.name,
 		   pool->view.classes[first].n_chunks, payload);
 	/* Its publishers go on with the classes that they have. */
 	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
@@ -283,7 +282,7 @@ int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint 
 	char size[64];
 	int r;
 
-	if (!pool->automatic && (most == 0 || zcpd_pool_max_payload(pool) < most))
+	if (!pool->entry.automatic && (most == 0 || zcpd_pool_max_payload(pool) < most))
 		most = zcpd_pool_max_payload(pool);
 	if (most > 0 && wanted > most) {
 		zcpd_format_size(most, size, sizeof(size));
@@ -291,22 +290,23 @@ int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint 
 			       "%s of %" PRIu64 " bytes is more than topic '%s' holds (%s, by "
 			       "its configuration): lower it, or raise %s",
 			       request->max_payload ? "max_payload" : "type_size", wanted,
-			       topic->name, size,
-			       pool->automatic ? "max_payload of the topic" : "a size of the pool");
+			       topic->entry.name, size,
+			       pool->entry.automatic ? "max_payload of the topic" :
+						       "a size of the pool");
 		return -EMSGSIZE;
 	}
-	publisher->max_payload = wanted ? wanted : most ? most : zcpd_pool_max_payload(pool);
-	if (publisher->max_payload == 0)
-		publisher->max_payload = zcpd_topic_shape(topic).type_size;
-	if (publisher->max_payload == 0) {
+	publisher->entry.max_payload = wanted ? wanted : most ? most : zcpd_pool_max_payload(pool);
+	if (publisher->entry.max_payload == 0)
+		publisher->entry.max_payload = zcpd_topic_shape(topic).type_size;
+	if (publisher->entry.max_payload == 0) {
 		(void)snprintf(text, text_size,
 			       "no payload size is known for topic '%s': set max_payload or "
 			       "type_size in the publisher's options, or max_payload in the "
 			       "configuration",
-			       topic->name);
+			       topic->entry.name);
 		return -EINVAL;
 	}
-	if (!pool->automatic)
+	if (!pool->entry.automatic)
 		return 0;
 	r = grow(registry, publisher, text, text_size);
 	if (r == -EDQUOT)
@@ -316,10 +316,10 @@ int zcpd_provision_payload(struct zcpd_registry *registry, struct zcpd_endpoint 
 			       "a payload of %" PRIu64
 			       " bytes is more than topic '%s' can have: lower "
 			       "max_payload",
-			       publisher->max_payload, topic->name);
+			       publisher->entry.max_payload, topic->entry.name);
 		return -EMSGSIZE;
 	}
-	return r < 0 ? zcpd_provision_failed(r, "cannot make the pool of topic", topic->name, text,
-					     text_size) :
+	return r < 0 ? zcpd_provision_failed(r, "cannot make the pool of topic", topic->entry.name,
+					     text, text_size) :
 		       0;
 }

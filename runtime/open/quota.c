@@ -31,14 +31,14 @@ static uint32_t count_endpoints(const struct zcpd_topic *topic, uint32_t uid)
 	     p++) {
 		if (!topic->publishers[p])
 			continue;
-		n += topic->publishers[p]->uid == uid;
+		n += topic->publishers[p]->entry.uid == uid;
 		left--;
 	}
 	for (uint32_t s = 0, left = topic->n_subscribers; left > 0 && s < ZCP_TOPIC_SUBSCRIBERS_MAX;
 	     s++) {
 		if (!topic->subscribers[s])
 			continue;
-		n += topic->subscribers[s]->uid == uid;
+		n += topic->subscribers[s]->entry.uid == uid;
 		left--;
 	}
 	return n;
@@ -67,10 +67,10 @@ int zcpd_quota_check_endpoint(const struct zcpd_registry *registry, uint32_t uid
 static uint64_t memory_of(const struct zcpd_topic *topic, uint32_t uid)
 {
 	const struct zcpd_pool *pool = topic->pool;
-	uint64_t size = topic->uid == uid ? topic->view.region.size : 0;
+	uint64_t size = topic->entry.uid == uid ? topic->view.region.size : 0;
 
-	for (uint32_t c = 0; pool->automatic && c < pool->view.n_classes; c++)
-		if (pool->classes[c].uid == uid)
+	for (uint32_t c = 0; pool->entry.automatic && c < pool->view.n_classes; c++)
+		if (pool->entry.classes[c].uid == uid)
 			size += zcpd_pool_class_size(pool, pool->view.classes[c].payload_size,
 						     pool->view.classes[c].n_chunks);
 	return size;

@@ -21,13 +21,13 @@
 static int settle_owner(struct zcpd_endpoint *publisher)
 {
 	struct zcpd_topic *topic = publisher->topic;
-	uint32_t *number = &topic->owners[publisher->slot];
+	uint32_t *number = &topic->entry.owners[publisher->entry.slot];
 	int owner = *number ? (int)*number : zcpd_pool_take_owner(topic->pool);
 
 	if (owner < 0)
 		return owner;
 	*number = (uint32_t)owner;
-	publisher->owner = (uint32_t)owner;
+	publisher->entry.owner = (uint32_t)owner;
 	return 0;
 }
 
@@ -41,16 +41,16 @@ int zcpd_settle_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 	r = zcpd_shape_check(topic, &shape, text, text_size);
 	if (r < 0)
 		return r;
-	publisher->loans = request->loans ? request->loans : topic->config.loans;
-	if (publisher->loans > LOANS_MAX) {
+	publisher->entry.loans = request->loans ? request->loans : topic->config.loans;
+	if (publisher->entry.loans > LOANS_MAX) {
 		(void)snprintf(text, text_size, "loans is %u, and %u at most: lower it",
-			       publisher->loans, LOANS_MAX);
+			       publisher->entry.loans, LOANS_MAX);
 		return -EINVAL;
 	}
-	publisher->history = request->history ? request->history : topic->config.history;
-	if (publisher->history > ZCP_TOPIC_HISTORY_MAX) {
+	publisher->entry.history = request->history ? request->history : topic->config.history;
+	if (publisher->entry.history > ZCP_TOPIC_HISTORY_MAX) {
 		(void)snprintf(text, text_size, "history is %u, and %u at most: lower it",
-			       publisher->history, ZCP_TOPIC_HISTORY_MAX);
+			       publisher->entry.history, ZCP_TOPIC_HISTORY_MAX);
 		return -EINVAL;
 	}
 	slot = zcpd_topic_publisher_slot(topic);
@@ -59,16 +59,16 @@ int zcpd_settle_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 			text, text_size,
 			"topic '%s' has %u publishers, as many as its max_publishers allows: "
 			"raise it",
-			topic->name, topic->n_publishers);
+			topic->entry.name, topic->n_publishers);
 		return slot;
 	}
-	publisher->slot = (uint32_t)slot;
-	publisher->alignment = zcpd_shape_alignment(topic, &shape);
-	publisher->user_header_size = (uint32_t)shape.user_header_size;
+	publisher->entry.slot = (uint32_t)slot;
+	publisher->entry.alignment = zcpd_shape_alignment(topic, &shape);
+	publisher->entry.user_header_size = (uint32_t)shape.user_header_size;
 	r = zcpd_provision_payload(registry, publisher, request, text, text_size);
 	if (r == 0)
-		publisher->class_index = (uint32_t)zcpd_pool_class_for(topic->pool,
-								       publisher->max_payload);
+		publisher->entry.class_index = (uint32_t)zcpd_pool_class_for(
+			topic->pool, publisher->entry.max_payload);
 	if (r == 0)
 		r = zcpd_admission_check(registry, publisher, text, text_size);
 	if (r < 0)
@@ -77,7 +77,7 @@ int zcpd_settle_publisher(struct zcpd_registry *registry, struct zcpd_endpoint *
 	if (r < 0) {
 		(void)snprintf(text, text_size,
 			       "pool '%s' has publishers in 65534 slots: use another pool",
-			       topic->pool->name);
+			       topic->pool->entry.name);
 		return r;
 	}
 	zcpd_shape_settle(topic, &shape);
@@ -89,18 +89,19 @@ static int settle_order(struct zcpd_endpoint *subscriber, const struct zcp_open_
 {
 	const struct zcpd_topic *topic = subscriber->topic;
 
-	subscriber->order = request->order ? request->order : zcpd_topic_order(&topic->config);
-	if (subscriber->order > ZCP_ORDER_TIME) {
+	subscriber->entry.order = request->order ? request->order :
+						   zcpd_topic_order(&topic->config);
+	if (subscriber->entry.order > ZCP_ORDER_TIME) {
 		(void)snprintf(text, text_size, "order is %u: the node is of a newer version",
-			       subscriber->order);
+			       subscriber->entry.order);
 		return -EINVAL;
 	}
-	if (subscriber->order == ZCP_ORDER_TIME && !topic->config.timestamps) {
+	if (subscriber->entry.order == ZCP_ORDER_TIME && !topic->config.timestamps) {
 		(void)snprintf(
 			text, text_size,
 			"topic '%s' has no timestamps, by its configuration, and this subscriber "
 			"asks for their order: set timestamps = true, or order = \"turn\"",
-			topic->name);
+			topic->entry.name);
 		return -EINVAL;
 	}
 	return 0;
@@ -117,36 +118,36 @@ static int settle_depth(struct zcpd_endpoint *subscriber, const struct zcp_open_
 		(void)snprintf(text, text_size,
 			       "depth %u is more than the max_depth %u of topic '%s': lower it, or "
 			       "raise max_depth in the configuration",
-			       depth, most, topic->name);
+			       depth, most, topic->entry.name);
 		return -ERANGE;
 	}
-	subscriber->depth_log2 = zcpd_depth_log2(depth);
-	subscriber->held = request->held ? request->held : topic->config.held;
-	if (subscriber->held > HELD_MAX) {
+	subscriber->entry.depth_log2 = zcpd_depth_log2(depth);
+	subscriber->entry.held = request->held ? request->held : topic->config.held;
+	if (subscriber->entry.held > HELD_MAX) {
 		(void)snprintf(text, text_size, "held is %u, and %u at most: lower it",
-			       subscriber->held, HELD_MAX);
+			       subscriber->entry.held, HELD_MAX);
 		return -ERANGE;
 	}
-	subscriber->history = request->history;
-	if (subscriber->history > ZCP_TOPIC_HISTORY_MAX) {
+	subscriber->entry.history = request->history;
+	if (subscriber->entry.history > ZCP_TOPIC_HISTORY_MAX) {
 		(void)snprintf(text, text_size, "history is %u, and %u at most: lower it",
-			       subscriber->history, ZCP_TOPIC_HISTORY_MAX);
+			       subscriber->entry.history, ZCP_TOPIC_HISTORY_MAX);
 		return -ERANGE;
 	}
-	subscriber->on_full = request->on_full ? request->on_full :
-						 zcpd_topic_on_full(&topic->config);
-	if (subscriber->on_full > ZCP_ON_FULL_BLOCK) {
+	subscriber->entry.on_full = request->on_full ? request->on_full :
+						       zcpd_topic_on_full(&topic->config);
+	if (subscriber->entry.on_full > ZCP_ON_FULL_BLOCK) {
 		(void)snprintf(text, text_size, "on_full is %u: the node is of a newer version",
-			       subscriber->on_full);
+			       subscriber->entry.on_full);
 		return -EINVAL;
 	}
-	if (subscriber->on_full == ZCP_ON_FULL_BLOCK && !topic->config.allow_block) {
+	if (subscriber->entry.on_full == ZCP_ON_FULL_BLOCK && !topic->config.allow_block) {
 		(void)snprintf(
 			text, text_size,
 			"topic '%s' has allow_block = false, by its configuration, and this "
 			"subscriber asks its publishers to wait: set on_full to drop-oldest, or "
 			"allow_block = true",
-			topic->name);
+			topic->entry.name);
 		return -EACCES;
 	}
 	return settle_order(subscriber, request, text, text_size);
@@ -170,10 +171,10 @@ int zcpd_settle_subscriber(struct zcpd_registry *registry, struct zcpd_endpoint 
 			text, text_size,
 			"topic '%s' has %u subscribers, as many as its max_subscribers allows: "
 			"raise it",
-			topic->name, topic->n_subscribers);
+			topic->entry.name, topic->n_subscribers);
 		return slot;
 	}
-	subscriber->slot = (uint32_t)slot;
+	subscriber->entry.slot = (uint32_t)slot;
 	r = zcpd_admission_check(registry, subscriber, text, text_size);
 	if (r < 0)
 		return r;

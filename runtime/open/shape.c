@@ -104,7 +104,7 @@ static int check_type(const struct zcpd_topic *topic, const struct zcpd_shape *s
 	describe_type(shape, theirs, sizeof(theirs));
 	(void)snprintf(text, text_size,
 		       "topic '%s' has %s, and this %s has %s: use one type, or another topic",
-		       topic->name, ours, who(shape), theirs);
+		       topic->entry.name, ours, who(shape), theirs);
 	return -EPROTOTYPE;
 }
 
@@ -118,7 +118,7 @@ static int check_alignment(const struct zcpd_topic *topic, const struct zcpd_sha
 {
 	uint64_t wanted = larger(shape->alignment, shape->type_alignment);
 	uint32_t has = zcpd_topic_alignment(topic);
-	bool automatic = topic->pool->automatic;
+	bool automatic = topic->pool->entry.automatic;
 
 	if (has == 0 || wanted <= has)
 		return 0;
@@ -126,8 +126,9 @@ static int check_alignment(const struct zcpd_topic *topic, const struct zcpd_sha
 		       "topic '%s' has payloads aligned to %" PRIu32
 		       " bytes, and this %s needs %" PRIu64 ": set alignment = %" PRIu64
 		       " in [%s.\"%s\"] of the configuration",
-		       topic->name, has, who(shape), wanted, wanted, automatic ? "topic" : "pool",
-		       automatic ? topic->name : topic->pool->name);
+		       topic->entry.name, has, who(shape), wanted, wanted,
+		       automatic ? "topic" : "pool",
+		       automatic ? topic->entry.name : topic->pool->entry.name);
 	return -EINVAL;
 }
 
@@ -166,17 +167,17 @@ static int check_user_header(const struct zcpd_topic *topic, const struct zcpd_s
 		(void)snprintf(text, text_size,
 			       "topic '%s' has %s, and this %s has %s: use one size, or another "
 			       "topic",
-			       topic->name, ours, who(shape), theirs);
+			       topic->entry.name, ours, who(shape), theirs);
 		return -EPROTOTYPE;
 	}
-	if (!pool->automatic && size > pool->user_header_size) {
+	if (!pool->entry.automatic && size > pool->entry.user_header_size) {
 		describe_user_header(size, theirs, sizeof(theirs));
 		(void)snprintf(text, text_size,
 			       "pool '%s' has room for user headers of %" PRIu32
 			       " bytes, and this %s has %s: set user_header = %" PRIu64
 			       " in [pool.\"%s\"] of the configuration",
-			       pool->name, pool->user_header_size, who(shape), theirs, size,
-			       pool->name);
+			       pool->entry.name, pool->entry.user_header_size, who(shape), theirs,
+			       size, pool->entry.name);
 		return -EINVAL;
 	}
 	return 0;
@@ -214,10 +215,10 @@ void zcpd_shape_settle(struct zcpd_topic *topic, const struct zcpd_shape *shape)
 
 void zcpd_shape_declare(struct zcpd_endpoint *subscriber, const struct zcpd_shape *shape)
 {
-	(void)snprintf(subscriber->type, sizeof(subscriber->type), "%s", shape->type);
-	subscriber->type_size = shape->type_size;
-	subscriber->type_alignment = shape->type_alignment;
-	subscriber->user_header_size = (uint32_t)shape->user_header_size;
+	(void)snprintf(subscriber->entry.type, sizeof(subscriber->entry.type), "%s", shape->type);
+	subscriber->entry.type_size = shape->type_size;
+	subscriber->entry.type_alignment = shape->type_alignment;
+	subscriber->entry.user_header_size = (uint32_t)shape->user_header_size;
 }
 
 bool zcpd_shape_hand_back(struct zcpd_endpoint *subscriber, const struct zcp_hand_back *declared)

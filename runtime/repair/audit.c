@@ -74,7 +74,7 @@ static void judge_owned(const struct zcp_chunk_shm *chunk, uint32_t state,
 		if (owner->topic->publishers[owner->slot])
 			return;
 		condemn(verdict, "is on loan to publisher slot %u of topic '%.64s', which is free",
-			owner->slot, owner->topic->name);
+			owner->slot, owner->topic->entry.name);
 		verdict->has_leaked = true;
 		return;
 	}
@@ -85,7 +85,7 @@ static void judge_owned(const struct zcp_chunk_shm *chunk, uint32_t state,
 		condemn(verdict,
 			"has message %" PRIu64 " of publisher slot %u of topic '%.64s', which "
 			"publishes %" PRIu64 " next",
-			seq, owner->slot, owner->topic->name, next_seq);
+			seq, owner->slot, owner->topic->entry.name, next_seq);
 }
 
 static void judge(const struct audit *audit, const struct zcp_chunk_shm *chunk, uint32_t state,
@@ -147,7 +147,7 @@ static void check_chunk(struct audit *audit, uint32_t class_index, uint32_t inde
 			verdict = (struct verdict){ .text = "" };
 	}
 	if (verdict.text[0] != '\0')
-		find(audit, "pool '%.64s', class %u, chunk %u %s", audit->census.pool->name,
+		find(audit, "pool '%.64s', class %u, chunk %u %s", audit->census.pool->entry.name,
 		     class_index, index, verdict.text);
 	if (verdict.has_leaked) {
 		count(audit, ZCPD_REASON_LEAKED);
@@ -180,19 +180,19 @@ static uint32_t count_loans(const struct audit *audit, uint32_t owner)
 /* A publisher has no more on loan than it declared; while it goes on they are not all at once. */
 static void check_loans(struct audit *audit, const struct zcpd_endpoint *publisher)
 {
-	uint32_t n = audit->n_loaned[publisher->owner % ZCP_OWNERS], excess;
+	uint32_t n = audit->n_loaned[publisher->entry.owner % ZCP_OWNERS], excess;
 
-	for (int i = 0; i < LOOKS && n > publisher->loans; i++) {
-		uint32_t now = count_loans(audit, publisher->owner);
+	for (int i = 0; i < LOOKS && n > publisher->entry.loans; i++) {
+		uint32_t now = count_loans(audit, publisher->entry.owner);
 
 		n = now < n ? now : n;
 	}
-	if (n <= publisher->loans)
+	if (n <= publisher->entry.loans)
 		return;
 	find(audit,
 	     "topic '%.64s', publisher %" PRIu64 " has %u chunks on loan, and %u at most may be",
-	     publisher->topic->name, publisher->id, n, publisher->loans);
-	excess = n - publisher->loans;
+	     publisher->topic->entry.name, publisher->entry.id, n, publisher->entry.loans);
+	excess = n - publisher->entry.loans;
 	audit->report->n_leaked += excess;
 	audit->report->n_loaned -= excess < audit->report->n_loaned ? excess :
 								      audit->report->n_loaned;
@@ -219,10 +219,10 @@ static void look_at_queue(struct queue *queue, const struct zcpd_endpoint *subsc
 
 	*queue = (struct queue){
 		.subscriber = subscriber,
-		.lane = zcp_topic_lane(&topic->view, &topic->acks, publisher, subscriber->slot,
-				       subscriber->depth_log2),
+		.lane = zcp_topic_lane(&topic->view, &topic->acks, publisher,
+				       subscriber->entry.slot, subscriber->entry.depth_log2),
 		.publisher = publisher,
-		.owner = topic->owners[publisher],
+		.owner = topic->entry.owners[publisher],
 	};
 	/* Relaxed: not settled yet, 0, means that nothing is certain, and that all is sent. */
 	queue->base = atomic_load_explicit(&queue->lane.shm->base, memory_order_relaxed);
@@ -285,8 +285,8 @@ static void check_queue(struct audit *audit, const struct queue *queue)
 		find(audit,
 		     "topic '%.64s', subscriber %" PRIu64 " is sent message %" PRIu64
 		     " of publisher slot %u, %s",
-		     queue->subscriber->topic->name, queue->subscriber->id, seq, queue->publisher,
-		     wrong);
+		     queue->subscriber->topic->entry.name, queue->subscriber->entry.id, seq,
+		     queue->publisher, wrong);
 		return;
 	}
 }
@@ -323,7 +323,7 @@ static bool may_be_lost(const struct queue *queue, uint64_t seq)
 {
 	if (queue->base == 0 || (int64_t)(queue->base - seq) > 0)
 		return true;
-	return queue->subscriber->on_full != ZCP_ON_FULL_BLOCK &&
+	return queue->subscriber->entry.on_full != ZCP_ON_FULL_BLOCK &&
 	       (int64_t)(queue->end - seq) > (int64_t)queue->lane.mask;
 }
 
@@ -345,13 +345,14 @@ static bool is_missing(const struct audit *audit, uint32_t owner, const _Atomic 
 static void check_held(struct audit *audit, const struct zcpd_endpoint *subscriber)
 {
 	const struct zcpd_topic *topic = subscriber->topic;
-	const _Atomic uint64_t *held = zcp_acks_held(&topic->acks, subscriber->slot);
+	const _Atomic uint64_t *held = zcp_acks_held(&topic->acks, subscriber->entry.slot);
 	/* Relaxed: a place that it does not count yet is not older than the look. */
-	uint32_t n = atomic_load_explicit(&zcp_acks_counts(&topic->acks, subscriber->slot)->n_held,
-					  memory_order_relaxed);
+	uint32_t n = atomic_load_explicit(
+		&zcp_acks_counts(&topic->acks, subscriber->entry.slot)->n_held,
+		memory_order_relaxed);
 	bool has_lost = false;
 
-	n = n < subscriber->held ? n : subscriber->held;
+	n = n < subscriber->entry.held ? n : subscriber->entry.held;
 	for (uint32_t i = 0; i < n && i < ZCP_HELD_MAX; i++) {
 		/* HELD-A1. */
 		uint64_t word = atomic_load_explicit(&held[i], memory_order_acquire);
@@ -359,7 +360,7 @@ static void check_held(struct audit *audit, const struct zcpd_endpoint *subscrib
 		uint64_t seq = word & ZCP_HELD_SEQ_MASK;
 
 		if (publisher < topic->view.geometry.max_publishers)
-			owner = topic->owners[publisher];
+			owner = topic->entry.owners[publisher];
 		if (word == 0 || (owner != 0 && !is_missing(audit, owner, &held[i], word)))
 			continue;
 		if (owner != 0 && !has_lost) {
@@ -373,7 +374,7 @@ static void check_held(struct audit *audit, const struct zcpd_endpoint *subscrib
 		find(audit,
 		     "topic '%.64s', subscriber %" PRIu64 " holds message %" PRIu64
 		     " of publisher slot %u, which is in no chunk",
-		     topic->name, subscriber->id, seq, publisher);
+		     topic->entry.name, subscriber->entry.id, seq, publisher);
 		return;
 	}
 }
@@ -385,7 +386,7 @@ static void check_subscriber(struct audit *audit, const struct zcpd_endpoint *su
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		struct queue queue;
 
-		if (topic->owners[p] == 0)
+		if (topic->entry.owners[p] == 0)
 			continue;
 		look_at_queue(&queue, subscriber, p);
 		check_queue(audit, &queue);
@@ -402,7 +403,7 @@ static void check_publisher_slot(struct audit *audit, const struct zcpd_topic *t
 		     1;
 
 	if (shown != (topic->publishers[p] != NULL))
-		find(audit, "topic '%.64s' shows publisher slot %u as %s", topic->name, p,
+		find(audit, "topic '%.64s' shows publisher slot %u as %s", topic->entry.name, p,
 		     shown ? "taken, and it is free" : "free, and it is taken");
 	if (p >= topic->view.geometry.max_publishers)
 		return;
@@ -410,7 +411,7 @@ static void check_publisher_slot(struct audit *audit, const struct zcpd_topic *t
 		check_loans(audit, topic->publishers[p]);
 	else if (atomic_load_explicit(&topic->view.publishers[p].op, memory_order_relaxed) % 2 != 0)
 		find(audit, "topic '%.64s': publisher slot %u is inside a publish, and free",
-		     topic->name, p);
+		     topic->entry.name, p);
 }
 
 static bool has_bit(const _Atomic uint64_t *words, uint32_t bit)
@@ -422,15 +423,16 @@ static bool has_bit(const _Atomic uint64_t *words, uint32_t bit)
 static void check_subscriber_slot(struct audit *audit, const struct zcpd_topic *topic, uint32_t s)
 {
 	const struct zcpd_endpoint *subscriber = topic->subscribers[s];
-	bool is_active = subscriber && (subscriber->state == ZCPD_ENDPOINT_OPEN ||
-					subscriber->state == ZCPD_ENDPOINT_JOINING);
-	bool is_present = is_active || (subscriber && subscriber->state == ZCPD_ENDPOINT_INACTIVE);
+	bool is_active = subscriber && (subscriber->entry.state == ZCPD_ENDPOINT_OPEN ||
+					subscriber->entry.state == ZCPD_ENDPOINT_JOINING);
+	bool is_present = is_active ||
+			  (subscriber && subscriber->entry.state == ZCPD_ENDPOINT_INACTIVE);
 
 	if (has_bit(topic->view.shm->active, s) != is_active)
-		find(audit, "topic '%.64s' shows subscriber slot %u as %s", topic->name, s,
+		find(audit, "topic '%.64s' shows subscriber slot %u as %s", topic->entry.name, s,
 		     is_active ? "inactive, and it is not" : "active, and it is not");
 	if (has_bit(topic->view.shm->present, s) != is_present)
-		find(audit, "topic '%.64s' shows subscriber slot %u as %s", topic->name, s,
+		find(audit, "topic '%.64s' shows subscriber slot %u as %s", topic->entry.name, s,
 		     is_present ? "absent, and it is not" : "present, and it is not");
 	if (is_present)
 		check_subscriber(audit, subscriber);
@@ -449,7 +451,7 @@ static void check_topic(struct audit *audit, const struct zcpd_topic *topic)
 static void check_owners(struct audit *audit, const struct zcpd_topic *topic)
 {
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
-		uint32_t number = topic->owners[p];
+		uint32_t number = topic->entry.owners[p];
 		const struct zcpd_owner *owner;
 
 		if (number == 0)
@@ -457,7 +459,7 @@ static void check_owners(struct audit *audit, const struct zcpd_topic *topic)
 		owner = number < ZCP_OWNER_RUNTIME ? &audit->census.owners[number] : NULL;
 		if (!owner || owner->topic != topic || owner->slot != p)
 			find(audit, "topic '%.64s': publisher slot %u has owner number %u, %s",
-			     topic->name, p, number,
+			     topic->entry.name, p, number,
 			     owner ? "which another slot has too" : "which nobody is given");
 	}
 }
@@ -498,7 +500,7 @@ static int check_pools(struct audit *audit)
 	LIST_FOREACH(pool, &audit->registry->pools, link)
 		r = r < 0 ? r : check_pool(audit, pool);
 	LIST_FOREACH(topic, &audit->registry->topics, link)
-		if (topic->pool->automatic)
+		if (topic->pool->entry.automatic)
 			r = r < 0 ? r : check_pool(audit, topic->pool);
 	return r;
 }

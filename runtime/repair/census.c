@@ -21,8 +21,8 @@ int zcpd_census_init(struct zcpd_census *census, const struct zcpd_registry *reg
 	LIST_FOREACH(topic, &registry->topics, link)
 		for (uint32_t p = 0; topic->pool == pool && p < topic->view.geometry.max_publishers;
 		     p++)
-			if (topic->owners[p] != 0 && topic->owners[p] < ZCP_OWNERS)
-				owners[topic->owners[p]] = (struct zcpd_owner){ topic, p };
+			if (topic->entry.owners[p] != 0 && topic->entry.owners[p] < ZCP_OWNERS)
+				owners[topic->entry.owners[p]] = (struct zcpd_owner){ topic, p };
 	*census = (struct zcpd_census){ pool, owners };
 	return 0;
 }

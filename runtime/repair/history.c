@@ -13,7 +13,7 @@ const struct zcp_chunk_shm *zcpd_history_find(const struct zcpd_topic *topic, ui
 					      uint64_t seq, uint32_t *ref)
 {
 	const struct zcpd_pool *pool = topic->pool;
-	uint32_t state = zcp_chunk_state(topic->owners[publisher], 0);
+	uint32_t state = zcp_chunk_state(topic->entry.owners[publisher], 0);
 
 	for (uint32_t c = 0; c < pool->view.n_classes; c++) {
 		const struct zcp_class *class = &pool->view.classes[c];
@@ -64,7 +64,7 @@ static void promised(const struct zcpd_topic *topic, const struct zcpd_endpoint 
 	/* Relaxed, both: the runtime has written them, or the subscriber, which spoils its own. */
 	*floor = atomic_load_explicit(&lane.ack->floor, memory_order_relaxed);
 	*base = atomic_load_explicit(&lane.shm->base, memory_order_relaxed);
-	lowest = *base > subscriber->history ? *base - subscriber->history : 1;
+	lowest = *base > subscriber->entry.history ? *base - subscriber->entry.history : 1;
 	if (*floor < lowest)
 		*floor = lowest;
 }

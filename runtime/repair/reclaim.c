@@ -96,7 +96,8 @@ void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *s
 	uint64_t words[ZCP_TOPIC_SUBSCRIBER_WORDS] = { 0 };
 
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
-		if (topic->subscribers[s] && topic->subscribers[s]->state == ZCPD_ENDPOINT_OPEN)
+		if (topic->subscribers[s] &&
+		    topic->subscribers[s]->entry.state == ZCPD_ENDPOINT_OPEN)
 			words[s / 64] |= UINT64_C(1) << (s % 64);
 	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
 		/*
@@ -108,7 +109,7 @@ void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *s
 	bump_changes(topic);
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		if (topic->publishers[p])
-			wake_watcher(signals, signal_fds, topic->publishers[p]->signal,
+			wake_watcher(signals, signal_fds, topic->publishers[p]->entry.signal,
 				     &topic->view.publishers[p].watches);
 }
 
@@ -118,7 +119,7 @@ void zcpd_publishers_announce(struct zcpd_topic *topic, const struct zcp_signals
 	bump_changes(topic);
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		if (topic->subscribers[s])
-			wake_watcher(signals, signal_fds, topic->subscribers[s]->signal,
+			wake_watcher(signals, signal_fds, topic->subscribers[s]->entry.signal,
 				     &zcp_acks_counts(&topic->acks, s)->watches);
 }
 
@@ -172,7 +173,7 @@ static void set_publisher(struct zcpd_topic *topic, uint32_t slot, bool present)
 
 static uint32_t state_of(const struct zcpd_endpoint *endpoint)
 {
-	switch (endpoint->state) {
+	switch (endpoint->entry.state) {
 	case ZCPD_ENDPOINT_JOINING:
 		return ZCP_MEMBER_JOINING;
 	case ZCPD_ENDPOINT_OPEN:
@@ -190,36 +191,38 @@ void zcpd_member_set_state(const struct zcpd_endpoint *endpoint, bool gone)
 	uint32_t state = gone ? ZCP_MEMBER_NONE : state_of(endpoint);
 
 	/* Relaxed, all of it: who reads it has the region from somebody who has it from us. */
-	if (endpoint->is_publisher) {
-		struct zcp_publisher_slot_shm *slot = &view->publishers[endpoint->slot];
+	if (endpoint->entry.is_publisher) {
+		struct zcp_publisher_slot_shm *slot = &view->publishers[endpoint->entry.slot];
 
-		if (atomic_load_explicit(&slot->publisher_id, memory_order_relaxed) == endpoint->id)
+		if (atomic_load_explicit(&slot->publisher_id, memory_order_relaxed) ==
+		    endpoint->entry.id)
 			atomic_store_explicit(&slot->state, state, memory_order_relaxed);
 	} else {
-		struct zcp_subscriber_slot_shm *slot = &view->subscribers[endpoint->slot];
+		struct zcp_subscriber_slot_shm *slot = &view->subscribers[endpoint->entry.slot];
 
 		if (atomic_load_explicit(&slot->subscriber_id, memory_order_relaxed) ==
-		    endpoint->id)
+		    endpoint->entry.id)
 			atomic_store_explicit(&slot->state, state, memory_order_relaxed);
 	}
 }
 
 static void write_member(struct zcpd_topic *topic, const struct zcpd_endpoint *endpoint)
 {
-	struct zcp_member member = { .id = endpoint->id, .pid = endpoint->pid };
+	struct zcp_member member = { .id = endpoint->entry.id, .pid = endpoint->entry.pid };
 
-	(void)snprintf(member.node, sizeof(member.node), "%s", endpoint->node);
+	(void)snprintf(member.node, sizeof(member.node), "%s", endpoint->entry.node);
 	zcp_member_write(&topic->view,
-			 endpoint->is_publisher ? ZCP_MEMBER_PUBLISHER : ZCP_MEMBER_SUBSCRIBER,
-			 endpoint->slot, &member);
+			 endpoint->entry.is_publisher ? ZCP_MEMBER_PUBLISHER :
+							ZCP_MEMBER_SUBSCRIBER,
+			 endpoint->entry.slot, &member);
 	zcpd_member_set_state(endpoint, false);
 }
 
 void zcpd_publisher_settle_start(const struct zcpd_topic *topic, struct zcpd_endpoint *publisher)
 {
 	/* Relaxed: nobody is in the slot. */
-	publisher->first_seq = atomic_load_explicit(
-		&topic->view.publishers[publisher->slot].next_seq, memory_order_relaxed);
+	publisher->entry.first_seq = atomic_load_explicit(
+		&topic->view.publishers[publisher->entry.slot].next_seq, memory_order_relaxed);
 }
 
 /* The number of a slot's next message, all pushes before which are over. */
@@ -242,7 +245,7 @@ static void settle_slot(struct zcpd_topic *topic, uint32_t publisher)
 		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
 		struct zcp_lane lane;
 
-		if (!subscriber || subscriber->state == ZCPD_ENDPOINT_LEAVING)
+		if (!subscriber || subscriber->entry.state == ZCPD_ENDPOINT_LEAVING)
 			continue;
 		lane = zcpd_topic_lane(topic, publisher, subscriber);
 		if (zcpd_topic_is_active(subscriber) && !is_member(topic, s))
@@ -257,26 +260,28 @@ static void settle_slot(struct zcpd_topic *topic, uint32_t publisher)
 void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
 			  const struct zcp_signals *signals, const int *signal_fds)
 {
-	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->entry.slot];
 
 	/* Relaxed, all of it: the publisher learns of its slot through the socket. */
-	settle_slot(topic, publisher->slot);
-	atomic_store_explicit(&slot->loans, publisher->loans, memory_order_relaxed);
-	atomic_store_explicit(&slot->alignment, publisher->alignment, memory_order_relaxed);
-	atomic_store_explicit(&slot->session, publisher->node_id, memory_order_relaxed);
-	atomic_store_explicit(&slot->process_start, publisher->process_start, memory_order_relaxed);
-	atomic_store_explicit(&slot->max_payload, publisher->max_payload, memory_order_relaxed);
+	settle_slot(topic, publisher->entry.slot);
+	atomic_store_explicit(&slot->loans, publisher->entry.loans, memory_order_relaxed);
+	atomic_store_explicit(&slot->alignment, publisher->entry.alignment, memory_order_relaxed);
+	atomic_store_explicit(&slot->session, publisher->entry.node_id, memory_order_relaxed);
+	atomic_store_explicit(&slot->process_start, publisher->entry.process_start,
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->max_payload, publisher->entry.max_payload,
+			      memory_order_relaxed);
 	atomic_store_explicit(&slot->abandoned, 0, memory_order_relaxed);
-	atomic_store_explicit(&slot->owner, publisher->owner, memory_order_relaxed);
-	atomic_store_explicit(&slot->signal, publisher->signal, memory_order_relaxed);
-	atomic_store_explicit(&slot->history, publisher->history, memory_order_relaxed);
+	atomic_store_explicit(&slot->owner, publisher->entry.owner, memory_order_relaxed);
+	atomic_store_explicit(&slot->signal, publisher->entry.signal, memory_order_relaxed);
+	atomic_store_explicit(&slot->history, publisher->entry.history, memory_order_relaxed);
 	atomic_store_explicit(&slot->waiting, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->has_waited, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
 	/* Who finds it there finds all of it. */
 	write_member(topic, publisher);
-	set_publisher(topic, publisher->slot, true);
+	set_publisher(topic, publisher->entry.slot, true);
 	zcpd_publishers_announce(topic, signals, signal_fds);
 }
 
@@ -321,20 +326,20 @@ static void push(const struct zcp_lane *lane, uint64_t seq, const struct zcp_chu
 static void finish_publish(struct zcpd_topic *topic, const struct zcpd_endpoint *publisher,
 			   uint64_t seq, struct zcp_chunk_shm *chunk, uint32_t ref)
 {
-	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->entry.slot];
 
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
 		struct zcpd_endpoint *subscriber = topic->subscribers[s];
 		struct zcp_lane lane;
 
-		if (!subscriber || subscriber->state == ZCPD_ENDPOINT_LEAVING)
+		if (!subscriber || subscriber->entry.state == ZCPD_ENDPOINT_LEAVING)
 			continue;
-		lane = zcpd_topic_lane(topic, publisher->slot, subscriber);
+		lane = zcpd_topic_lane(topic, publisher->entry.slot, subscriber);
 		/*
 		 * Where it ended must be there before the number moves on: behind the message, where
 		 * the lane has it already.
 		 */
-		if (subscriber->state == ZCPD_ENDPOINT_INACTIVE)
+		if (subscriber->entry.state == ZCPD_ENDPOINT_INACTIVE)
 			(void)zcp_lane_settle(&lane.shm->end, has(&lane, seq) ? seq + 1 : seq);
 		else if (is_member(topic, s))
 			push(&lane, seq, chunk, ref);
@@ -349,7 +354,7 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 {
 	/* Acquire: with its number comes what describes it. */
 	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_acquire);
-	uint64_t next_seq = next_seq_of(topic, publisher->slot);
+	uint64_t next_seq = next_seq_of(topic, publisher->entry.slot);
 
 	if ((state & ZCP_CHUNK_LOANED) && seq != 0 && seq == next_seq && inside) {
 		finish_publish(topic, publisher, seq, chunk, ref);
@@ -359,7 +364,7 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 		zcp_chunk_free(chunk);
 	else if (state & ZCP_CHUNK_LOANED)
 		/* Relaxed: the publisher is dead, and its slot's next one learns of it from us. */
-		atomic_store_explicit(&chunk->state, zcp_chunk_state(publisher->owner, 0),
+		atomic_store_explicit(&chunk->state, zcp_chunk_state(publisher->entry.owner, 0),
 				      memory_order_relaxed);
 	ZCP_CRASHPOINT("recover.after_chunk");
 }
@@ -376,7 +381,8 @@ static void recover_chunks(struct zcpd_topic *topic, const struct zcpd_endpoint 
 			uint32_t state = atomic_load_explicit(&class->chunks[i].state,
 							      memory_order_relaxed);
 
-			if (state != ZCP_CHUNK_FREE && zcp_chunk_owner(state) == publisher->owner)
+			if (state != ZCP_CHUNK_FREE &&
+			    zcp_chunk_owner(state) == publisher->entry.owner)
 				recover_chunk(topic, publisher, &class->chunks[i], zcp_ref(c, i),
 					      state, inside);
 		}
@@ -388,13 +394,13 @@ static void recover_chunks(struct zcpd_topic *topic, const struct zcpd_endpoint 
 /* The messages of the slot that stay for joiners: without a gap from the newest one on. */
 static uint32_t count_kept(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher)
 {
-	uint64_t next_seq = next_seq_of(topic, publisher->slot);
+	uint64_t next_seq = next_seq_of(topic, publisher->entry.slot);
 	uint32_t n = 0;
 
 	if (!topic->config.keep_history)
 		return 0;
-	while (n < publisher->history && next_seq > n + 1 &&
-	       zcpd_history_find(topic, publisher->slot, next_seq - n - 1, NULL))
+	while (n < publisher->entry.history && next_seq > n + 1 &&
+	       zcpd_history_find(topic, publisher->entry.slot, next_seq - n - 1, NULL))
 		n++;
 	return n;
 }
@@ -404,26 +410,27 @@ static void wake_subscribers(const struct zcpd_topic *topic, const struct zcp_si
 {
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++)
 		if (topic->subscribers[s])
-			wake_node(signals, signal_fds, topic->subscribers[s]->signal);
+			wake_node(signals, signal_fds, topic->subscribers[s]->entry.signal);
 }
 
 void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publisher,
 			    const struct zcp_signals *signals, const int *signal_fds)
 {
-	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->slot];
+	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->entry.slot];
 	/* OP-A1: the death has ordered it already; do not rely on it. */
 	uint64_t op = atomic_load_explicit(&slot->op, memory_order_acquire);
 
 	recover_chunks(topic, publisher, op & 1);
 	ZCP_CRASHPOINT("recover.after_chunks");
-	topic->kept[publisher->slot] = count_kept(topic, publisher);
+	topic->kept[publisher->entry.slot] = count_kept(topic, publisher);
 	/* Relaxed: read by joins and by the next runtime, which come after. */
-	atomic_store_explicit(&slot->history, topic->kept[publisher->slot], memory_order_relaxed);
-	settle_slot(topic, publisher->slot);
+	atomic_store_explicit(&slot->history, topic->kept[publisher->entry.slot],
+			      memory_order_relaxed);
+	settle_slot(topic, publisher->entry.slot);
 	/* OP-R2, in its name. */
 	atomic_store_explicit(&slot->op, op + (op & 1), memory_order_release);
 	ZCP_CRASHPOINT("recover.after_op");
-	set_publisher(topic, publisher->slot, false);
+	set_publisher(topic, publisher->entry.slot, false);
 	ZCP_CRASHPOINT("recover.after_member");
 	wake_subscribers(topic, signals, signal_fds);
 	zcpd_publishers_announce(topic, signals, signal_fds);
@@ -433,14 +440,14 @@ static void reset_lanes(struct zcpd_topic *topic, const struct zcpd_endpoint *su
 {
 	uint64_t used = atomic_load_explicit(&topic->view.shm->used, memory_order_relaxed);
 
-	zcp_acks_reset(&topic->acks, subscriber->slot);
+	zcp_acks_reset(&topic->acks, subscriber->entry.slot);
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++) {
 		struct zcp_lane lane = zcpd_topic_lane(topic, p, subscriber);
 		uint32_t kept = zcpd_topic_kept(topic, p);
 
 		/* Any number that was next a while ago will do. */
 		zcp_lane_reset(&lane, next_seq_of(topic, p),
-			       subscriber->history < kept ? subscriber->history : kept,
+			       subscriber->entry.history < kept ? subscriber->entry.history : kept,
 			       used >> p & 1);
 	}
 }
@@ -454,19 +461,20 @@ static void clear_sleeper(struct zcpd_topic *topic, uint32_t slot)
 
 static void write_subscriber(struct zcpd_topic *topic, const struct zcpd_endpoint *subscriber)
 {
-	struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->slot];
-	struct zcp_ack_counts_shm *counts = zcp_acks_counts(&topic->acks, subscriber->slot);
+	struct zcp_subscriber_slot_shm *slot = &topic->view.subscribers[subscriber->entry.slot];
+	struct zcp_ack_counts_shm *counts = zcp_acks_counts(&topic->acks, subscriber->entry.slot);
 
 	/* Relaxed, all of it: MEM-R2 publishes it. */
-	atomic_store_explicit(&slot->held, subscriber->held, memory_order_relaxed);
-	atomic_store_explicit(&slot->history, subscriber->history, memory_order_relaxed);
-	atomic_store_explicit(&slot->order, subscriber->order, memory_order_relaxed);
-	atomic_store_explicit(&slot->session, subscriber->node_id, memory_order_relaxed);
-	atomic_store_explicit(&slot->process_start, subscriber->process_start,
+	atomic_store_explicit(&slot->held, subscriber->entry.held, memory_order_relaxed);
+	atomic_store_explicit(&slot->history, subscriber->entry.history, memory_order_relaxed);
+	atomic_store_explicit(&slot->order, subscriber->entry.order, memory_order_relaxed);
+	atomic_store_explicit(&slot->session, subscriber->entry.node_id, memory_order_relaxed);
+	atomic_store_explicit(&slot->process_start, subscriber->entry.process_start,
 			      memory_order_relaxed);
-	atomic_store_explicit(&slot->depth_log2, subscriber->depth_log2, memory_order_relaxed);
-	atomic_store_explicit(&slot->on_full, subscriber->on_full, memory_order_relaxed);
-	atomic_store_explicit(&slot->signal, subscriber->signal, memory_order_relaxed);
+	atomic_store_explicit(&slot->depth_log2, subscriber->entry.depth_log2,
+			      memory_order_relaxed);
+	atomic_store_explicit(&slot->on_full, subscriber->entry.on_full, memory_order_relaxed);
+	atomic_store_explicit(&slot->signal, subscriber->entry.signal, memory_order_relaxed);
 	atomic_store_explicit(&counts->n_taken, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->first_lost,
 			      atomic_load_explicit(&counts->n_lost, memory_order_relaxed),
@@ -478,13 +486,13 @@ static void write_subscriber(struct zcpd_topic *topic, const struct zcpd_endpoin
 void zcpd_subscriber_join(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber)
 {
 	ZCP_CRASHPOINT("join.after_record");
-	if (!is_member(topic, subscriber->slot)) {
+	if (!is_member(topic, subscriber->entry.slot)) {
 		reset_lanes(topic, subscriber);
-		clear_sleeper(topic, subscriber->slot);
+		clear_sleeper(topic, subscriber->entry.slot);
 		write_subscriber(topic, subscriber);
 		ZCP_CRASHPOINT("join.after_lanes");
 	}
-	set_member(topic, subscriber->slot, true, true);
+	set_member(topic, subscriber->entry.slot, true, true);
 }
 
 /* One lane: from where on all is sent through it, and what is promised before that. */
@@ -500,7 +508,7 @@ static void settle_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *su
 	zcp_lane_begin(&lane, base);
 	ZCP_CRASHPOINT("join.after_tail");
 	/* The first gap ends it; at most what was asked for, whatever the lane says. */
-	while (floor > 1 && base - floor < history && base - floor < subscriber->history &&
+	while (floor > 1 && base - floor < history && base - floor < subscriber->entry.history &&
 	       zcpd_history_find(topic, publisher, floor - 1, NULL))
 		floor--;
 	/* ACK-R4: what is below is not promised any more. */
@@ -528,7 +536,7 @@ static void wake_blocked(struct zcpd_topic *topic, const struct zcp_signals *sig
 		/* Relaxed: the fence before has ordered it after the change of `version`. */
 		(void)atomic_fetch_add_explicit(room, 1, memory_order_relaxed);
 		zcp_futex_wake_all(room);
-		signal = topic->publishers[p]->signal;
+		signal = topic->publishers[p]->entry.signal;
 		if (atomic_load_explicit(&topic->view.publishers[p].waiting,
 					 memory_order_relaxed) == ZCP_WAITING_BESIDE &&
 		    signal < signals->n_signals)
@@ -550,13 +558,13 @@ static void lose_member(struct zcpd_topic *topic, uint32_t slot, bool stays_pres
 void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
 			   const struct zcp_signals *signals, const int *signal_fds)
 {
-	lose_member(topic, subscriber->slot, false, signals, signal_fds);
+	lose_member(topic, subscriber->entry.slot, false, signals, signal_fds);
 }
 
 void zcpd_subscriber_deactivate(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
 				const struct zcp_signals *signals, const int *signal_fds)
 {
-	lose_member(topic, subscriber->slot, true, signals, signal_fds);
+	lose_member(topic, subscriber->entry.slot, true, signals, signal_fds);
 	/* A publisher that is there sees to its lane itself, at its next op. */
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		if (!topic->publishers[p])
@@ -577,7 +585,7 @@ static bool is_there(const struct zcpd_topic *topic, uint32_t slot)
 	const struct zcpd_endpoint *subscriber = topic->subscribers[slot];
 
 	if (subscriber)
-		return subscriber->state != ZCPD_ENDPOINT_LEAVING;
+		return subscriber->entry.state != ZCPD_ENDPOINT_LEAVING;
 	/* Relaxed: only a runtime writes it. */
 	return atomic_load_explicit(&topic->view.shm->present[slot / 64], memory_order_relaxed) >>
 		       (slot % 64) &
@@ -620,7 +628,7 @@ static int left_slot(const struct zcpd_topic *topic, uint32_t owner, bool all)
 							 memory_order_relaxed);
 
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		if (topic->owners[p] == owner)
+		if (topic->entry.owners[p] == owner)
 			return topic->publishers[p] || (publishers >> p & 1) ? -1 : (int)p;
 	return -1;
 }

@@ -18,11 +18,11 @@ static uint64_t trim_after_of(const struct zcpd_registry *registry, const struct
 	const struct zcpd_pool_config *named;
 	struct zcpd_topic_config topic;
 
-	if (pool->automatic) {
-		zcpd_config_topic(registry->config, pool->name, &topic);
+	if (pool->entry.automatic) {
+		zcpd_config_topic(registry->config, pool->entry.name, &topic);
 		return topic.trim_after_ns;
 	}
-	named = zcpd_config_pool(registry->config, pool->name);
+	named = zcpd_config_pool(registry->config, pool->entry.name);
 	return named ? named->trim_after_ns : registry->config->defaults.trim_after_ns;
 }
 
@@ -36,7 +36,7 @@ static void call_for_each(struct zcpd_trim *trim,
 	LIST_FOREACH(pool, &trim->registry->pools, link)
 		call(trim, pool, user);
 	LIST_FOREACH(topic, &trim->registry->topics, link)
-		if (topic->pool->automatic)
+		if (topic->pool->entry.automatic)
 			call(trim, topic->pool, user);
 }
 

@@ -30,7 +30,8 @@ static uint32_t count_sessions(const struct zcpd_server *server, uint32_t uid)
 
 	LIST_FOREACH(session, &server->sessions, link)
 		/* What a runtime before us has left of a node that has yet to come back is no more. */
-		n += session->uid == uid && !(session->returning && session->socket < 0);
+		n += session->entry.uid == uid &&
+		     !(session->entry.returning && session->socket < 0);
 	return n;
 }
 

@@ -33,13 +33,13 @@ int zcpd_info_list(const struct zcpd_registry *registry, const struct zcp_list *
 	LIST_FOREACH(topic, &registry->topics, link) {
 		struct zcp_topic_line *line = &topics->topics[topics->n_topics];
 
-		if (strcmp(topic->name, request->after) <= 0)
+		if (strcmp(topic->entry.name, request->after) <= 0)
 			continue;
 		if (topics->n_topics == ZCP_TOPICS_PER_PAGE) {
 			topics->more = true;
 			break;
 		}
-		(void)strcpy(line->name, topic->name);
+		(void)strcpy(line->name, topic->entry.name);
 		(void)strcpy(line->type, zcpd_topic_shape(topic).type);
 		line->n_publishers = topic->n_publishers;
 		line->n_subscribers = topic->n_subscribers;
@@ -113,10 +113,10 @@ static int pool_info(const struct zcpd_registry *registry, const struct zcpd_poo
 		info->classes[i].n_reserved = sums[i].n_reserved;
 	}
 	zcpd_census_deinit(&census);
-	(void)strcpy(info->pool, pool->name);
-	info->own_pool = pool->automatic;
-	info->prefaulted = pool->got & ZCP_MEMORY_PREFAULT;
-	info->locked = pool->got & ZCP_MEMORY_LOCK;
+	(void)strcpy(info->pool, pool->entry.name);
+	info->own_pool = pool->entry.automatic;
+	info->prefaulted = pool->entry.got & ZCP_MEMORY_PREFAULT;
+	info->locked = pool->entry.got & ZCP_MEMORY_LOCK;
 	zcpd_pool_pages(pool, info->pages, sizeof(info->pages));
 	info->n_pool_topics = pool->n_topics;
 	info->n_pool_reserved = zcpd_admission_reserved(registry, pool);
@@ -139,7 +139,7 @@ int zcpd_info_topic(const struct zcpd_registry *registry, const struct zcp_info 
 	r = pool_info(registry, topic->pool, info, text, text_size);
 	if (r < 0)
 		return r;
-	(void)strcpy(info->name, topic->name);
+	(void)strcpy(info->name, topic->entry.name);
 	(void)strcpy(info->type, shape.type);
 	info->type_size = shape.type_size;
 	info->type_alignment = shape.type_alignment;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lock file, the pid file, the socket and the mark.
+ * The lock file, the pid file, the socket and the directory.
  */
 #include "runtime/serve/names.h"
 
@@ -29,7 +29,7 @@
 
 static int fail(int r, char *text, size_t text_size, const char *what, const char *path)
 {
-	(void)snprintf(text, text_size, "%s %s: %s", what, path, strerror(-r));
+	(void)snprintf(text, text_size, "%s %.800s: %s", what, path, strerror(-r));
 	return r;
 }
 
@@ -109,6 +109,43 @@ int zcpd_names_listen(struct zcpd_server *server, char *text, size_t text_size)
 	return 0;
 }
 
+int zcpd_names_open_directory(const struct zcpd_server *server)
+{
+	char path[PATH_MAX];
+	int fd, r = zcp_paths_file(&server->paths, ZCPD_NAMES_DIRECTORY, path, sizeof(path));
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? zcp_errno() : fd;
+}
+
+int zcpd_names_new_directory(const struct zcpd_server *server, char *text, size_t text_size)
+{
+	char path[PATH_MAX];
+	int fd, r = zcp_paths_file(&server->paths, ZCPD_NAMES_DIRECTORY "_new", path, sizeof(path));
+
+	if (r < 0)
+		return fail(r, text, text_size, ZCPD_NAMES_DIRECTORY " in", server->paths.domain);
+	/* One that was left half made may be mapped still. */
+	(void)unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd < 0 ? fail(zcp_errno(), text, text_size, "cannot make", path) : fd;
+}
+
+int zcpd_names_put_directory(const struct zcpd_server *server, char *text, size_t text_size)
+{
+	char path[PATH_MAX], new_path[PATH_MAX];
+
+	if (zcp_paths_file(&server->paths, ZCPD_NAMES_DIRECTORY, path, sizeof(path)) < 0 ||
+	    zcp_paths_file(&server->paths, ZCPD_NAMES_DIRECTORY "_new", new_path,
+			   sizeof(new_path)) < 0)
+		return -ENAMETOOLONG;
+	if (rename(new_path, path) < 0)
+		return fail(zcp_errno(), text, text_size, "cannot make", path);
+	return 0;
+}
+
 static bool exists(const struct zcpd_server *server, const char *name)
 {
 	char path[PATH_MAX];
@@ -125,11 +162,31 @@ static bool is_locked(const struct zcpd_server *server)
 	       is_at(server->lock, path);
 }
 
+static bool has_directory(const struct zcpd_server *server)
+{
+	char path[PATH_MAX];
+
+	return zcp_paths_file(&server->paths, ZCPD_NAMES_DIRECTORY, path, sizeof(path)) == 0 &&
+	       is_at(server->directory.fd, path);
+}
+
 static bool are_there(const struct zcpd_server *server)
 {
 	return is_locked(server) && exists(server, PID_NAME) &&
-	       access(server->paths.socket.sun_path, F_OK) == 0 &&
-	       (!server->is_marked || exists(server, ZCPD_NAMES_MARK));
+	       access(server->paths.socket.sun_path, F_OK) == 0 && has_directory(server);
+}
+
+static int put_directory_back(struct zcpd_server *server, char *text, size_t text_size)
+{
+	int fd = zcpd_names_new_directory(server, text, text_size), r;
+
+	if (fd < 0)
+		return fd;
+	r = zcpd_directory_move(&server->directory, fd);
+	if (r < 0)
+		return fail(r, text, text_size, "cannot fill " ZCPD_NAMES_DIRECTORY " in",
+			    server->paths.domain);
+	return zcpd_names_put_directory(server, text, text_size);
 }
 
 /* The lock first: whoever has that may replace the others. */
@@ -143,11 +200,11 @@ static int put_back(struct zcpd_server *server, char *text, size_t text_size)
 		r = zcpd_names_write_pid(server, text, text_size);
 	if (r == 0)
 		r = zcpd_server_listen_anew(server, text, text_size);
+	if (r == 0 && !has_directory(server))
+		r = put_directory_back(server, text, text_size);
 	if (r != 0)
 		return r;
 	zcpd_server_record(server);
-	server->is_marked = false;
-	zcpd_server_mark(server);
 	return 0;
 }
 
@@ -253,6 +310,10 @@ void zcpd_names_remove(struct zcpd_server *server)
 	/* The name goes first: nobody connects to us who would not be served. */
 	(void)unlink(server->paths.socket.sun_path);
 	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) == 0)
+		(void)unlink(path);
+	/* The next runtime waits for nodes that go on without one. */
+	if (server->registry.n_nodes == 0 && !server->registry.waits &&
+	    zcp_paths_file(&server->paths, ZCPD_NAMES_DIRECTORY, path, sizeof(path)) == 0)
 		(void)unlink(path);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The names that a runtime has in its domain's directory: a lock, so that there is one runtime to
- * a domain; the keeper's pid; and the socket that nodes connect to; and
- * a mark while there are any.
+ * a domain; the keeper's pid; the socket that nodes connect to; and the
+ * directory of what there is.
  *
  * People and programs that clean up remove them, or all of the directory. Then the runtime puts them
  * back; or it ends in order, where they cannot be put back, or another runtime was faster.
@@ -19,8 +19,8 @@
 
 struct zcpd_server;
 
-/* There as long as nodes are attached: a runtime that finds it has come after one that was killed. */
-#define ZCPD_NAMES_MARK "zcpd.nodes"
+/* What the runtime has to know (runtime/domain/directory.h); one that finds nodes in it has come after them. */
+#define ZCPD_NAMES_DIRECTORY "zcpd.directory"
 
 struct zcpd_names {
 	/* -1: the kernel has none left, and we look now and then */
@@ -42,6 +42,15 @@ __attribute__((warn_unused_result)) int zcpd_names_write_pid(struct zcpd_server 
 
 __attribute__((warn_unused_result)) int zcpd_names_listen(struct zcpd_server *server, char *text,
 							  size_t text_size);
+
+/* What a runtime before us has left (the caller's descriptor), or a negative errno. */
+__attribute__((warn_unused_result)) int zcpd_names_open_directory(const struct zcpd_server *server);
+
+/* A file for a directory, which gets its name afterwards. Returns the caller's descriptor. */
+__attribute__((warn_unused_result)) int zcpd_names_new_directory(const struct zcpd_server *server,
+								 char *text, size_t text_size);
+__attribute__((warn_unused_result)) int zcpd_names_put_directory(const struct zcpd_server *server,
+								 char *text, size_t text_size);
 
 /* Puts back what is missing, now and whenever a name is removed. The loop runs, or will. */
 void zcpd_names_watch(struct zcpd_server *server);

@@ -29,8 +29,8 @@ static void welcome(struct zcpd_session *session, uint64_t id)
 
 	reply.u.welcome.domain_id = session->registry->domain_id;
 	reply.u.welcome.fingerprint = zcp_layout_fingerprint();
-	reply.u.welcome.node = session->id;
-	reply.u.welcome.signal = session->signal;
+	reply.u.welcome.node = session->entry.id;
+	reply.u.welcome.signal = session->entry.signal;
 	reply.u.welcome.symmetric = session->registry->symmetric;
 	(void)strcpy(reply.u.welcome.version, ZCP_VERSION_STRING);
 	(void)strcpy(reply.u.welcome.config, session->registry->config->source);
@@ -51,15 +51,15 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 	char text[ZCP_TEXT_SIZE];
 	int signal;
 
-	if (session->greeted && session->restored) {
+	if (session->entry.greeted && session->restored) {
 		welcome(session, message->id);
 		return;
 	}
-	if (session->greeted) {
+	if (session->entry.greeted) {
 		zcpd_session_refuse(session, "introduces itself twice");
 		return;
 	}
-	copy_name(session->node, hello->name);
+	copy_name(session->entry.node, hello->name);
 	if (hello->fingerprint != zcp_layout_fingerprint()) {
 		zcpd_session_send_error(
 			session, message->id, -EPROTO,
@@ -81,17 +81,17 @@ static void hello(struct zcpd_session *session, const struct zcp_message *messag
 		zcpd_session_send_error(session, message->id, signal, text);
 		return;
 	}
-	session->signal = (uint32_t)signal;
-	zcpd_registry_name_signal(session->registry, session->signal, session->id, session->pid,
-				  session->process_start);
-	session->greeted = true;
+	session->entry.signal = (uint32_t)signal;
+	zcpd_registry_name_signal(session->registry, session->entry.signal, session->entry.id,
+				  session->entry.pid, session->entry.process_start);
+	session->entry.greeted = true;
 	/* It would wake us once more. */
 	(void)uv_timer_stop(&session->hello_timer);
 	ZCP_CRASHPOINT("hello.before_record");
 	zcpd_record_session(session);
 	ZCP_CRASHPOINT("hello.after_record");
-	zcpd_debug("node '%s' (pid %u, user %u) has come", session->node, session->pid,
-		   session->uid);
+	zcpd_debug("node '%s' (pid %u, user %u) has come", session->entry.node, session->entry.pid,
+		   session->entry.uid);
 	welcome(session, message->id);
 }
 
@@ -103,16 +103,16 @@ static void send_opened(struct zcpd_endpoint *endpoint, struct zcp_message *repl
 	int fds[ZCP_PACKET_FDS_MAX];
 	uint32_t n_fds = 2;
 
-	fds[0] = endpoint->is_publisher ? topic->fd : topic->readonly_fd;
+	fds[0] = endpoint->entry.is_publisher ? topic->fd : topic->readonly_fd;
 	fds[1] = topic->acks_fd;
 	reply->u.opened.backlog = backlog_fd >= 0;
 	if (backlog_fd >= 0)
 		fds[n_fds++] = backlog_fd;
-	n_fds += zcpd_pool_fds(topic->pool, 0, endpoint->is_publisher, fds + n_fds);
+	n_fds += zcpd_pool_fds(topic->pool, 0, endpoint->entry.is_publisher, fds + n_fds);
 	reply->type = ZCP_MESSAGE_OPENED;
-	reply->id = endpoint->request_id;
-	reply->u.opened.endpoint = endpoint->id;
-	reply->u.opened.slot = endpoint->slot;
+	reply->id = endpoint->entry.request_id;
+	reply->u.opened.endpoint = endpoint->entry.id;
+	reply->u.opened.slot = endpoint->entry.slot;
 	reply->u.opened.timestamps = topic->config.timestamps;
 	zcpd_session_opened(endpoint, reply, fds, n_fds);
 }
@@ -120,12 +120,12 @@ static void send_opened(struct zcpd_endpoint *endpoint, struct zcp_message *repl
 static struct zcpd_client client_of(struct zcpd_session *session, uint64_t request_id)
 {
 	return (struct zcpd_client){
-		.node = session->node,
-		.node_id = session->id,
-		.process_start = session->process_start,
-		.pid = session->pid,
-		.uid = session->uid,
-		.signal = session->signal,
+		.node = session->entry.node,
+		.node_id = session->entry.id,
+		.process_start = session->entry.process_start,
+		.pid = session->entry.pid,
+		.uid = session->entry.uid,
+		.signal = session->entry.signal,
 		.session = session,
 		.request_id = request_id,
 	};
@@ -137,7 +137,7 @@ static struct zcpd_endpoint *find_opened_by(struct zcpd_session *session, uint64
 	struct zcpd_endpoint *endpoint;
 
 	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->opened_by == request_id)
+		if (endpoint->entry.opened_by == request_id)
 			return endpoint;
 	return NULL;
 }
@@ -156,24 +156,24 @@ static void answer_publisher(struct zcpd_endpoint *publisher)
 	struct zcp_message reply = { .type = ZCP_MESSAGE_OPENED };
 	struct zcpd_session *session = publisher->session;
 
-	reply.u.opened.owner = publisher->owner;
-	reply.u.opened.class = publisher->class_index;
-	reply.u.opened.loans = publisher->loans;
-	reply.u.opened.history = publisher->history;
-	reply.u.opened.max_payload = publisher->max_payload;
-	reply.u.opened.user_header_size = publisher->user_header_size;
+	reply.u.opened.owner = publisher->entry.owner;
+	reply.u.opened.class = publisher->entry.class_index;
+	reply.u.opened.loans = publisher->entry.loans;
+	reply.u.opened.history = publisher->entry.history;
+	reply.u.opened.max_payload = publisher->entry.max_payload;
+	reply.u.opened.user_header_size = publisher->entry.user_header_size;
 	send_opened(publisher, &reply, -1);
 	for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++) {
 		const struct zcpd_endpoint *subscriber = publisher->topic->subscribers[s];
 
-		if (subscriber && session->registry->signal_fds[subscriber->signal] >= 0)
-			send_signal(session, 0, subscriber->signal);
+		if (subscriber && session->registry->signal_fds[subscriber->entry.signal] >= 0)
+			send_signal(session, 0, subscriber->entry.signal);
 	}
 }
 
 void zcpd_request_answer(struct zcpd_endpoint *endpoint)
 {
-	if (endpoint->is_publisher)
+	if (endpoint->entry.is_publisher)
 		answer_publisher(endpoint);
 	else
 		zcpd_session_joined(endpoint);
@@ -194,7 +194,6 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 		zcpd_session_send_error(session, message->id, r, text);
 		return;
 	}
-	LIST_INSERT_HEAD(&session->endpoints, publisher, link);
 	answer_publisher(publisher);
 }
 
@@ -211,8 +210,6 @@ static void open_subscriber(struct zcpd_session *session, const struct zcp_messa
 					  message->id, &subscriber, text, sizeof(text));
 	if (r < 0)
 		zcpd_session_send_error(session, message->id, r, text);
-	else
-		LIST_INSERT_HEAD(&session->endpoints, subscriber, link);
 }
 
 /* What was promised to a subscriber, in a region: *fd, -1 where it is nothing. */
@@ -222,7 +219,7 @@ static int export_backlog(const struct zcpd_endpoint *subscriber, int *fd)
 	int r;
 
 	*fd = -1;
-	if (subscriber->history == 0)
+	if (subscriber->entry.history == 0)
 		return 0;
 	r = zcpd_history_backlog(subscriber->topic, subscriber, &backlog);
 	if (r < 0 || backlog.n_entries == 0)
@@ -244,11 +241,11 @@ void zcpd_session_joined(struct zcpd_endpoint *subscriber)
 		zcpd_registry_close(subscriber->session->registry, subscriber, 0);
 		return;
 	}
-	reply.u.opened.depth_log2 = subscriber->depth_log2;
-	reply.u.opened.held = subscriber->held;
-	reply.u.opened.on_full = subscriber->on_full;
-	reply.u.opened.history = subscriber->history;
-	reply.u.opened.order = subscriber->order;
+	reply.u.opened.depth_log2 = subscriber->entry.depth_log2;
+	reply.u.opened.held = subscriber->entry.held;
+	reply.u.opened.on_full = subscriber->entry.on_full;
+	reply.u.opened.history = subscriber->entry.history;
+	reply.u.opened.order = subscriber->entry.order;
 	send_opened(subscriber, &reply, backlog_fd);
 }
 
@@ -261,8 +258,8 @@ void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error)
 	(void)snprintf(text, sizeof(text),
 		       "cannot hand out the history of topic '%s': %s: raise the runtime's limits "
 		       "(ulimit), or ask for no history",
-		       subscriber->topic->name, strerror(-error));
-	zcpd_session_send_error(subscriber->session, subscriber->request_id, error, text);
+		       subscriber->topic->entry.name, strerror(-error));
+	zcpd_session_send_error(subscriber->session, subscriber->entry.request_id, error, text);
 }
 
 static void hand_back(struct zcpd_session *session, const struct zcp_message *message,
@@ -275,8 +272,8 @@ static void hand_back(struct zcpd_session *session, const struct zcp_message *me
 		zcpd_session_send_ok(session, message->id);
 		return;
 	}
-	zcpd_warning("node '%s' (pid %u) cannot come back with all: %s", session->node,
-		     session->pid, text);
+	zcpd_warning("node '%s' (pid %u) cannot come back with all: %s", session->entry.node,
+		     session->entry.pid, text);
 	zcpd_session_send_error(session, message->id, r, text);
 }
 
@@ -285,7 +282,7 @@ static struct zcpd_endpoint *find_endpoint(struct zcpd_session *session, uint64_
 	struct zcpd_endpoint *endpoint;
 
 	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->id == id)
+		if (endpoint->entry.id == id)
 			return endpoint;
 	return NULL;
 }
@@ -298,10 +295,10 @@ static void close_endpoint(struct zcpd_session *session, const struct zcp_messag
 						 find_opened_by(session, close->opened_by);
 
 	/* Read by a worker before us as well: it is answered when it has left. */
-	if (endpoint && session->restored && endpoint->state == ZCPD_ENDPOINT_LEAVING &&
-	    endpoint->request_id == message->id)
+	if (endpoint && session->restored && endpoint->entry.state == ZCPD_ENDPOINT_LEAVING &&
+	    endpoint->entry.request_id == message->id)
 		return;
-	if (!endpoint || endpoint->state == ZCPD_ENDPOINT_LEAVING)
+	if (!endpoint || endpoint->entry.state == ZCPD_ENDPOINT_LEAVING)
 		zcpd_session_send_ok(session, message->id);
 	else
 		zcpd_registry_close(session->registry, endpoint, message->id);
@@ -312,14 +309,15 @@ static void send_classes(struct zcpd_endpoint *endpoint, uint64_t id, uint32_t f
 	struct zcp_message message = { .type = ZCP_MESSAGE_POOL_CLASSES, .id = id };
 	int fds[ZCP_PACKET_FDS_MAX];
 
-	message.u.pool_classes.endpoint = endpoint->id;
+	message.u.pool_classes.endpoint = endpoint->entry.id;
 	zcpd_session_send(endpoint->session, &message, fds,
-			  zcpd_pool_fds(endpoint->topic->pool, first, endpoint->is_publisher, fds));
+			  zcpd_pool_fds(endpoint->topic->pool, first, endpoint->entry.is_publisher,
+					fds));
 }
 
 void zcpd_session_grown(struct zcpd_endpoint *endpoint, uint32_t first)
 {
-	if (endpoint->session && endpoint->state != ZCPD_ENDPOINT_JOINING)
+	if (endpoint->session && endpoint->entry.state != ZCPD_ENDPOINT_JOINING)
 		send_classes(endpoint, 0, first);
 }
 
@@ -338,7 +336,7 @@ static void send_signal(struct zcpd_session *session, uint64_t id, uint32_t sign
 void zcpd_session_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint *subscriber)
 {
 	if (publisher->session)
-		send_signal(publisher->session, 0, subscriber->signal);
+		send_signal(publisher->session, 0, subscriber->entry.signal);
 }
 
 /*
@@ -365,7 +363,8 @@ static void signal_fd(struct zcpd_session *session, const struct zcp_message *me
 				    "sent no non-blocking eventfd where there should be one");
 		return;
 	}
-	zcpd_registry_set_signal_fd(session->registry, session->signal, zcp_steal_fd(&fds->fds[0]));
+	zcpd_registry_set_signal_fd(session->registry, session->entry.signal,
+				    zcp_steal_fd(&fds->fds[0]));
 	zcpd_record_session(session);
 	zcpd_session_send_ok(session, message->id);
 }
@@ -447,22 +446,18 @@ static void replace(struct zcpd_session *session, const struct zcp_message *mess
 	const struct zcp_replace *replace = &message->u.replace;
 	struct zcpd_journal *journal = session->registry->journal;
 	char version[ZCP_NAME_SIZE], text[ZCP_TEXT_SIZE];
-	const char *what = NULL;
 
 	if (fds->n_fds != 1 || !is_packet_socket(fds->fds[0])) {
 		zcpd_session_refuse(session, "sent no socket where there should be one");
 		return;
 	}
 	copy_name(version, replace->version);
-	if (replace->fingerprint != zcp_layout_fingerprint())
-		what = "another memory layout";
-	else if (replace->records != ZCP_RECORDS_VERSION)
-		what = "other records";
-	if (what) {
-		(void)snprintf(text, sizeof(text),
-			       "zcpd %s has %s than the one that runs (zcpd " ZCP_VERSION_STRING
-			       "), and cannot go on from what that leaves: stop that one first",
-			       version, what);
+	if (replace->fingerprint != zcp_layout_fingerprint()) {
+		(void)snprintf(
+			text, sizeof(text),
+			"zcpd %s has another memory layout than the one that runs (zcpd " ZCP_VERSION_STRING
+			"), and cannot go on from what that leaves: stop that one first",
+			version);
 		zcpd_session_send_error(session, message->id, -EPROTO, text);
 		return;
 	}
@@ -471,7 +466,7 @@ static void replace(struct zcpd_session *session, const struct zcp_message *mess
 					"the runtime has lost its keeper: try again");
 		return;
 	}
-	zcpd_info("zcpd %s (pid %u) takes the domain over", version, session->pid);
+	zcpd_info("zcpd %s (pid %u) takes the domain over", version, session->entry.pid);
 	zcpd_session_send_ok(session, message->id);
 	zcpd_journal_set_successor(journal, zcp_steal_fd(&fds->fds[0]));
 }
@@ -479,7 +474,7 @@ static void replace(struct zcpd_session *session, const struct zcp_message *mess
 void zcpd_request_handle(struct zcpd_session *session, const struct zcp_message *message,
 			 struct zcp_fds *fds)
 {
-	if (!session->greeted && message->type != ZCP_MESSAGE_HELLO &&
+	if (!session->entry.greeted && message->type != ZCP_MESSAGE_HELLO &&
 	    message->type != ZCP_MESSAGE_REPLACE) {
 		zcpd_session_refuse(session, "asks before it has introduced itself");
 		return;

@@ -134,7 +134,7 @@ static void end_former_programs(struct zcpd_server *server, const struct zcpd_se
 
 	for (session = LIST_FIRST(&server->sessions); session; session = next) {
 		next = LIST_NEXT(session, link);
-		if (session->pid == newest->pid)
+		if (session->entry.pid == newest->entry.pid)
 			ZCP_IGNORE(zcpd_session_end_if_former(session));
 	}
 }
@@ -205,6 +205,12 @@ int zcpd_server_listen_anew(struct zcpd_server *server, char *text, size_t text_
 	return r;
 }
 
+static void on_opened(struct zcpd_endpoint *endpoint, void *user)
+{
+	(void)user;
+	zcpd_session_has(endpoint);
+}
+
 static void on_joined(struct zcpd_endpoint *subscriber, void *user)
 {
 	(void)user;
@@ -236,63 +242,93 @@ static void on_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpoint
 	zcpd_session_wakes(publisher, subscriber);
 }
 
+void zcpd_server_record_fds(struct zcpd_server *server)
+{
+	const int fds[] = { server->lock, server->directory.fd, server->listener };
+	uint32_t n = 1;
+
+	/* Each of them is there after the one before. */
+	while (n < sizeof(fds) / sizeof(fds[0]) && fds[n] >= 0)
+		n++;
+	zcpd_journal_keep(&server->journal, ZCP_ENTRY_SERVER, 1, fds, n);
+}
+
 void zcpd_server_record(struct zcpd_server *server)
 {
-	struct zcp_message record = { .type = ZCP_MESSAGE_RECORD_SERVER };
-	const int fds[] = { server->lock, server->listener };
-
-	record.u.record_server.listening = server->listener >= 0;
-	record.u.record_server.waits_until_ns = server->waits_until_ns;
-	zcpd_journal_keep(&server->journal, 0, &record, fds, server->listener >= 0 ? 2 : 1);
+	zcpd_server_record_fds(server);
+	zcpd_directory_put(&server->directory, ZCP_ENTRY_SERVER, &server->place, 1, &server->entry);
 }
 
-void zcpd_server_mark(struct zcpd_server *server)
+/*
+ * What the runtime before has left in its directory, if it was killed or left nodes: they are waited
+ * for.
+ */
+static void read_former(struct zcpd_server *server)
 {
-	bool is_needed = server->registry.n_nodes > 0 || server->registry.waits;
-	char path[PATH_MAX];
-	int fd;
+	struct zcpd_directory former = ZCPD_DIRECTORY_NULL;
+	struct zcp_server_entry entry;
+	struct zcp_domain_entry domain;
+	struct zcp_node_entry node;
+	uint32_t place = 0;
+	uint64_t id;
+	const char *why;
+	int r = zcpd_names_open_directory(server);
 
-	/* It says so of another runtime. */
-	if (server->names.are_lost)
+	if (r < 0)
 		return;
-	/* Another domain: that of the runtime before us, which nodes have brought. */
-	if (is_needed && server->marked_domain_id != server->registry.domain_id &&
-	    server->registry.n_nodes > 0)
-		server->is_marked = false;
-	if (server->is_marked == is_needed ||
-	    zcp_paths_file(&server->paths, ZCPD_NAMES_MARK, path, sizeof(path)) < 0)
-		return;
-	if (!is_needed) {
-		(void)unlink(path);
-		server->is_marked = false;
+	r = zcpd_directory_open(&former, r, &why);
+	if (r < 0) {
+		zcpd_warning("what the runtime before has left in %s/" ZCPD_NAMES_DIRECTORY
+			     " is not used: %s",
+			     server->paths.domain, why);
 		return;
 	}
-	/* Without it the one after us waits for nobody, and nodes come too late. */
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	server->marked_domain_id = server->registry.domain_id;
-	server->is_marked = fd >= 0 && write(fd, &server->marked_domain_id,
-					     sizeof(server->marked_domain_id)) ==
-					       (ssize_t)sizeof(server->marked_domain_id);
-	zcp_close_fd(&fd);
+	/* One that was killed while it waited, before it had a node. */
+	if (zcpd_directory_next(&former, ZCP_ENTRY_SERVER, &place, &id, &entry)) {
+		server->entry.had_nodes = entry.had_nodes;
+		server->entry.former_domain_id = entry.former_domain_id;
+	}
+	place = 0;
+	while (zcpd_directory_next(&former, ZCP_ENTRY_NODE, &place, &id, &node))
+		if (node.greeted) {
+			server->entry.had_nodes = true;
+			server->entry.former_domain_id = 0;
+		}
+	place = 0;
+	if (server->entry.had_nodes && server->entry.former_domain_id == 0 &&
+	    zcpd_directory_next(&former, ZCP_ENTRY_DOMAIN, &place, &id, &domain))
+		server->entry.former_domain_id = domain.domain_id;
+	zcpd_directory_deinit(&former);
 }
 
-static void on_nodes_changed(void *user)
+/* Under its name only once it says what the one before it said. */
+static int make_directory(struct zcpd_server *server, char *text, size_t text_size)
 {
-	zcpd_server_mark(user);
-}
+	int fd, r;
 
-/* What the runtime before us has left word of: whether it had nodes, and of which domain. */
-static void read_mark(struct zcpd_server *server)
-{
-	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
-	char path[PATH_MAX];
-
-	if (zcp_paths_file(&server->paths, ZCPD_NAMES_MARK, path, sizeof(path)) == 0)
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	server->is_marked = fd >= 0;
-	if (fd < 0 || read(fd, &server->marked_domain_id, sizeof(server->marked_domain_id)) !=
-			      (ssize_t)sizeof(server->marked_domain_id))
-		server->marked_domain_id = 0;
+	read_former(server);
+	fd = zcpd_names_new_directory(server, text, text_size);
+	if (fd < 0)
+		return fd;
+	r = zcpd_directory_make(&server->directory, fd);
+	if (r == 0)
+		r = zcpd_directory_reserve(&server->directory, ZCP_ENTRY_SERVER);
+	if (r == 0)
+		r = zcpd_directory_reserve(&server->directory, ZCP_ENTRY_DOMAIN);
+	if (r < 0) {
+		(void)snprintf(text, text_size,
+			       "cannot make " ZCPD_NAMES_DIRECTORY
+			       " in %s: %s: have some room there",
+			       server->paths.domain, strerror(-r));
+		return r;
+	}
+	zcpd_directory_put(&server->directory, ZCP_ENTRY_SERVER, &server->place, 1, &server->entry);
+	ZCP_CRASHPOINT("start.before_directory");
+	r = zcpd_names_put_directory(server, text, text_size);
+	ZCP_CRASHPOINT("start.after_directory");
+	if (r == 0)
+		zcpd_server_record_fds(server);
+	return r;
 }
 
 /* Whoever has asked for something new in the meantime has it now. */
@@ -303,10 +339,10 @@ static void end_wait(struct zcpd_server *server)
 	if (!server->registry.waits)
 		return;
 	server->registry.waits = false;
-	server->waits_until_ns = 0;
+	server->entry.waits_until_ns = 0;
+	server->entry.had_nodes = false;
 	(void)uv_timer_stop(&server->wait_timer);
 	zcpd_server_record(server);
-	zcpd_server_mark(server);
 	LIST_FOREACH(session, &server->sessions, link)
 		zcpd_session_go_on(session);
 }
@@ -318,8 +354,8 @@ static uint32_t missing(void *user)
 
 	/* Who is known by one topic may have others. */
 	LIST_FOREACH(session, &server->sessions, link)
-		if (session->returning)
-			return session->pid;
+		if (session->entry.returning)
+			return session->entry.pid;
 	return zcpd_registry_missing(&server->registry);
 }
 
@@ -337,10 +373,10 @@ static bool is_handing_back(const struct zcpd_server *server)
 	uint64_t most = 10 * server->config->runtime.return_timeout_ns;
 	const struct zcpd_session *session;
 
-	if (zcp_now_ns() >= server->waits_until_ns + most)
+	if (zcp_now_ns() >= server->entry.waits_until_ns + most)
 		return false;
 	LIST_FOREACH(session, &server->sessions, link)
-		if (session->returning && session->socket >= 0)
+		if (session->entry.returning && session->socket >= 0)
 			return true;
 	return false;
 }
@@ -350,7 +386,7 @@ static void on_wait(uv_timer_t *timer)
 {
 	struct zcpd_server *server = timer->data;
 
-	if (zcp_now_ns() >= server->waits_until_ns && !is_handing_back(server))
+	if (zcp_now_ns() >= server->entry.waits_until_ns && !is_handing_back(server))
 		end_wait(server);
 	else
 		on_returned(server);
@@ -369,11 +405,11 @@ static void on_freed(struct zcpd_pool *pool, void *user)
 	zcpd_trim_freed(&server->trim, pool);
 }
 
-int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
+int zcpd_server_add_session(struct zcpd_server *server, const struct zcp_node_entry *entry,
 			    int pidfd, int socket, struct zcpd_session **sessionp)
 {
 	struct zcpd_session *session;
-	int r = zcpd_session_restore(&session, &server->loop, &server->registry, record, pidfd,
+	int r = zcpd_session_restore(&session, &server->loop, &server->registry, entry, pidfd,
 				     socket, on_session_ended, server);
 
 	if (r < 0)
@@ -400,7 +436,8 @@ static int start_registry(struct zcpd_server *server, const struct zcpd_registry
 		return r;
 	}
 	server->registry.journal = &server->journal;
-	if (server->is_marked)
+	server->registry.directory = &server->directory;
+	if (server->entry.had_nodes)
 		server->registry.last_id = zcpd_former_first_id(server->registry.domain_id);
 	zcpd_record_registry(&server->registry);
 	return 0;
@@ -410,6 +447,7 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		       char *text, size_t text_size)
 {
 	const struct zcpd_registry_events events = {
+		.opened = on_opened,
 		.joined = on_joined,
 		.refused = on_refused,
 		.held_up = on_held_up,
@@ -417,7 +455,6 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		.grown = on_grown,
 		.wakes = on_wakes,
 		.freed = on_freed,
-		.nodes_changed = on_nodes_changed,
 		.missing = missing,
 		.returned = on_returned,
 		.user = server,
@@ -435,16 +472,16 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 		if (r == 0)
 			zcpd_server_record(server);
 	}
-	if (r == 0)
-		read_mark(server);
 	ZCP_CRASHPOINT("start.after_lock");
+	if (r == 0 && server->directory.fd < 0)
+		r = make_directory(server, text, text_size);
 	if (r == 0 && server->registry.signals_fd < 0)
 		r = start_registry(server, &events, text, text_size);
 	ZCP_CRASHPOINT("start.after_registry");
 	if (r == 0 && server->listener < 0) {
-		if (server->is_marked)
-			server->waits_until_ns = zcp_now_ns() +
-						 server->config->runtime.return_timeout_ns;
+		if (server->entry.had_nodes)
+			server->entry.waits_until_ns = zcp_now_ns() +
+						       server->config->runtime.return_timeout_ns;
 		r = zcpd_names_write_pid(server, text, text_size);
 		if (r == 0)
 			r = zcpd_names_listen(server, text, text_size);
@@ -454,8 +491,8 @@ static int take_domain(struct zcpd_server *server, const struct zcpd_server_opti
 	} else if (r == 0 && zcpd_names_write_pid(server, text, text_size) < 0) {
 		zcpd_warning("%s", text);
 	}
-	server->registry.waits = r == 0 && server->waits_until_ns > zcp_now_ns();
-	server->registry.former_domain_id = server->marked_domain_id;
+	server->registry.waits = r == 0 && server->entry.waits_until_ns > zcp_now_ns();
+	server->registry.former_domain_id = server->entry.former_domain_id;
 	/* A worker before us may not have come to it. */
 	if (server->registry.waits)
 		zcpd_registry_wake_all(&server->registry);
@@ -476,6 +513,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 		.listener = -1,
 		.spare = -1,
 		.names.inotify = -1,
+		.directory = ZCPD_DIRECTORY_NULL,
 		.grace_ms = GRACE_MS_MIN,
 	};
 	LIST_INIT(&server->sessions);
@@ -490,6 +528,7 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 		zcpd_store_end(&server->store);
 		zcpd_registry_deinit(&server->registry);
 		(void)uv_loop_close(&server->loop);
+		zcpd_directory_deinit(&server->directory);
 		zcp_close_fd(&server->listener);
 		zcp_close_fd(&server->lock);
 		return r;
@@ -577,6 +616,7 @@ void zcpd_server_deinit(struct zcpd_server *server)
 	(void)uv_loop_close(&server->loop);
 	zcpd_registry_deinit(&server->registry);
 	zcpd_names_deinit(&server->names);
+	zcpd_directory_deinit(&server->directory);
 	zcp_close_fd(&server->listener);
 	zcp_close_fd(&server->spare);
 	zcp_close_fd(&server->lock);

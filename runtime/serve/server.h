@@ -40,13 +40,11 @@ struct zcpd_server {
 	/* and then new nodes are refused */
 	bool is_full;
 	uint64_t grace_ms;
-	/* until then nodes of a runtime before us are waited for (CLOCK_MONOTONIC); 0: they are not */
-	uint64_t waits_until_ns;
+	/* what is kept of the server, and where */
+	struct zcp_server_entry entry;
+	uint32_t place;
+	struct zcpd_directory directory;
 	uv_timer_t wait_timer;
-	/* there is a file that says that nodes are attached */
-	bool is_marked;
-	/* and of which domain; 0: unknown */
-	uint64_t marked_domain_id;
 	/* the loop has been told to stop */
 	bool is_ending;
 	struct zcpd_journal journal;
@@ -89,15 +87,14 @@ __attribute__((warn_unused_result)) int zcpd_server_init(struct zcpd_server *ser
 __attribute__((warn_unused_result)) int zcpd_server_run(struct zcpd_server *server, int log);
 
 /* A session that a worker before us has left. Consumes the descriptors. */
-__attribute__((warn_unused_result)) int
-zcpd_server_add_session(struct zcpd_server *server, const struct zcp_record_session *record,
-			int pidfd, int socket, struct zcpd_session **session);
+__attribute__((warn_unused_result)) int zcpd_server_add_session(struct zcpd_server *server,
+								const struct zcp_node_entry *entry,
+								int pidfd, int socket,
+								struct zcpd_session **session);
 
-/* Keeps a record of what the domain is taken with. */
+/* Keeps what the domain is taken with; or only its descriptors, for another keeper. */
 void zcpd_server_record(struct zcpd_server *server);
-
-/* Leaves the file that says whether nodes are attached as it must be. */
-void zcpd_server_mark(struct zcpd_server *server);
+void zcpd_server_record_fds(struct zcpd_server *server);
 
 /* Makes the socket that nodes connect to again; those that have connected before are served. */
 __attribute__((warn_unused_result)) int zcpd_server_listen_anew(struct zcpd_server *server,

@@ -72,8 +72,8 @@ static void end_session(struct zcpd_session *session)
 	if (session->ending)
 		return;
 	session->ending = true;
-	if (session->greeted)
-		zcpd_registry_give_signal(session->registry, session->signal);
+	if (session->entry.greeted)
+		zcpd_registry_give_signal(session->registry, session->entry.signal);
 	session->ended(session, session->user);
 	zcpd_record_drop_session(session);
 	close_handles(session);
@@ -88,8 +88,8 @@ static void close_endpoints(struct zcpd_session *session)
 	struct zcpd_endpoint *endpoint;
 
 	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->state == ZCPD_ENDPOINT_LEAVING)
-			endpoint->request_id = 0;
+		if (endpoint->entry.state == ZCPD_ENDPOINT_LEAVING)
+			endpoint->entry.request_id = 0;
 	while (!LIST_EMPTY(&session->endpoints)) {
 		endpoint = LIST_FIRST(&session->endpoints);
 		LIST_REMOVE(endpoint, link);
@@ -106,7 +106,7 @@ static void on_process_end(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (!LIST_EMPTY(&session->endpoints))
 		zcpd_info("node '%s' (pid %u) has ended without closing: cleaning up",
-			  session->node, session->pid);
+			  session->entry.node, session->entry.pid);
 	close_endpoints(session);
 	end_session(session);
 }
@@ -116,8 +116,8 @@ static void disconnect(struct zcpd_session *session)
 {
 	struct zcpd_endpoint *endpoint;
 
-	if (LIST_EMPTY(&session->endpoints) && !session->returning) {
-		zcpd_debug("node '%s' (pid %u) has left", session->node, session->pid);
+	if (LIST_EMPTY(&session->endpoints) && !session->entry.returning) {
+		zcpd_debug("node '%s' (pid %u) has left", session->entry.node, session->entry.pid);
 		end_session(session);
 		return;
 	}
@@ -125,7 +125,7 @@ static void disconnect(struct zcpd_session *session)
 	uv_close((uv_handle_t *)&session->socket_poll, free_session);
 	zcp_close_fd(&session->socket);
 	/* One that has not come back wholly tries again; its endpoints do without us until then. */
-	if (!session->returning)
+	if (!session->entry.returning)
 		LIST_FOREACH(endpoint, &session->endpoints, link)
 			zcpd_registry_deactivate(session->registry, endpoint);
 	zcpd_record_session(session);
@@ -139,18 +139,18 @@ static void disconnect(struct zcpd_session *session)
  */
 static bool is_of_former_program(const struct zcpd_session *session)
 {
-	return session->greeted && !session->ending &&
-	       !zcpd_process_may_map(session->pid, session->registry->signals_fd);
+	return session->entry.greeted && !session->ending &&
+	       !zcpd_process_may_map(session->entry.pid, session->registry->signals_fd);
 }
 
 bool zcpd_session_end_if_former(struct zcpd_session *session)
 {
 	/* One that has been let in just now, with nothing opened yet, may not have come to map. */
-	if ((LIST_EMPTY(&session->endpoints) && !session->returning) ||
+	if ((LIST_EMPTY(&session->endpoints) && !session->entry.returning) ||
 	    !is_of_former_program(session))
 		return false;
-	zcpd_info("node '%s': process %u runs another program now: cleaning up", session->node,
-		  session->pid);
+	zcpd_info("node '%s': process %u runs another program now: cleaning up",
+		  session->entry.node, session->entry.pid);
 	close_endpoints(session);
 	end_session(session);
 	return true;
@@ -166,7 +166,8 @@ static void on_hangup(struct zcpd_session *session)
 /* What the peer sent is not what a node sends: it loses its connection and nothing else. */
 void zcpd_session_refuse(struct zcpd_session *session, const char *why)
 {
-	zcpd_warning("node '%s' (pid %u): %s: disconnected", session->node, session->pid, why);
+	zcpd_warning("node '%s' (pid %u): %s: disconnected", session->entry.node,
+		     session->entry.pid, why);
 	disconnect(session);
 }
 
@@ -216,8 +217,8 @@ void zcpd_session_send(struct zcpd_session *session, const struct zcp_message *m
 		/* One that has left does not want its answer any more. */
 		zcpd_log(r == -EPIPE || r == -ECONNRESET ? ZCPD_CONFIG_LOG_DEBUG :
 							   ZCPD_CONFIG_LOG_WARNING,
-			 "node '%s' (pid %u) cannot be answered: %s", session->node, session->pid,
-			 strerror(-r));
+			 "node '%s' (pid %u) cannot be answered: %s", session->entry.node,
+			 session->entry.pid, strerror(-r));
 		/* The poll finds the end and cleans up, outside of whoever called us. */
 		(void)shutdown(session->socket, SHUT_RDWR);
 	}
@@ -229,7 +230,8 @@ void zcpd_session_send_error(struct zcpd_session *session, uint64_t id, int code
 
 	reply.u.error.code = (uint32_t)-code;
 	(void)snprintf(reply.u.error.text, sizeof(reply.u.error.text), "%s", text);
-	zcpd_debug("node '%s' (pid %u) is refused: %s", session->node, session->pid, text);
+	zcpd_debug("node '%s' (pid %u) is refused: %s", session->entry.node, session->entry.pid,
+		   text);
 	zcpd_session_send(session, &reply, NULL, 0);
 }
 
@@ -240,10 +242,15 @@ void zcpd_session_send_ok(struct zcpd_session *session, uint64_t id)
 	zcpd_session_send(session, &reply, NULL, 0);
 }
 
+void zcpd_session_has(struct zcpd_endpoint *endpoint)
+{
+	LIST_INSERT_HEAD(&endpoint->session->endpoints, endpoint, link);
+}
+
 void zcpd_session_held_up(struct zcpd_endpoint *subscriber)
 {
 	if (subscriber->session)
-		zcpd_session_send_ok(subscriber->session, subscriber->request_id);
+		zcpd_session_send_ok(subscriber->session, subscriber->entry.request_id);
 }
 
 void zcpd_session_closed(struct zcpd_endpoint *endpoint)
@@ -253,10 +260,10 @@ void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 	if (!session)
 		return;
 	LIST_REMOVE(endpoint, link);
-	if (endpoint->request_id)
-		zcpd_session_send_ok(session, endpoint->request_id);
+	if (endpoint->entry.request_id)
+		zcpd_session_send_ok(session, endpoint->entry.request_id);
 	/* The last one of a node that did not wait for it. */
-	if (session->socket < 0 && LIST_EMPTY(&session->endpoints) && !session->returning)
+	if (session->socket < 0 && LIST_EMPTY(&session->endpoints) && !session->entry.returning)
 		end_session(session);
 }
 
@@ -264,7 +271,7 @@ void zcpd_session_closed(struct zcpd_endpoint *endpoint)
 static void settle_opened(struct zcpd_endpoint *endpoint)
 {
 	ZCP_CRASHPOINT("open.after_answer");
-	endpoint->request_id = 0;
+	endpoint->entry.request_id = 0;
 	zcpd_record_endpoint(endpoint->session->registry, endpoint);
 }
 
@@ -297,7 +304,7 @@ static void after_flush(struct zcpd_session *session)
 	struct zcpd_endpoint *endpoint;
 
 	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->state == ZCPD_ENDPOINT_OPEN && endpoint->request_id)
+		if (endpoint->entry.state == ZCPD_ENDPOINT_OPEN && endpoint->entry.request_id)
 			settle_opened(endpoint);
 	if (session->unconsumed)
 		consume(session);
@@ -439,7 +446,7 @@ static void on_hello_timeout(uv_timer_t *timer)
 
 	/* What has come while we were busy came in time, and what we have put off. */
 	receive(session);
-	if (!session->greeted && !session->ending && !session->postponed)
+	if (!session->entry.greeted && !session->ending && !session->postponed)
 		zcpd_session_refuse(session,
 				    "has not introduced itself within hello_timeout of [runtime]");
 }
@@ -452,9 +459,9 @@ static int identify(struct zcpd_session *session)
 
 	if (getsockopt(session->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return zcp_errno();
-	session->pid = (uint32_t)peer.pid;
-	session->uid = peer.uid;
-	session->process_start = zcpd_process_start(session->pid);
+	session->entry.pid = (uint32_t)peer.pid;
+	session->entry.uid = peer.uid;
+	session->entry.process_start = zcpd_process_start(session->entry.pid);
 	size = sizeof(session->pidfd);
 	if (getsockopt(session->socket, SOL_SOCKET, SO_PEERPIDFD, &session->pidfd, &size) == 0)
 		return 0;
@@ -480,7 +487,7 @@ static struct zcpd_session *new_session(struct zcpd_registry *registry,
 	session->user = user;
 	LIST_INIT(&session->endpoints);
 	STAILQ_INIT(&session->packets);
-	(void)strcpy(session->node, "?");
+	(void)strcpy(session->entry.node, "?");
 	return session;
 }
 
@@ -516,7 +523,7 @@ static int watch_session(struct zcpd_session *session, uv_loop_t *loop)
 	}
 	(void)uv_timer_init(loop, &session->hello_timer);
 	session->n_handles++;
-	if (!session->greeted)
+	if (!session->entry.greeted)
 		(void)uv_timer_start(&session->hello_timer, on_hello_timeout, timeout_ms, 0);
 	(void)uv_poll_start(&session->pidfd_poll, UV_READABLE, on_process_end);
 	return 0;
@@ -535,12 +542,14 @@ int zcpd_session_new(struct zcpd_session **sessionp, uv_loop_t *loop,
 	}
 	session->socket = socket;
 	r = identify(session);
+	if (r == 0 && registry->directory)
+		r = zcpd_directory_reserve(registry->directory, ZCP_ENTRY_NODE);
 	if (r < 0)
 		return fail_session(session, r);
 	r = watch_session(session, loop);
 	if (r < 0)
 		return r;
-	session->id = zcpd_record_next_id(registry);
+	session->entry.id = zcpd_record_next_id(registry);
 	ZCP_CRASHPOINT("accept.before_record");
 	zcpd_record_session(session);
 	*sessionp = session;
@@ -548,7 +557,7 @@ int zcpd_session_new(struct zcpd_session **sessionp, uv_loop_t *loop,
 }
 
 int zcpd_session_restore(struct zcpd_session **sessionp, uv_loop_t *loop,
-			 struct zcpd_registry *registry, const struct zcp_record_session *record,
+			 struct zcpd_registry *registry, const struct zcp_node_entry *entry,
 			 int pidfd, int socket,
 			 void (*ended)(struct zcpd_session *session, void *user), void *user)
 {
@@ -562,15 +571,8 @@ int zcpd_session_restore(struct zcpd_session **sessionp, uv_loop_t *loop,
 	}
 	session->socket = socket;
 	session->pidfd = pidfd;
-	session->id = record->number;
-	session->pid = record->pid;
-	session->uid = record->uid;
-	session->signal = record->signal;
-	session->process_start = record->process_start;
-	session->greeted = record->greeted;
-	session->returning = record->returning;
+	session->entry = *entry;
 	session->restored = true;
-	(void)strcpy(session->node, record->node);
 	r = watch_session(session, loop);
 	if (r == 0)
 		*sessionp = session;
@@ -582,11 +584,11 @@ void zcpd_session_resume(struct zcpd_session *session)
 	struct zcpd_endpoint *endpoint;
 
 	LIST_FOREACH(endpoint, &session->endpoints, link)
-		if (endpoint->state == ZCPD_ENDPOINT_OPEN && endpoint->request_id &&
+		if (endpoint->entry.state == ZCPD_ENDPOINT_OPEN && endpoint->entry.request_id &&
 		    session->socket >= 0)
 			zcpd_request_answer(endpoint);
 	/* Its connection was over, and nothing was left but to forget it. */
-	if (session->socket < 0 && LIST_EMPTY(&session->endpoints) && !session->returning)
+	if (session->socket < 0 && LIST_EMPTY(&session->endpoints) && !session->entry.returning)
 		end_session(session);
 }
 
@@ -598,19 +600,22 @@ void zcpd_session_become(struct zcpd_session *session, uint64_t id, uint32_t sig
 	/* Should we die between the two, the node finds its connection closed and tries again. */
 	zcpd_record_drop_session(session);
 	ZCP_CRASHPOINT("adopt.after_drop");
-	session->id = id;
-	session->signal = signal;
-	session->greeted = true;
-	session->returning = true;
+	session->entry.id = id;
+	session->entry.signal = signal;
+	session->entry.greeted = true;
+	session->entry.returning = true;
 	(void)uv_timer_stop(&session->hello_timer);
 	if (former) {
+		/* One node, one entry. */
+		session->place = former->place;
+		former->place = 0;
 		while (!LIST_EMPTY(&former->endpoints)) {
 			endpoint = LIST_FIRST(&former->endpoints);
 			LIST_REMOVE(endpoint, link);
 			LIST_INSERT_HEAD(&session->endpoints, endpoint, link);
 			endpoint->session = session;
 			/* It may have come back before, to a worker before us or to us. */
-			endpoint->returned = false;
+			endpoint->entry.returned = false;
 			zcpd_record_endpoint(session->registry, endpoint);
 		}
 		former->ending = true;

@@ -30,28 +30,17 @@ struct zcpd_session {
 	struct zcpd_registry *registry;
 	int socket; /* -1 once it is closed */
 	int pidfd;
-	uint32_t pid;
-	uint32_t uid;
-	/* see zcpd_process_start() */
-	uint64_t process_start;
-	bool greeted;
-	/*
-	 * it has lived under a runtime before us, and has not handed back all of its endpoints
-	 * yet: until then its connection is nothing that they hang on
-	 */
-	bool returning;
+	/* what is kept of the node, and where */
+	struct zcp_node_entry entry;
+	uint32_t place;
 	/* what it asked waits in its socket, see zcpd_server_waits() */
 	bool postponed;
-	/* the node's id in the domain */
-	uint64_t id;
 	/* its handles are being closed */
 	bool ending;
 	/* a worker before us may have answered its next request already */
 	bool restored;
 	/* the request that was handled waits in the socket until its answer is gone */
 	bool unconsumed;
-	uint32_t signal;
-	char node[ZCP_NAME_SIZE];
 	LIST_HEAD(, zcpd_endpoint) endpoints;
 	STAILQ_HEAD(, zcpd_packet) packets;
 	uint32_t n_packets;
@@ -80,7 +69,7 @@ zcpd_session_new(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_reg
  */
 __attribute__((warn_unused_result)) int
 zcpd_session_restore(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_registry *registry,
-		     const struct zcp_record_session *record, int pidfd, int socket,
+		     const struct zcp_node_entry *entry, int pidfd, int socket,
 		     void (*ended)(struct zcpd_session *session, void *user), void *user);
 
 /*
@@ -123,6 +112,7 @@ void zcpd_session_opened(struct zcpd_endpoint *endpoint, const struct zcp_messag
 			 const int *fds, uint32_t n_fds);
 
 /* What the registry tells: see struct zcpd_registry_events. */
+void zcpd_session_has(struct zcpd_endpoint *endpoint);
 void zcpd_session_joined(struct zcpd_endpoint *subscriber);
 void zcpd_session_refused(struct zcpd_endpoint *subscriber, int error);
 void zcpd_session_held_up(struct zcpd_endpoint *subscriber);

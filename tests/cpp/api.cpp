@@ -18,7 +18,7 @@ namespace
 {
 
 const char topic[] = "cpp/api";
-const std::int64_t second = 1000000000;
+const std::int64_t second = ZCP_SECOND;
 
 struct inbox {
 	std::string text;

@@ -14,7 +14,7 @@ namespace
 
 const std::size_t width = 1920, height = 1080, frame_size = width * height * 3;
 const unsigned int n_frames = 30;
-const std::int64_t second = 1000000000;
+const std::int64_t second = ZCP_SECOND;
 
 struct closer {
 	void operator()(zcp_node *node) const

@@ -13,7 +13,7 @@
 namespace
 {
 
-const std::int64_t second = 1000000000;
+const std::int64_t second = ZCP_SECOND;
 
 struct imu_sample {
 	std::uint64_t time_ns;

@@ -27,7 +27,7 @@
 
 #define PASSINGS_MAX 60
 /* Records that are kept before the runtime serves. */
-#define N_AT_START 3
+#define N_AT_START 4
 
 static const struct point {
 	const char *name;
@@ -99,6 +99,8 @@ static void come_and_go(struct scene *scene)
 	exchange(scene);
 	zcp_subscriber_close(subscriber);
 	zcp_node_close(other);
+	/* One that ends: nothing of it is kept any more. */
+	zcp_publisher_close(zcp_test_publisher(scene->node, "ends", PAYLOAD, 1));
 }
 
 /* Whoever serves at the moment: the file names it. */

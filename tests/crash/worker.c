@@ -458,7 +458,7 @@ static bool end(struct scene *scene)
 	ZCP_CHECK(unlink(scene->runtime.log) == 0);
 	(void)unlink(scene->mark);
 	/* One that was ended before it saw the last node leave: nobody is left to wait for. */
-	(void)snprintf(path, sizeof(path), "%s/default/zcpd.nodes", zcp_test_directory());
+	(void)snprintf(path, sizeof(path), "%s/default/zcpd.directory", zcp_test_directory());
 	(void)unlink(path);
 	return killed;
 }

@@ -26,8 +26,8 @@
  *                                    its use
  *   H TOPIC SUBSCRIBER WORD VALUE    lies in a subscriber's acks, or behind the last one's in what
  *                                    all of them write
- *   R RECORD FIELD VALUE   a record is not what was kept; R and S: support/records_lie.h
- *   S RECORD HOW           it is spoiled; the next worker may refuse to go on
+ *   R BLOCK WORD VALUE     lies in the directory; R and S: support/records_lie.h
+ *   S RECORD HOW           a record is spoiled; the next worker may refuse to go on
  *   C N                    before everything else: which configuration
  *   Z                      last of all: the runtime ends, and its clients are still there
  *
@@ -221,7 +221,7 @@ static void run_runtime(struct scene *s, char command, struct zcp_fuzz_input *in
 		s->runtime.records_lie = true;
 		s->runtime.is_honest = s->runtime.is_smooth = false;
 		if (command == 'R')
-			zcp_fuzz_records_change(&s->runtime.keeper.shelf, input);
+			zcp_fuzz_records_change(&s->runtime.server.directory, input);
 		else
 			zcp_fuzz_records_spoil(&s->runtime.keeper.shelf, input);
 		break;
@@ -259,8 +259,8 @@ static void run_client(struct scene *s, char command, struct zcp_fuzz_input *inp
 /* What was not handed back is closed. */
 static bool is_of_before(const struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
 {
-	return endpoint->id >> 32 < registry->last_id >> 32 && !endpoint->returned &&
-	       endpoint->state != ZCPD_ENDPOINT_LEAVING;
+	return endpoint->entry.id >> 32 < registry->last_id >> 32 && !endpoint->entry.returned &&
+	       endpoint->entry.state != ZCPD_ENDPOINT_LEAVING;
 }
 
 static void check_session(const struct scene *s, const struct zcpd_session *session)
@@ -272,10 +272,10 @@ static void check_session(const struct scene *s, const struct zcpd_session *sess
 	LIST_FOREACH(endpoint, &session->endpoints, link) {
 		ZCP_CHECK(endpoint->session == session);
 		/* Nothing new is sent to where nobody listens. */
-		ZCP_CHECK(session->socket >= 0 || session->returning ||
-			  endpoint->state == ZCPD_ENDPOINT_INACTIVE ||
-			  endpoint->state == ZCPD_ENDPOINT_LEAVING);
-		ZCP_CHECK(!s->runtime.is_honest || session->returning ||
+		ZCP_CHECK(session->socket >= 0 || session->entry.returning ||
+			  endpoint->entry.state == ZCPD_ENDPOINT_INACTIVE ||
+			  endpoint->entry.state == ZCPD_ENDPOINT_LEAVING);
+		ZCP_CHECK(!s->runtime.is_honest || session->entry.returning ||
 			  !is_of_before(registry, endpoint));
 		n++;
 	}
@@ -290,9 +290,9 @@ static void check(const struct scene *s)
 
 	zcp_fuzz_registry_check(registry, s->runtime.is_honest);
 	LIST_FOREACH(session, &s->runtime.server.sessions, link) {
-		n_greeted += session->greeted;
+		n_greeted += session->entry.greeted;
 		LIST_FOREACH(other, &s->runtime.server.sessions, link)
-			ZCP_CHECK(other == session || other->id != session->id);
+			ZCP_CHECK(other == session || other->entry.id != session->entry.id);
 		check_session(s, session);
 	}
 	ZCP_CHECK(zcp_fuzz_n_bits(registry->signals_used, n_words) == n_greeted);

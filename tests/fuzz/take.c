@@ -95,7 +95,7 @@ static void ask(void)
 		struct zcp_info topic = { .topic = "" };
 		char text[ZCP_TEXT_SIZE];
 
-		(void)strcpy(topic.topic, players.bed.topics[i]->name);
+		(void)strcpy(topic.topic, players.bed.topics[i]->entry.name);
 		(void)strcpy(endpoints.topic, topic.topic);
 		ZCP_CHECK(zcpd_info_topic(&players.bed.registry, &topic, &reply, text,
 					  sizeof(text)) == 0);

@@ -66,6 +66,15 @@ for header in "$prefix"/include/zcp/*.h; do
 		"$dir/header.cpp"
 done
 
+for header in "$prefix"/include/zcp/*.hpp; do
+	name=${header##*/}
+	printf '#include <zcp/%s>\n#include <zcp/%s>\nint consumer_unit;\n' "$name" "$name" \
+		>"$dir/header.cpp"
+	# shellcheck disable=SC2086
+	step "$name as C++17" "$cxx" -std=c++17 $strict -I "$prefix/include" -fsyntax-only \
+		"$dir/header.cpp"
+done
+
 flags=$(pkg-config --cflags --libs zcp)
 static_flags=$(pkg-config --static --cflags --libs zcp)
 # shellcheck disable=SC2086

@@ -78,8 +78,8 @@ static void publish_for_ever(struct actor *actor)
 		struct zcp_loan loan;
 		int r = zcp_publisher_loan(publisher, PAYLOAD, &loan);
 
-		/* -EMFILE: what was on loan is not ours any more, as far as its word says. */
-		ZCP_CHECK(r == 0 || r == -ENOBUFS || r == -EMFILE);
+		/* -EMLINK: what was on loan is not ours any more, as far as its word says. */
+		ZCP_CHECK(r == 0 || r == -ENOBUFS || r == -EMLINK);
 		if (r == 0) {
 			ZCP_CHECK(loan.capacity >= PAYLOAD);
 			memset(loan.data, 1, PAYLOAD);

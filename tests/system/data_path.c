@@ -126,7 +126,7 @@ static int be_refused(const struct ends *ends)
 	if (zcp_publisher_loan(ends->publisher, SIZE + 1, &loan) != -EMSGSIZE)
 		return 32;
 	if (zcp_publisher_loan(ends->publisher, SIZE, &loan) != 0 ||
-	    zcp_publisher_loan(ends->publisher, SIZE, &second) != -EMFILE ||
+	    zcp_publisher_loan(ends->publisher, SIZE, &second) != -EMLINK ||
 	    zcp_publisher_discard(ends->publisher, &loan) != 0 ||
 	    zcp_publisher_discard(ends->publisher, &loan) != -EINVAL)
 		return 33;
@@ -135,7 +135,7 @@ static int be_refused(const struct ends *ends)
 			return 34;
 	if (zcp_subscriber_take(ends->subscriber, &samples[0]) != 0 ||
 	    zcp_subscriber_take(ends->subscriber, &samples[1]) != 0 ||
-	    zcp_subscriber_take(ends->subscriber, &samples[2]) != -EMFILE)
+	    zcp_subscriber_take(ends->subscriber, &samples[2]) != -EMLINK)
 		return 35;
 	for (int i = 0; i < 2; i++)
 		if (zcp_sample_release(&samples[i]) != 0)

@@ -73,6 +73,16 @@ is "exit code of the reader" 0 $?
 has "reader" "$dir/reader.out" "received=200 bytes=12800"
 has "reader" "$dir/reader.out" "lost=0 damaged=0 copied=0"
 
+echo "an inertial sensor, and a viewer in C++"
+if [ -x "$ZCP_BIN_DIR/imu_viewer" ]; then
+	start viewer "$ZCP_BIN_DIR/imu_viewer" imu/body 100
+	"$ZCP_BIN_DIR/imu" publish --wait-subscribers 1 --count 100 >"$dir/out" 2>"$dir/err"
+	is "exit code of the sensor" 0 $?
+	join viewer
+	is "exit code of the viewer" 0 $?
+	has "imu_viewer" "$dir/viewer.out" "imu/body: reading 1, turns by 12.57 rad/s, 31.5 degrees"
+fi
+
 mkfifo "$dir/pipe"
 
 echo "a map that was published before"
@@ -121,7 +131,7 @@ for signal in INT TERM; do
 		messages=$((messages + n))
 	done
 	is "uv_viewer's messages" 16 $messages
-	is "uv_viewer's last line" "messages, 0.0 MB, 0 lost" "$rest"
+	is "uv_viewer's last line" "messages, 0.0 MB, 0 lost; number 16 is the newest" "$rest"
 	kill -$signal "$(pid viewer)"
 	join viewer
 	is "exit code of uv_viewer" 0 $?

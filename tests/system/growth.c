@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "pubsub/client/publisher.h"
 #include "pubsub/client/subscriber.h"
@@ -148,6 +150,41 @@ static void subscriber_needs_no_runtime_for_it(void)
 	zcp_node_close(other);
 }
 
+static void never_called(const struct zcp_sample *sample, void *user)
+{
+	(void)sample;
+	(void)user;
+	ZCP_CHECK(false);
+}
+
+/* The message stays in the queue; a dispatch says why, and does not look for it for ever. */
+static void subscriber_without_descriptors_says_so(void)
+{
+	struct zcp_node *node = zcp_test_node(), *other = zcp_test_node();
+	struct zcp_subscriber *subscriber = zcp_test_subscriber(other, "t", DEPTH, 1, 0);
+	struct rlimit limit, none;
+	struct zcp_sample sample;
+	int lowest_free;
+
+	send_full(open_larger(node, 0), sizes[0]);
+	expect_full(subscriber, sizes[0]);
+	send_full(open_larger(node, 2), sizes[2]);
+	ZCP_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	lowest_free = dup(0);
+	ZCP_CHECK(lowest_free > 0 && close(lowest_free) == 0);
+	none = (struct rlimit){ .rlim_cur = (rlim_t)lowest_free, .rlim_max = limit.rlim_max };
+	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	ZCP_REFUSED(zcp_subscriber_take(subscriber, &sample), other, -EMFILE, "RLIMIT_NOFILE");
+	zcp_subscriber_on_sample(subscriber, never_called, NULL);
+	ZCP_REFUSED(zcp_node_dispatch(other, ZCP_FOREVER), other, -EMFILE, "RLIMIT_NOFILE");
+	ZCP_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	expect_full(subscriber, sizes[2]);
+	ZCP_CHECK(zcp_test_has(zcp_strerror(-EMFILE), "descriptors|RLIMIT_NOFILE"));
+	ZCP_CHECK(zcp_test_has(zcp_strerror(-EMLINK), "declared"));
+	zcp_node_close(node);
+	zcp_node_close(other);
+}
+
 static void second_publisher_that_fits_adds_nothing(void)
 {
 	struct zcp_node *node = zcp_test_node();
@@ -219,6 +256,7 @@ static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(subscribers_get_larger_messages_at_once),
 	ZCP_TEST_CASE(subscriber_catches_up),
 	ZCP_TEST_CASE(subscriber_needs_no_runtime_for_it),
+	ZCP_TEST_CASE(subscriber_without_descriptors_says_so),
 	ZCP_TEST_CASE(second_publisher_that_fits_adds_nothing),
 	ZCP_TEST_CASE(class_that_does_not_exist_is_a_loss),
 };

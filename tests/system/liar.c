@@ -153,7 +153,7 @@ static void subscribe(struct zcp_test_child *self, void *arg)
 	for (;;) {
 		int r = zcp_subscriber_take(subscriber, &sample);
 
-		ZCP_CHECK(r == 0 || r == -EAGAIN || (is_spoilt && r == -EMFILE));
+		ZCP_CHECK(r == 0 || r == -EAGAIN || (is_spoilt && r == -EMLINK));
 		if (r == 0) {
 			if (!is_spoilt)
 				check(&sample, next);

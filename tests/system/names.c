@@ -18,7 +18,7 @@
 #include "tests/support/process.h"
 #include "tests/support/runtime.h"
 
-static const char *const all_names[] = { "zcpd.sock", "zcpd.pid", "zcpd.lock", "zcpd.nodes" };
+static const char *const all_names[] = { "zcpd.sock", "zcpd.pid", "zcpd.lock", "zcpd.directory" };
 
 struct scene {
 	struct zcp_test_runtime runtime;

@@ -170,8 +170,8 @@ static void take_all(struct taker *t)
 			dispose(t);
 			continue;
 		}
-		ZCP_CHECK(r == -EAGAIN || r == -EMFILE);
-		if (r == -EMFILE) {
+		ZCP_CHECK(r == -EAGAIN || r == -EMLINK);
+		if (r == -EMLINK) {
 			t->n_full++;
 			t->keeps_all = false;
 			while (t->bag.n > 0)

@@ -164,13 +164,6 @@ Test(codec, tables_have_every_member_of_their_structs)
 		[ZCP_MESSAGE_ENDPOINT_PAGE] = sizeof(struct zcp_endpoint_page),
 		[ZCP_MESSAGE_AUDIT_REPORT] = sizeof(struct zcp_audit_report),
 		[ZCP_MESSAGE_REPLACE] = sizeof(struct zcp_replace),
-		[ZCP_MESSAGE_RECORD_SERVER] = sizeof(struct zcp_record_server),
-		[ZCP_MESSAGE_RECORD_REGISTRY] = sizeof(struct zcp_record_registry),
-		[ZCP_MESSAGE_RECORD_SESSION] = sizeof(struct zcp_record_session),
-		[ZCP_MESSAGE_RECORD_POOL] = sizeof(struct zcp_record_pool),
-		[ZCP_MESSAGE_RECORD_CLASS] = sizeof(struct zcp_record_class),
-		[ZCP_MESSAGE_RECORD_TOPIC] = sizeof(struct zcp_record_topic),
-		[ZCP_MESSAGE_RECORD_ENDPOINT] = sizeof(struct zcp_record_endpoint),
 		[ZCP_MESSAGE_SIGNAL_GET] = sizeof(struct zcp_signal_get),
 		[ZCP_MESSAGE_SIGNAL] = sizeof(struct zcp_signal_of),
 	};

@@ -83,7 +83,7 @@ static void replace_publisher(uint32_t history)
 	zcp_writer_deinit(&writer);
 	close_endpoint(publisher);
 	publisher = open_publisher(history);
-	cr_assert_eq(publisher->slot, 0);
+	cr_assert_eq(publisher->entry.slot, 0);
 	open_writer(publisher, &writer);
 }
 

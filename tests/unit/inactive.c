@@ -35,8 +35,9 @@ TestSuite(inactive, .init = setup, .fini = teardown, .timeout = 60);
 /* A publish that has come as far as step 3, and 4 where it is `pushed`; then its process dies. */
 static void die_in_publish(bool pushed)
 {
-	struct zcp_lane lane = zcpd_topic_lane(subscriber->topic, publisher->slot, subscriber);
-	_Atomic uint64_t *op = &publisher->topic->view.publishers[publisher->slot].op;
+	struct zcp_lane lane = zcpd_topic_lane(subscriber->topic, publisher->entry.slot,
+					       subscriber);
+	_Atomic uint64_t *op = &publisher->topic->view.publishers[publisher->entry.slot].op;
 	struct zcp_description description = { .size = 64, .next_ref = ZCP_REF_NONE };
 	struct zcp_writer_loan loan;
 

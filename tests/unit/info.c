@@ -100,7 +100,7 @@ static struct zcp_chunk_shm *give(const struct zcpd_endpoint *publisher, uint32_
 	const struct zcp_class *class = &publisher->topic->pool->view.classes[0];
 
 	zcp_class_touch(class, index);
-	atomic_store(&class->chunks[index].state, zcp_chunk_state(publisher->owner, flags));
+	atomic_store(&class->chunks[index].state, zcp_chunk_state(publisher->entry.owner, flags));
 	atomic_store(&class->chunks[index].seq, seq);
 	return &class->chunks[index];
 }
@@ -117,14 +117,14 @@ Test(info, chunk_is_counted_once_and_for_its_first_reason)
 	cr_assert_eq(publish("t", 64, 2, &publisher), 0);
 	cr_assert_eq(subscribe("t", 4, 2, &subscriber), 0);
 	topic = publisher->topic;
-	lane = zcp_topic_lane(&topic->view, &topic->acks, 0, subscriber->slot, 2);
+	lane = zcp_topic_lane(&topic->view, &topic->acks, 0, subscriber->entry.slot, 2);
 	/* It publishes 10 next and keeps 7; the subscriber has taken all below 8, and holds 5. */
 	atomic_store(&topic->view.publishers[0].next_seq, 10);
 	atomic_store(&topic->view.publishers[0].history, 7);
 	atomic_store(&lane.shm->base, 1);
 	atomic_store(&lane.ack->tail, 8);
-	atomic_store(&zcp_acks_counts(&topic->acks, subscriber->slot)->n_held, 1);
-	atomic_store(zcp_acks_held(&topic->acks, subscriber->slot), zcp_held(0, 5));
+	atomic_store(&zcp_acks_counts(&topic->acks, subscriber->entry.slot)->n_held, 1);
+	atomic_store(zcp_acks_held(&topic->acks, subscriber->entry.slot), zcp_held(0, 5));
 	give(publisher, 0, ZCP_CHUNK_LOANED, 0);
 	give(publisher, 1, 0, 0);
 	give(publisher, 2, 0, 9);
@@ -276,7 +276,7 @@ Test(info, pages_tell_of_every_endpoint_once)
 	cr_assert_eq(n_pages, N_MAX / ZCP_ENDPOINTS_PER_PAGE);
 	cr_assert_eq(crowd.n_told, N_MAX);
 	for (int i = 0; i < N_MAX; i++)
-		cr_assert_eq(crowd.told[crowd.endpoints[i]->id], 1);
+		cr_assert_eq(crowd.told[crowd.endpoints[i]->entry.id], 1);
 	end();
 }
 
@@ -308,8 +308,8 @@ Test(info, pages_go_on_while_others_come_and_go)
 			}
 		}
 		for (int i = 0; i < crowd.n; i++)
-			cr_assert(crowd.told[crowd.endpoints[i]->id] ||
-				  crowd.endpoints[i]->id > last);
+			cr_assert(crowd.told[crowd.endpoints[i]->entry.id] ||
+				  crowd.endpoints[i]->entry.id > last);
 	}
 	end();
 }

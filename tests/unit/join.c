@@ -47,7 +47,7 @@ TestSuite(join, .init = setup, .fini = teardown, .timeout = 20);
 /* The second publisher is in the middle of a publish, or has left it. */
 static void hold_up(bool inside)
 {
-	_Atomic uint64_t *op = &topic->view.publishers[publishers[1]->slot].op;
+	_Atomic uint64_t *op = &topic->view.publishers[publishers[1]->entry.slot].op;
 
 	zcp_test_store(op, zcp_test_load(op) + 1);
 	cr_assert_eq(zcp_test_load(op) & 1, inside);
@@ -92,7 +92,7 @@ static void finish_to_join(const struct zcpd_endpoint *subscriber)
 
 static bool is_announced(const struct zcpd_endpoint *subscriber)
 {
-	return zcp_test_load(&topic->view.shm->announced[0]) >> subscriber->slot & 1;
+	return zcp_test_load(&topic->view.shm->announced[0]) >> subscriber->entry.slot & 1;
 }
 
 static struct zcp_lane lane_of(uint32_t publisher, const struct zcpd_endpoint *subscriber)
@@ -221,7 +221,7 @@ Test(join, slot_of_one_that_has_left_has_nothing_left_of_it)
 	struct zcpd_endpoint *subscriber = open_subscriber(0);
 	struct zcp_reader_message m;
 	struct zcp_reader reader;
-	uint32_t slot = subscriber->slot;
+	uint32_t slot = subscriber->entry.slot;
 
 	open_reader(subscriber, &reader);
 	publish_one(&writer);
@@ -234,7 +234,7 @@ Test(join, slot_of_one_that_has_left_has_nothing_left_of_it)
 	zcp_reader_deinit(&reader);
 	cr_assert_eq(m.seq, 1);
 	subscriber = open_subscriber(0);
-	cr_assert_eq(subscriber->slot, slot);
+	cr_assert_eq(subscriber->entry.slot, slot);
 	cr_assert_eq(zcp_test_load(&zcp_acks_counts(&topic->acks, slot)->n_held), 0);
 	cr_assert_eq(zcp_test_load(&zcp_acks_held(&topic->acks, slot)[0]), 0);
 	cr_assert_eq(zcp_test_load(&topic->acks.shm->sleepers[0]), 0);

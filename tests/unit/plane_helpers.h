@@ -29,13 +29,13 @@ static inline void attach_pool(const struct zcpd_pool *from)
 static inline void open_writer(const struct zcpd_endpoint *publisher, struct zcp_writer *writer)
 {
 	const struct zcp_writer_options options = {
-		.slot = publisher->slot,
-		.owner = publisher->owner,
-		.class_index = publisher->class_index,
-		.max_loans = publisher->loans,
-		.max_payload = publisher->max_payload,
-		.publisher_id = publisher->id,
-		.history = publisher->history,
+		.slot = publisher->entry.slot,
+		.owner = publisher->entry.owner,
+		.class_index = publisher->entry.class_index,
+		.max_loans = publisher->entry.loans,
+		.max_payload = publisher->entry.max_payload,
+		.publisher_id = publisher->entry.id,
+		.history = publisher->entry.history,
 		.symmetric = true,
 		.timestamps = true,
 	};
@@ -51,9 +51,9 @@ static inline void open_reader(const struct zcpd_endpoint *subscriber, struct zc
 {
 	struct zcp_backlog backlog;
 	const struct zcp_reader_options options = {
-		.slot = subscriber->slot,
-		.depth_log2 = subscriber->depth_log2,
-		.max_held = subscriber->held,
+		.slot = subscriber->entry.slot,
+		.depth_log2 = subscriber->entry.depth_log2,
+		.max_held = subscriber->entry.held,
 		.symmetric = true,
 		.backlog = &backlog,
 	};

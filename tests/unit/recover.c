@@ -74,7 +74,7 @@ static struct zcp_writer_loan begin_to_publish(void)
 	zcp_test_fill(loan.payload, 64, 0, writer.next_seq);
 	zcp_test_store(&loan.chunk->size, 64);
 	zcp_test_store(&loan.chunk->publish_time_ns, 99);
-	zcp_test_store(&loan.chunk->publisher_id, publisher->id);
+	zcp_test_store(&loan.chunk->publisher_id, publisher->entry.id);
 	zcp_test_store(&loan.chunk->user_header_size, 0);
 	zcp_test_store(&loan.chunk->seq, writer.next_seq);
 	stop_inside();
@@ -86,7 +86,7 @@ static void push_to(int s, const struct zcp_writer_loan *loan)
 {
 	const struct zcp_description description = { .size = 64,
 						     .ref = loan->ref,
-						     .publisher_id = publisher->id,
+						     .publisher_id = publisher->entry.id,
 						     .next_ref = ZCP_REF_NONE };
 	struct zcp_lane lane = zcpd_topic_lane(topic, 0, subscribers[s]);
 	uint64_t tail = zcp_test_load(&lane.ack->tail);
@@ -134,7 +134,7 @@ Test(recover, loan_that_still_has_its_old_number_is_free_as_that_message_is)
 	expect_and_release(&readers[0], 1, 0);
 	expect_and_release(&readers[1], 1, 0);
 	chunk = zcp_pool_descriptor(&pool, writer.chunks.published.first);
-	zcp_test_store(&chunk->state, zcp_chunk_state(publisher->owner, ZCP_CHUNK_LOANED));
+	zcp_test_store(&chunk->state, zcp_chunk_state(publisher->entry.owner, ZCP_CHUNK_LOANED));
 	stop_inside();
 	close_endpoint(publisher);
 	assert_recovered(2);
@@ -154,7 +154,7 @@ Test(recover, publish_that_has_a_number_is_finished)
 	loan = begin_to_publish();
 	close_endpoint(publisher);
 	assert_recovered(3);
-	cr_assert_eq(state_of(&loan), zcp_chunk_state(topic->owners[0], 0));
+	cr_assert_eq(state_of(&loan), zcp_chunk_state(topic->entry.owners[0], 0));
 	for (int s = 0; s < N_SUBSCRIBERS; s++) {
 		expect_and_release(&readers[s], 1, 0);
 		m = expect(&readers[s], 2, 0);
@@ -231,7 +231,7 @@ Test(recover, publish_that_was_pushed_to_all_is_pushed_to_nobody_again)
 	expect_and_release(&readers[0], 1, 0);
 	close_endpoint(publisher);
 	assert_recovered(2);
-	cr_assert_eq(state_of(&loan), zcp_chunk_state(topic->owners[0], 0));
+	cr_assert_eq(state_of(&loan), zcp_chunk_state(topic->entry.owners[0], 0));
 	expect_nothing(&readers[0]);
 	expect_and_release(&readers[1], 1, 0);
 	expect_nothing(&readers[1]);
@@ -292,7 +292,7 @@ Test(recover, publish_is_the_first_one_of_a_subscriber_that_was_not_seen_yet)
 	close_endpoint(publisher);
 	assert_recovered(3);
 	(void)zcpd_registry_poll(&registry);
-	cr_assert_eq(late->state, ZCPD_ENDPOINT_OPEN);
+	cr_assert_eq(late->entry.state, ZCPD_ENDPOINT_OPEN);
 	open_reader(late, &reader);
 	expect_and_release(&reader, 2, 0);
 	expect_nothing(&reader);
@@ -302,15 +302,15 @@ Test(recover, publish_is_the_first_one_of_a_subscriber_that_was_not_seen_yet)
 Test(recover, next_publisher_goes_on_behind_it)
 {
 	struct zcpd_endpoint *next;
-	uint32_t owner = publisher->owner;
+	uint32_t owner = publisher->entry.owner;
 
 	publish_one(&writer);
 	(void)begin_to_publish();
 	zcp_writer_deinit(&writer);
 	close_endpoint(publisher);
 	cr_assert_eq(publish(TOPIC, 64, 4, &next), 0);
-	cr_assert_eq(next->slot, 0);
-	cr_assert_eq(next->owner, owner);
+	cr_assert_eq(next->entry.slot, 0);
+	cr_assert_eq(next->entry.owner, owner);
 	open_writer(next, &writer);
 	publish_one(&writer);
 	for (uint64_t seq = 1; seq <= 3; seq++)
@@ -514,10 +514,10 @@ Test(recover, chunks_of_owners_that_nobody_is_are_free)
 
 	publish_one(&writer);
 	zcp_class_touch(class, 4);
-	zcp_test_store(&class->chunks[2].state, zcp_chunk_state(publisher->owner + 1, 0));
+	zcp_test_store(&class->chunks[2].state, zcp_chunk_state(publisher->entry.owner + 1, 0));
 	zcp_test_store(&class->chunks[2].seq, 7);
 	zcp_test_store(&class->chunks[3].state,
-		       zcp_chunk_state(publisher->owner + 1, ZCP_CHUNK_LOANED));
+		       zcp_chunk_state(publisher->entry.owner + 1, ZCP_CHUNK_LOANED));
 	/* A runtime died while it gave its memory back. */
 	zcp_test_store(&class->chunks[4].state,
 		       zcp_chunk_state(ZCP_OWNER_RUNTIME, ZCP_CHUNK_LOANED));

@@ -138,7 +138,7 @@ static bool loan(struct publisher *p, uint32_t seed, int phase)
 	struct zcp_writer_loan *loan = &p->loans[p->n_loans];
 	int r;
 
-	if (p->n_loans == p->endpoint->loans)
+	if (p->n_loans == p->endpoint->entry.loans)
 		return false;
 	r = zcp_writer_loan(&p->writer, 64, loan);
 	if (r != 0) {
@@ -150,7 +150,7 @@ static bool loan(struct publisher *p, uint32_t seed, int phase)
 		return false;
 	}
 	/* As long as it is on loan nobody else writes there. */
-	zcp_test_fill(loan->payload, 64, p->endpoint->id, loan->ticket);
+	zcp_test_fill(loan->payload, 64, p->endpoint->entry.id, loan->ticket);
 	p->n_loans++;
 	n_loans++;
 	return true;
@@ -166,12 +166,12 @@ static void publish_or_discard(struct publisher *p)
 	i = below(p->n_loans);
 	loan = p->loans[i];
 	p->loans[i] = p->loans[--p->n_loans];
-	ZCP_CHECK(zcp_test_is_filled(loan.payload, 64, p->endpoint->id, loan.ticket));
+	ZCP_CHECK(zcp_test_is_filled(loan.payload, 64, p->endpoint->entry.id, loan.ticket));
 	if (below(16) == 0) {
 		zcp_writer_discard(&p->writer, &loan);
 		return;
 	}
-	zcp_test_fill(loan.payload, 64, p->endpoint->id, p->writer.next_seq);
+	zcp_test_fill(loan.payload, 64, p->endpoint->entry.id, p->writer.next_seq);
 	ZCP_CHECK(zcp_writer_publish(&p->writer, &loan, 64, 0) == 0);
 }
 
@@ -181,7 +181,7 @@ static void take(struct subscriber *s)
 	int r = below(16) ? zcp_reader_take(&s->reader, m) : zcp_reader_latest(&s->reader, m);
 
 	if (r == ZCP_READER_E_HELD)
-		ZCP_CHECK(s->n_held == s->endpoint->held);
+		ZCP_CHECK(s->n_held == s->endpoint->entry.held);
 	if (r != 0)
 		return;
 	ZCP_CHECK(zcp_test_is_filled(m->payload, 64, m->publisher_id, m->seq));
@@ -240,7 +240,7 @@ static void begin_phase(uint32_t seed)
 		if (endpoint && below(seed % 2 ? 20 : 8) == 0)
 			close_subscriber(&subscribers[s]);
 		else if (loses_connections(seed) && endpoint &&
-			 endpoint->state == ZCPD_ENDPOINT_OPEN && below(8) == 0) {
+			 endpoint->entry.state == ZCPD_ENDPOINT_OPEN && below(8) == 0) {
 			zcpd_registry_deactivate(&registry, endpoint);
 			n_inactive++;
 		}

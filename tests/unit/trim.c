@@ -42,9 +42,9 @@ static struct bench new_bench(uint64_t payload_size, uint32_t n_chunks, uint32_t
 	struct bench bench = { .now_ns = 1000 * SECOND };
 
 	cr_assert_eq(zcpd_pool_new(&bench.pool, 3, 9, "pool", true), 0);
-	bench.pool->alignment = 64;
-	bench.pool->user_header_size = user_header_size;
-	bench.pool->memory = memory;
+	bench.pool->entry.alignment = 64;
+	bench.pool->entry.user_header_size = user_header_size;
+	bench.pool->entry.memory = memory;
 	add_class(&bench, payload_size, n_chunks);
 	return bench;
 }
@@ -304,12 +304,12 @@ Test(trim, pools_that_have_their_memory_beforehand_keep_it)
 	cr_expect_eq(n_bytes(&bench, 0), before);
 	/* Asked for, or got: each is enough. */
 	for (uint32_t memory = 1; memory & ZCP_MEMORY_FLAGS; memory <<= 1) {
-		bench.pool->memory = memory;
-		bench.pool->got = 0;
+		bench.pool->entry.memory = memory;
+		bench.pool->entry.got = 0;
 		freed(&bench);
 		cr_expect(is_idle(&bench));
-		bench.pool->memory = 0;
-		bench.pool->got = memory;
+		bench.pool->entry.memory = 0;
+		bench.pool->entry.got = memory;
 		freed(&bench);
 		cr_expect(is_idle(&bench));
 	}

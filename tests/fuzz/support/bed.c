@@ -58,8 +58,8 @@ static void attach_topics(struct zcp_fuzz_view *view, const struct zcp_fuzz_bed 
 					   domain, writable, &why) == 0);
 		ZCP_CHECK(zcp_acks_attach(&view->acks[i], topic->acks_fd,
 					  attached->geometry.max_publishers,
-					  attached->geometry.max_subscribers, domain, topic->id,
-					  &why) == 0);
+					  attached->geometry.max_subscribers, domain,
+					  topic->entry.id, &why) == 0);
 	}
 	ZCP_CHECK(zcp_signals_attach(&view->signals, bed->registry.signals_fd, domain, &why) == 0);
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -24,6 +25,12 @@
 #define DEATH_MAX 100000
 
 /* --- the runtime --- */
+
+static void on_opened(struct zcpd_endpoint *endpoint, void *user)
+{
+	(void)user;
+	zcpd_session_has(endpoint);
+}
 
 static void on_joined(struct zcpd_endpoint *subscriber, void *user)
 {
@@ -89,8 +96,8 @@ static uint32_t missing(void *user)
 	struct zcpd_session *session;
 
 	LIST_FOREACH(session, &server->sessions, link)
-		if (session->returning)
-			return session->pid;
+		if (session->entry.returning)
+			return session->entry.pid;
 	return zcpd_registry_missing(&server->registry);
 }
 
@@ -103,6 +110,7 @@ static void on_returned(void *user)
 }
 
 static const struct zcpd_registry_events registry_events = {
+	.opened = on_opened,
 	.joined = on_joined,
 	.refused = on_refused,
 	.held_up = on_held_up,
@@ -136,6 +144,7 @@ static void start_worker(void *user)
 		.lock = -1,
 		.listener = -1,
 		.spare = -1,
+		.directory = ZCPD_DIRECTORY_NULL,
 		.journal = { .socket = zcp_fuzz_keeper_begin(&runtime->keeper) },
 	};
 	LIST_INIT(&server->sessions);
@@ -146,14 +155,23 @@ static void start_worker(void *user)
 		ZCP_CHECK(runtime->records_lie && text[0]);
 		runtime->is_refused = true;
 		zcpd_registry_deinit(&server->registry);
+		zcpd_directory_deinit(&server->directory);
+		zcp_close_fd(&server->lock);
 		return;
 	}
 	if (server->registry.signals_fd >= 0) {
 		begin_wait(runtime);
 		return;
 	}
+	if (server->lock < 0)
+		server->lock = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (server->directory.fd < 0)
+		ZCP_CHECK(zcpd_directory_make(&server->directory,
+					      memfd_create("directory", MFD_CLOEXEC)) == 0);
+	zcpd_server_record(server);
 	ZCP_CHECK(zcpd_registry_init(&server->registry, runtime->config, true, &events) == 0);
 	server->registry.journal = &server->journal;
+	server->registry.directory = &server->directory;
 	if (runtime->n_ends > 0)
 		server->registry.last_id = zcpd_former_first_id(server->registry.domain_id);
 	zcpd_record_registry(&server->registry);
@@ -208,7 +226,7 @@ static void find_sessions(struct zcp_fuzz_runtime *runtime)
 		for (int i = 0; i < ZCP_FUZZ_CLIENTS; i++) {
 			struct zcp_fuzz_client *client = &runtime->clients[i];
 
-			if (session->pid != client->pid)
+			if (session->entry.pid != client->pid)
 				continue;
 			is_found = true;
 			if (!client->session || session->socket >= 0)
@@ -334,6 +352,8 @@ static void end_worker(void *user)
 	ZCP_CHECK(LIST_EMPTY(&runtime->server.sessions));
 	ZCP_CHECK(uv_loop_close(&runtime->server.loop) == 0);
 	zcpd_registry_deinit(&runtime->server.registry);
+	zcpd_directory_deinit(&runtime->server.directory);
+	zcp_close_fd(&runtime->server.lock);
 	zcp_close_fd(&runtime->server.journal.socket);
 }
 

@@ -139,10 +139,12 @@ static void check_returned(const struct zcp_fuzz_client *client,
 	const struct zcpd_endpoint *endpoint;
 
 	LIST_FOREACH(endpoint, &client->session->endpoints, link)
-		if (endpoint->id == has->id)
+		if (endpoint->entry.id == has->id)
 			break;
-	ZCP_CHECK(endpoint && endpoint->returned && endpoint->state == ZCPD_ENDPOINT_OPEN);
-	ZCP_CHECK(endpoint->is_publisher == has->is_publisher && endpoint->slot == has->slot);
+	ZCP_CHECK(endpoint && endpoint->entry.returned &&
+		  endpoint->entry.state == ZCPD_ENDPOINT_OPEN);
+	ZCP_CHECK(endpoint->entry.is_publisher == has->is_publisher &&
+		  endpoint->entry.slot == has->slot);
 }
 
 static void note_hand_back(const struct zcp_fuzz_runtime *runtime, struct zcp_fuzz_client *client,
@@ -153,7 +155,7 @@ static void note_hand_back(const struct zcp_fuzz_runtime *runtime, struct zcp_fu
 
 	/* It may have been closed meanwhile, and its connection be over. */
 	if (!endpoint || !client->session || client->session->socket < 0 ||
-	    !client->session->greeted || client->session->id != client->has.node)
+	    !client->session->entry.greeted || client->session->entry.id != client->has.node)
 		return;
 	ZCP_CHECK(is_taken || !request->must_succeed || !runtime->is_honest || !runtime->is_smooth);
 	if (!is_taken) {

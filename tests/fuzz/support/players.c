@@ -81,7 +81,7 @@ static uint32_t n_used_by(const struct zcpd_endpoint *subscriber)
 		uint64_t next_seq = zcp_test_load(&topic->view.publishers[p].next_seq), end;
 		struct zcp_stake stake;
 
-		zcp_stake_init(&stake, &topic->view, &topic->acks, p, subscriber->slot);
+		zcp_stake_init(&stake, &topic->view, &topic->acks, p, subscriber->entry.slot);
 		end = zcp_test_load(&stake.lane.shm->end);
 		for (uint32_t c = 0; c < pool->n_classes; c++)
 			for (uint32_t i = 0; i < zcp_class_n_touched(&pool->classes[c]); i++) {
@@ -90,7 +90,7 @@ static uint32_t n_used_by(const struct zcpd_endpoint *subscriber)
 
 				n += seq != 0 &&
 				     zcp_test_load(&chunk->state) ==
-					     zcp_chunk_state(topic->owners[p], 0) &&
+					     zcp_chunk_state(topic->entry.owners[p], 0) &&
 				     zcp_stake_use(&stake, end ? end : next_seq, seq);
 			}
 	}
@@ -124,13 +124,13 @@ static void on_closed(struct zcpd_endpoint *endpoint, void *user)
 	/* Unless somebody wrote while it was cleared away. */
 	if (zcp_fuzz_n_lies() != n_lies_before)
 		return;
-	if (endpoint->is_publisher) {
-		ZCP_CHECK(n_unsettled(topic->pool, endpoint->owner) == 0);
-		ZCP_CHECK(zcp_test_load(&topic->view.publishers[endpoint->slot].op) % 2 == 0);
-		ZCP_CHECK(topic->config.keep_history || topic->kept[endpoint->slot] == 0);
+	if (endpoint->entry.is_publisher) {
+		ZCP_CHECK(n_unsettled(topic->pool, endpoint->entry.owner) == 0);
+		ZCP_CHECK(zcp_test_load(&topic->view.publishers[endpoint->entry.slot].op) % 2 == 0);
+		ZCP_CHECK(topic->config.keep_history || topic->kept[endpoint->entry.slot] == 0);
 	} else {
-		ZCP_CHECK(!is_member(topic->view.shm->active, endpoint->slot));
-		ZCP_CHECK(!is_member(topic->view.shm->present, endpoint->slot));
+		ZCP_CHECK(!is_member(topic->view.shm->active, endpoint->entry.slot));
+		ZCP_CHECK(!is_member(topic->view.shm->present, endpoint->entry.slot));
 	}
 }
 
@@ -190,7 +190,7 @@ bool zcp_fuzz_is_subscriber_lied_to(const struct zcp_fuzz_players *players,
 				    const struct zcp_fuzz_subscriber *subscriber)
 {
 	return zcp_fuzz_is_lied_to(zcp_fuzz_topic_of(players, subscriber->endpoint),
-				   subscriber->endpoint->slot);
+				   subscriber->endpoint->entry.slot);
 }
 
 void zcp_fuzz_import(const struct zcp_fuzz_players *players, const struct zcpd_endpoint *subscriber,
@@ -200,7 +200,7 @@ void zcp_fuzz_import(const struct zcp_fuzz_players *players, const struct zcpd_e
 	const char *why;
 	int fd = -1;
 
-	if (subscriber->history > 0) {
+	if (subscriber->entry.history > 0) {
 		ZCP_CHECK(zcpd_history_backlog(subscriber->topic, subscriber, &promised) == 0);
 		ZCP_CHECK(zcp_backlog_export(&promised, players->bed.registry.domain_id, &fd) == 0);
 		ZCP_CHECK(zcp_backlog_import(backlog, fd, players->bed.registry.domain_id, &why) ==
@@ -210,7 +210,7 @@ void zcp_fuzz_import(const struct zcp_fuzz_players *players, const struct zcpd_e
 		zcp_close_fd(&fd);
 	}
 	ZCP_CHECK(backlog->n_entries <=
-		  subscriber->topic->view.geometry.max_publishers * subscriber->history);
+		  subscriber->topic->view.geometry.max_publishers * subscriber->entry.history);
 	zcp_fuzz_lie_in_backlog(backlog);
 }
 

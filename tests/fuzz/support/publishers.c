@@ -31,28 +31,29 @@ static void open_publisher(struct zcp_fuzz_players *players, uint32_t k,
 
 	request.history = zcp_fuzz_below(input, 6);
 	request.max_payload = payloads[zcp_fuzz_below(input, 3)];
-	(void)strcpy(request.topic, topic->name);
+	(void)strcpy(request.topic, topic->entry.name);
 	if (publisher->endpoint ||
 	    zcpd_registry_open_publisher(&players->bed.registry, &client, &request,
 					 &publisher->endpoint, text, sizeof(text)) < 0)
 		return;
 	i = zcp_fuzz_topic_of(players, publisher->endpoint);
-	ZCP_CHECK(zcp_writer_init(&publisher->writer, &players->bed.writable.topics[i],
-				  &players->bed.writable.acks[i], &players->bed.writable.pool,
-				  &players->bed.writable.signals,
-				  &(struct zcp_writer_options){
-					  .slot = publisher->endpoint->slot,
-					  .owner = publisher->endpoint->owner,
-					  .class_index = publisher->endpoint->class_index,
-					  .max_loans = publisher->endpoint->loans,
-					  .max_payload = publisher->endpoint->max_payload,
-					  .publisher_id = publisher->endpoint->id,
-					  .history = publisher->endpoint->history,
-					  .user_header_size = publisher->endpoint->user_header_size,
-					  .symmetric = true,
-					  .timestamps = topic->config.timestamps,
-					  .wake_fd = wake_fd,
-				  }) == 0);
+	ZCP_CHECK(zcp_writer_init(
+			  &publisher->writer, &players->bed.writable.topics[i],
+			  &players->bed.writable.acks[i], &players->bed.writable.pool,
+			  &players->bed.writable.signals,
+			  &(struct zcp_writer_options){
+				  .slot = publisher->endpoint->entry.slot,
+				  .owner = publisher->endpoint->entry.owner,
+				  .class_index = publisher->endpoint->entry.class_index,
+				  .max_loans = publisher->endpoint->entry.loans,
+				  .max_payload = publisher->endpoint->entry.max_payload,
+				  .publisher_id = publisher->endpoint->entry.id,
+				  .history = publisher->endpoint->entry.history,
+				  .user_header_size = publisher->endpoint->entry.user_header_size,
+				  .symmetric = true,
+				  .timestamps = topic->config.timestamps,
+				  .wake_fd = wake_fd,
+			  }) == 0);
 	publisher->n_loans = 0;
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes to what lies on the shelf.
+ * Changes to what lies on the shelf, and to the directory.
  */
 #include "tests/fuzz/support/records_lie.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pubsub/util.h"
-#include "pubsub/wire/codec.h"
 #include "tests/support/check.h"
 
 static struct zcpd_shelf_record *choose(struct zcpd_shelf *shelf, struct zcp_fuzz_input *input)
@@ -26,71 +26,18 @@ static struct zcpd_shelf_record *choose(struct zcpd_shelf *shelf, struct zcp_fuz
 	return record;
 }
 
-static const struct zcp_field *choose_field(const struct zcp_field *fields,
-					    struct zcp_fuzz_input *input)
+/* Where its entries are, or in its header. */
+void zcp_fuzz_records_change(const struct zcpd_directory *directory, struct zcp_fuzz_input *input)
 {
-	uint32_t n = 0;
+	uint32_t n = (uint32_t)((directory->size - ZCP_DIRECTORY_HEADER_SIZE) /
+				ZCP_DIRECTORY_BLOCK_SIZE);
+	uint32_t block = zcp_fuzz_below(input, n + 1), value;
+	off_t at = 4 * (off_t)zcp_fuzz_below(input, 1024);
 
-	while (fields[n].kind != ZCP_FIELD_END)
-		n++;
-	return &fields[zcp_fuzz_below(input, n)];
-}
-
-static void change_field(void *object, const struct zcp_field *fields, struct zcp_fuzz_input *input)
-{
-	const struct zcp_field *field = choose_field(fields, input);
-	char *at = (char *)object + field->offset;
-	uint32_t count;
-	uint64_t value;
-
-	if (field->kind == ZCP_FIELD_LIST) {
-		memcpy(&count, (char *)object + field->count_offset, sizeof(count));
-		if (count > 0)
-			change_field(*(char **)(void *)at +
-					     zcp_fuzz_below(input, count) * field->size,
-				     field->fields, input);
-		return;
-	}
-	value = zcp_fuzz_number(input);
-	switch (field->kind) {
-	case ZCP_FIELD_BOOL:
-		*(bool *)at = value & 1;
-		break;
-	case ZCP_FIELD_U32:
-		memcpy(at, &(uint32_t){ (uint32_t)value }, sizeof(uint32_t));
-		break;
-	case ZCP_FIELD_U64:
-		memcpy(at, &value, sizeof(value));
-		break;
-	default:
-		*at = (char)value;
-	}
-}
-
-static void set_bytes(struct zcpd_shelf_record *record, const char *bytes, size_t size)
-{
-	char *copy = malloc(size + 1);
-
-	ZCP_CHECK(copy);
-	memcpy(copy, bytes, size);
-	free(record->bytes);
-	record->bytes = copy;
-	record->size = size;
-}
-
-void zcp_fuzz_records_change(struct zcpd_shelf *shelf, struct zcp_fuzz_input *input)
-{
-	static char bytes[ZCPD_KEEP_SIZE_MAX];
-	struct zcpd_shelf_record *record = choose(shelf, input);
-	struct zcp_message message;
-	size_t size;
-
-	if (!record || zcp_codec_unpack(&message, record->bytes, record->size) < 0)
-		return;
-	change_field(&message.u, zcp_message_table(message.type)->fields, input);
-	if (zcp_codec_pack(&message, bytes, sizeof(bytes), &size) == 0)
-		set_bytes(record, bytes, size);
-	zcp_message_deinit(&message);
+	if (block > 0)
+		at += ZCP_DIRECTORY_HEADER_SIZE + (off_t)(block - 1) * ZCP_DIRECTORY_BLOCK_SIZE;
+	value = (uint32_t)zcp_fuzz_number(input);
+	ZCP_CHECK(pwrite(directory->fd, &value, sizeof(value), at) == sizeof(value));
 }
 
 static void add_descriptor(struct zcpd_shelf_record *record)
@@ -110,14 +57,14 @@ static void repeat(struct zcpd_shelf *shelf, const struct zcpd_shelf_record *rec
 		fds[i] = fcntl(record->fds[i], F_DUPFD_CLOEXEC, 0);
 		ZCP_CHECK(fds[i] >= 0);
 	}
-	ZCP_CHECK(zcpd_shelf_keep(shelf, record->kind, ~record->id, record->bytes, record->size,
-				  fds, record->n_fds) == 0);
+	ZCP_CHECK(zcpd_shelf_keep(shelf, record->kind, ~record->id, "", 0, fds, record->n_fds) ==
+		  0);
 }
 
 void zcp_fuzz_records_spoil(struct zcpd_shelf *shelf, struct zcp_fuzz_input *input)
 {
 	struct zcpd_shelf_record *record = choose(shelf, input);
-	uint32_t how = zcp_fuzz_below(input, 5);
+	uint32_t how = zcp_fuzz_below(input, 4);
 
 	if (!record)
 		return;
@@ -131,9 +78,6 @@ void zcp_fuzz_records_spoil(struct zcpd_shelf *shelf, struct zcp_fuzz_input *inp
 		break;
 	case 2:
 		add_descriptor(record);
-		break;
-	case 3:
-		record->size -= record->size > 0;
 		break;
 	default:
 		repeat(shelf, record);

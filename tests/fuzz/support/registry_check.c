@@ -40,7 +40,7 @@ static bool is_pending(const struct zcpd_registry *registry, const struct zcpd_e
 /* One that was taken over, and its node is to hand back what it needs of the pool. */
 static bool is_expected(const struct zcpd_registry *registry, const struct zcpd_endpoint *endpoint)
 {
-	return endpoint->id >> 32 != registry->last_id >> 32 && !endpoint->returned;
+	return endpoint->entry.id >> 32 != registry->last_id >> 32 && !endpoint->entry.returned;
 }
 
 static void check_publisher(const struct zcpd_registry *registry, const struct zcpd_topic *topic,
@@ -48,19 +48,20 @@ static void check_publisher(const struct zcpd_registry *registry, const struct z
 {
 	const struct zcpd_endpoint *publisher = topic->publishers[slot];
 
-	ZCP_CHECK(publisher->is_publisher);
-	ZCP_CHECK(publisher->topic == topic && publisher->slot == slot);
+	ZCP_CHECK(publisher->entry.is_publisher);
+	ZCP_CHECK(publisher->topic == topic && publisher->entry.slot == slot);
 	ZCP_CHECK(slot < topic->view.geometry.max_publishers);
-	ZCP_CHECK(publisher->state == ZCPD_ENDPOINT_OPEN ||
-		  publisher->state == ZCPD_ENDPOINT_INACTIVE);
+	ZCP_CHECK(publisher->entry.state == ZCPD_ENDPOINT_OPEN ||
+		  publisher->entry.state == ZCPD_ENDPOINT_INACTIVE);
 	ZCP_CHECK(!is_pending(registry, publisher));
-	ZCP_CHECK(publisher->owner != 0 && publisher->owner == topic->owners[slot]);
-	ZCP_CHECK(is_set(topic->pool->owners, publisher->owner));
-	ZCP_CHECK(publisher->owner < ZCP_OWNER_RUNTIME);
+	ZCP_CHECK(publisher->entry.owner != 0 &&
+		  publisher->entry.owner == topic->entry.owners[slot]);
+	ZCP_CHECK(is_set(topic->pool->owners, publisher->entry.owner));
+	ZCP_CHECK(publisher->entry.owner < ZCP_OWNER_RUNTIME);
 	ZCP_CHECK(!honest || is_expected(registry, publisher) ||
-		  (publisher->class_index < topic->pool->view.n_classes &&
-		   publisher->max_payload <=
-			   topic->pool->view.classes[publisher->class_index].payload_size));
+		  (publisher->entry.class_index < topic->pool->view.n_classes &&
+		   publisher->entry.max_payload <=
+			   topic->pool->view.classes[publisher->entry.class_index].payload_size));
 	ZCP_CHECK(topic->kept[slot] == 0);
 }
 
@@ -68,15 +69,15 @@ static void check_subscriber(const struct zcpd_registry *registry, const struct 
 			     uint32_t slot)
 {
 	const struct zcpd_endpoint *subscriber = topic->subscribers[slot];
-	bool waits = subscriber->state == ZCPD_ENDPOINT_JOINING ||
-		     subscriber->state == ZCPD_ENDPOINT_LEAVING;
+	bool waits = subscriber->entry.state == ZCPD_ENDPOINT_JOINING ||
+		     subscriber->entry.state == ZCPD_ENDPOINT_LEAVING;
 
-	ZCP_CHECK(!subscriber->is_publisher);
-	ZCP_CHECK(subscriber->topic == topic && subscriber->slot == slot);
+	ZCP_CHECK(!subscriber->entry.is_publisher);
+	ZCP_CHECK(subscriber->topic == topic && subscriber->entry.slot == slot);
 	ZCP_CHECK(slot < topic->view.geometry.max_subscribers);
 	ZCP_CHECK(is_pending(registry, subscriber) == waits);
-	ZCP_CHECK(subscriber->held <= ZCP_HELD_MAX);
-	ZCP_CHECK(subscriber->depth_log2 <= topic->view.geometry.max_depth_log2);
+	ZCP_CHECK(subscriber->entry.held <= ZCP_HELD_MAX);
+	ZCP_CHECK(subscriber->entry.depth_log2 <= topic->view.geometry.max_depth_log2);
 }
 
 /* Returns how many owner numbers it has. */
@@ -86,7 +87,7 @@ static uint32_t check_topic(const struct zcpd_registry *registry, const struct z
 	uint32_t n_publishers = 0, n_subscribers = 0, n_owners = 0;
 
 	for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++) {
-		n_owners += topic->owners[p] != 0;
+		n_owners += topic->entry.owners[p] != 0;
 		if (!topic->publishers[p])
 			continue;
 		check_publisher(registry, topic, p, honest);
@@ -114,7 +115,7 @@ static bool may_grow(const struct zcpd_registry *registry, const struct zcpd_poo
 			continue;
 		for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
 			if (topic->publishers[p] && topic->publishers[p]->session &&
-			    topic->publishers[p]->session->returning)
+			    topic->publishers[p]->session->entry.returning)
 				return true;
 	}
 	return registry->waits;
@@ -167,10 +168,10 @@ static void check_ids(const struct zcpd_registry *registry)
 	LIST_FOREACH(topic, &registry->topics, link) {
 		for (uint32_t p = 0; p < ZCP_TOPIC_PUBLISHERS_MAX; p++)
 			if (topic->publishers[p] && n < ZCP_FUZZ_IDS_MAX)
-				ids[n++] = topic->publishers[p]->id;
+				ids[n++] = topic->publishers[p]->entry.id;
 		for (uint32_t s = 0; s < ZCP_TOPIC_SUBSCRIBERS_MAX; s++)
 			if (topic->subscribers[s] && n < ZCP_FUZZ_IDS_MAX)
-				ids[n++] = topic->subscribers[s]->id;
+				ids[n++] = topic->subscribers[s]->entry.id;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t k = 0; k < i; k++)
@@ -185,17 +186,17 @@ void zcp_fuzz_registry_check(const struct zcpd_registry *registry, bool honest)
 	uint32_t n = 0;
 
 	LIST_FOREACH(topic, &registry->topics, link) {
-		ZCP_CHECK(!before || strcmp(before->name, topic->name) < 0);
+		ZCP_CHECK(!before || strcmp(before->entry.name, topic->entry.name) < 0);
 		before = topic;
 		n++;
-		if (topic->pool->automatic)
+		if (topic->pool->entry.automatic)
 			check_pool(registry, topic->pool, honest);
 	}
 	ZCP_CHECK(registry->n_topics == n && n <= registry->config->runtime.max_topics);
 	LIST_FOREACH(pool, &registry->pools, link)
 		check_pool(registry, pool, honest);
 	TAILQ_FOREACH(endpoint, &registry->pending, pending)
-		ZCP_CHECK(endpoint->topic->subscribers[endpoint->slot] == endpoint);
+		ZCP_CHECK(endpoint->topic->subscribers[endpoint->entry.slot] == endpoint);
 	check_signals(registry);
 	check_ids(registry);
 }

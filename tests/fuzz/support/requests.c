@@ -45,7 +45,7 @@ static uint64_t choose_endpoint(const struct zcp_fuzz_client *client, struct zcp
 	if (client->session)
 		LIST_FOREACH(endpoint, &client->session->endpoints, link)
 			if (i++ == n)
-				return endpoint->id;
+				return endpoint->entry.id;
 	return n;
 }
 
@@ -147,7 +147,6 @@ void zcp_fuzz_request(struct zcp_message *message, char command,
 	case 't':
 		message->type = ZCP_MESSAGE_REPLACE;
 		message->u.replace.fingerprint = zcp_layout_fingerprint() + zcp_fuzz_number(input);
-		message->u.replace.records = ZCP_RECORDS_VERSION;
 		(void)strcpy(message->u.replace.version, "version\n");
 		break;
 	default:

@@ -24,12 +24,12 @@ static void make_reader(struct zcp_fuzz_players *players, struct zcp_fuzz_subscr
 	ZCP_CHECK(zcp_reader_init(&subscriber->reader, &view->topics[i], &view->acks[i],
 				  &view->pool,
 				  &(struct zcp_reader_options){
-					  .slot = endpoint->slot,
-					  .depth_log2 = endpoint->depth_log2,
-					  .max_held = endpoint->held,
-					  .blocks = endpoint->on_full == ZCP_ON_FULL_BLOCK,
+					  .slot = endpoint->entry.slot,
+					  .depth_log2 = endpoint->entry.depth_log2,
+					  .max_held = endpoint->entry.held,
+					  .blocks = endpoint->entry.on_full == ZCP_ON_FULL_BLOCK,
 					  .symmetric = true,
-					  .by_time = endpoint->order == ZCP_ORDER_TIME,
+					  .by_time = endpoint->entry.order == ZCP_ORDER_TIME,
 					  .backlog = &backlog,
 				  }) == 0);
 	subscriber->has_reader = true;
@@ -59,7 +59,7 @@ static void open_subscriber(struct zcp_fuzz_players *players, uint32_t k,
 	uint64_t n_lies = zcp_fuzz_n_lies();
 	char text[ZCP_TEXT_SIZE];
 
-	(void)strcpy(request.topic, players->bed.topics[zcp_fuzz_below(input, 2)]->name);
+	(void)strcpy(request.topic, players->bed.topics[zcp_fuzz_below(input, 2)]->entry.name);
 	request.depth = zcp_fuzz_below(input, 9);
 	request.held = zcp_fuzz_below(input, ZCP_FUZZ_HELD + 1);
 	request.on_full = zcp_fuzz_below(input, 3);
@@ -74,7 +74,7 @@ static void open_subscriber(struct zcp_fuzz_players *players, uint32_t k,
 		return;
 	if (zcp_fuzz_n_lies() == n_lies)
 		zcp_fuzz_forget_lies(zcp_fuzz_topic_of(players, subscriber->endpoint),
-				     subscriber->endpoint->slot);
+				     subscriber->endpoint->entry.slot);
 	zcp_fuzz_let_join(players);
 }
 
