@@ -32,9 +32,10 @@
  * - Option structs begin with their size. Initialise them with their _INIT macro; a field
  *   that is left 0 means its default. A field this library does not know and that is not
  *   0 is -E2BIG: the program was built for a newer libzcp.
- * - Open endpoints go on while the runtime is away. A node finds the next runtime at its next call
- *   that asks the runtime for something, waits or dispatches, or publishes to no subscriber or to
- *   one that sleeps; it then hands back what it has, and nothing is lost. The new runtime waits for
+ * - Open endpoints go on while the runtime is away. A call that waits, in whichever way, notices the
+ *   end of the runtime within a tenth of a second and looks for the next one. A node also finds that
+ *   at its next call that asks the runtime for something, or publishes to no subscriber or to one
+ *   that sleeps; it then hands back what it has, and nothing is lost. The new runtime waits for
  *   its nodes (return_timeout, 1 s) before it opens anything new: a program that makes these calls
  *   less often calls zcp_node_wait(node, 0) now and then. A handle that comes too late, or that the
  *   new runtime cannot take over, answers -ESTALE: close it and open it again. So does, once the
