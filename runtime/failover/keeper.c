@@ -223,8 +223,8 @@ static int receive_packet(struct keeper *keeper, int socket, struct zcpd_keep_he
 /* Nodes notice our end from here on, those too that the keeper before us has had. */
 static void hold_signals(struct keeper *keeper)
 {
-	const struct zcpd_shelf_record *record =
-		zcpd_shelf_find(keeper->shelf, ZCP_ENTRY_DOMAIN, ZCPD_KEEP_SINGLE);
+	const struct zcpd_shelf_record *record = zcpd_shelf_find(keeper->shelf, ZCP_ENTRY_DOMAIN,
+								 ZCPD_KEEP_SINGLE);
 	int r = record && record->n_fds == 1 ? zcpd_hold_signals(&keeper->hold, record->fds[0]) : 0;
 
 	if (r < 0)
