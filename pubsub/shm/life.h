@@ -27,7 +27,7 @@ bool zcp_life_is_pid_namespace(uint64_t number);
  */
 __attribute__((warn_unused_result)) int zcp_life_hold(int *fd, uint32_t signal);
 
-/* Whether nobody but us holds the lock. False where the kernel does not say. */
+/* Whether no other process holds the lock. False where the kernel does not say. */
 bool zcp_life_is_unheld(int fd, uint32_t signal);
 
 #endif

@@ -3,7 +3,7 @@
  * Mapping, locking, populating and touching.
  *
  * mlockall(MCL_FUTURE) is a flag of the process that no call tells of. Its effect is seen in a
- * mapping of one page: that page is there at once. What nobody may access is not populated, so a
+ * mapping of one page: that page is there at once. What may not be accessed is not populated, so a
  * region is mapped so, has its pages locked on fault, and is made accessible then.
  */
 #include "pubsub/shm/memory.h"
