@@ -48,8 +48,13 @@ const char *zcp_strerror(int error)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (texts[i].code == error)
 			return texts[i].text;
-	/* strerrordesc_np() is static text, unlike strerror(). */
+#ifdef __GLIBC__
+	/* Static text, unlike this library's strerror(). */
 	return strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error";
+#else
+	/* musl's is static text. */
+	return strerror(error);
+#endif
 }
 
 unsigned int zcp_version(void)

@@ -6,18 +6,17 @@
 
 #include <stdlib.h>
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool has_key;
 
-static void make_key(void)
+/* When the library is loaded: a refusal of the data path makes no system call for it. */
+static __attribute__((constructor(101))) void make_key(void)
 {
 	has_key = pthread_key_create(&key, free) == 0;
 }
 
 struct zcp_thread_errors *zcp_thread_errors(void)
 {
-	(void)pthread_once(&once, make_key);
 	return has_key ? pthread_getspecific(key) : NULL;
 }
 

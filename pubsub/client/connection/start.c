@@ -5,6 +5,7 @@
  */
 #include "pubsub/client/connection/start.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -195,6 +196,29 @@ static const char *find_program(const struct start *start, char *beside, size_t 
 	return "zcpd";
 }
 
+/* Descriptors of the program are none of the runtime's. */
+static int close_others(posix_spawn_file_actions_t *actions)
+{
+#ifdef __GLIBC__
+	return posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
+#else
+	/* musl cannot close all of them: it closes those that are open now. */
+	DIR *all = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int r = all ? 0 : errno;
+
+	while (r == 0 && (entry = readdir(all))) {
+		int fd = (int)strtol(entry->d_name, NULL, 10);
+
+		if (fd > STDERR_FILENO && fd != dirfd(all))
+			r = posix_spawn_file_actions_addclose(actions, fd);
+	}
+	if (all)
+		(void)closedir(all);
+	return r;
+#endif
+}
+
 /* The child has no signal blocked or handled, no descriptor of ours, a session of its own. */
 static int spawn(const struct start *start, const char *program, int output, pid_t *pid)
 {
@@ -241,7 +265,7 @@ static int spawn(const struct start *start, const char *program, int output, pid
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
 	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+		r = close_others(&actions);
 	if (r == 0)
 		r = posix_spawnp(pid, program, &actions, &attributes, arguments, environ);
 	(void)posix_spawn_file_actions_destroy(&actions);
