@@ -264,12 +264,21 @@ static void use_within_limit(struct zcp_test_child *self, void *arg)
 	use_all_locked((size_t)4 << 10);
 }
 
+/* Sanitizers make mlockall(2) do nothing. */
+static void need_mlockall(void)
+{
+#ifdef ZCP_TEST_ASAN
+	zcp_test_skip("AddressSanitizer makes mlockall() do nothing");
+#endif
+}
+
 static void check_all_locked(void (*use)(struct zcp_test_child *self, void *arg),
 			     const char *config)
 {
 	struct zcp_test_runtime runtime;
 	struct zcp_test_child child;
 
+	need_mlockall();
 	zcp_test_runtime_start(&runtime, config);
 	zcp_test_fork(&child, use, NULL);
 	zcp_test_join(&child);
@@ -317,6 +326,7 @@ static void program_that_may_not_lock_all_is_told(void)
 	struct zcp_test_runtime runtime;
 	struct zcp_test_child child;
 
+	need_mlockall();
 	if (has_lock_capability() && prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0) != 1)
 		zcp_test_skip("CAP_IPC_LOCK cannot be given up here");
 	zcp_test_runtime_start(&runtime, small_pool);
