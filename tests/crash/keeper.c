@@ -81,7 +81,7 @@ static void come_and_go(struct zcp_test_scene *scene)
 	zcp_subscriber_close(subscriber);
 	zcp_node_close(other);
 	/* One that ends: nothing of it is kept any more. */
-	zcp_publisher_close(zcp_test_publisher(scene->node, "ends", PAYLOAD, 1));
+	zcp_publisher_close(zcp_test_publisher(scene->node, "ends", ZCP_SCENE_PAYLOAD, 1));
 }
 
 /* Whoever serves at the moment: the file names it. */

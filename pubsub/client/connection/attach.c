@@ -35,9 +35,12 @@
 #define UNATTENDED_MAX 256
 /* Publishes into queues that were all full, between two looks. */
 #define UNREAD_MAX 64
-/* How long a look may take, and how long none is taken after one that took so long. */
+/*
+ * How long a look may take, and how long none is taken after one that took so long: a runtime that is
+ * slow waits for its nodes return_timeout, 1 s.
+ */
 #define BUDGET_NS UINT64_C(100000000)
-#define REST_NS UINT64_C(1000000000)
+#define REST_NS UINT64_C(300000000)
 /* How long a runtime that has said welcome may take for all that is handed back. */
 #define HAND_BACK_NS UINT64_C(1000000000)
 
