@@ -271,6 +271,16 @@ struct scene {
 	struct zcp_test_child victim;
 };
 
+/* As if another thread of our node slept on the node's second word: a publish waits elsewhere. */
+static void sleep_beside(const struct scene *scene, uint32_t is_asleep)
+{
+	const struct plan *plan = scene->plan;
+
+	if (plan->victim == SUBSCRIBER && plan->blocks && plan->kept)
+		atomic_store(zcp_test_inside(scene->publisher).writer->options.beside.taken,
+			     is_asleep);
+}
+
 static void open_scene(struct scene *scene, const struct plan *plan, struct zcp_node *node)
 {
 	*scene = (struct scene){ .plan = plan, .node = node };
@@ -284,6 +294,7 @@ static void open_scene(struct scene *scene, const struct plan *plan, struct zcp_
 										    plan->out);
 	zcp_test_fork(&scene->victim, live_and_die, (void *)plan);
 	zcp_test_hear_step(&scene->victim, 0);
+	sleep_beside(scene, 1);
 }
 
 /* The victim is dead, or has done all that it was to do. */
@@ -379,6 +390,7 @@ static void check_clean(struct scene *scene)
 
 static void close_scene(struct scene *scene)
 {
+	sleep_beside(scene, 0);
 	for (uint32_t i = 0; i < scene->n_survivors; i++) {
 		take_all(&scene->survivors[i], scene->plan);
 		zcp_subscriber_close(scene->survivors[i].subscriber);
