@@ -40,7 +40,7 @@ enum {
 struct arguments {
 	struct zcpd_server_options server;
 	const char *config;
-	/* what the configuration was when the runtime began; nobody can change it */
+	/* a sealed copy of the configuration as it was when the runtime began */
 	int config_copy;
 	const char *check;
 	const char *log_level;
@@ -256,8 +256,8 @@ static int go_into_background(int *ready)
 }
 
 /*
- * From here on nobody reads our terminal: the log goes to a file in the domain's directory.
- * Returns that, for the keeper.
+ * From here on the runtime does not write to the terminal: the log goes to a file in the domain's
+ * directory. Returns that, for the keeper.
  */
 static int detach(const struct zcpd_server *server)
 {
@@ -319,7 +319,7 @@ static void find_log(const struct arguments *arguments, char *path, size_t size)
 		ZCP_IGNORE(zcp_paths_file(&paths, LOG_NAME, path, size) < 0);
 }
 
-/* What everybody takes for the runtime. */
+/* The keeper, which users and nodes take for the runtime. */
 static int keep(const struct arguments *arguments)
 {
 	static struct zcpd_shelf shelf;
@@ -371,7 +371,7 @@ static int keep(const struct arguments *arguments)
 	/* One that a node has started is in the service of that. */
 	if (!arguments->server.until_idle)
 		is_stored = zcpd_store_take(&shelf);
-	/* Then there is nobody to be replaced who could answer. */
+	/* With stored records there is no runtime to be replaced that could answer. */
 	if (arguments->replace && !is_stored) {
 		r = zcpd_replace_ask(arguments->server.directory, arguments->server.domain,
 				     &options.predecessor, text, sizeof(text));
@@ -463,7 +463,7 @@ int main(int argc, char **argv)
 	(void)signal(SIGXFSZ, SIG_IGN);
 	open_standard_descriptors();
 	arguments.config = config_path(arguments.config);
-	/* Before anybody goes elsewhere; one that is too long is told of by the worker. */
+	/* Before we leave our working directory; the worker reports a path that is too long. */
 	if (zcp_paths_find(arguments.server.directory, directory, sizeof(directory)) == 0)
 		arguments.server.directory = directory;
 	if (load_config(&config, &arguments) < 0)

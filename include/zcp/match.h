@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is at the other end of a topic: the subscribers of a publisher, the publishers of a
+ * The peers at the other end of a topic: the subscribers of a publisher, the publishers of a
  * subscriber. zcp_publisher_on_match() and zcp_subscriber_on_match() have a function called
  * for each that comes or goes.
  */

@@ -163,7 +163,7 @@ ZCP_API const char *zcp_node_error(const struct zcp_node *node);
 ZCP_API ZCP_MUST_USE int zcp_node_wait(struct zcp_node *node, int64_t timeout_ns);
 
 /**
- * Waits like zcp_node_wait(), then calls back: first for those who have joined or left, then
+ * Waits like zcp_node_wait(), then calls back: first for peers that have joined or left, then
  * for what there is to take (at most one queue's length for each subscriber, so that a fast
  * publisher cannot keep the call for ever). Samples are released after their callback has
  * returned, unless zcp_sample_keep() was called. Subscribers without a callback are passed over.

@@ -167,7 +167,7 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, siz
  * @param loan  from zcp_publisher_loan() of this publisher; `size` says how many bytes
  *
  * Wait-free over the number of subscribers as long as none of them blocks; a system call
- * only for those that sleep, and twenty times a second at the most where nobody takes anything.
+ * only for those that sleep, and twenty times a second at the most where no subscriber takes.
  * After all of the runtime was killed, such a call hands the node's regions back to the next one:
  * that takes some 0.1 ms for each of its endpoints, and 0.1 s once a second where a runtime has
  * come and does not answer. Where one blocks, a signal that came right before the wait does
@@ -178,8 +178,8 @@ ZCP_API ZCP_MUST_USE int zcp_publisher_loan(struct zcp_publisher *publisher, siz
  *   -EINVAL      not a loan of this publisher, or already published
  *   -EMSGSIZE    loan->size is more than loan->capacity; the loan stays the caller's
  *   -EINTR       a signal handler ran while it waited; the loan stays the caller's
- *   -EDEADLK     it would have to wait for a subscriber of its own node, from which nobody can
- *                take meanwhile: take from that one; the loan stays the caller's
+ *   -EDEADLK     it would have to wait for a subscriber of its own node, from which no thread
+ *                can take meanwhile: take from that one; the loan stays the caller's
  *   -EOWNERDEAD  inherited over fork()
  *   -ESTALE      as zcp_publisher_loan()
  */

@@ -191,8 +191,8 @@ static const struct zcpd_topic_entry *find_topic(const struct zcpd_config *confi
 }
 
 /*
- * Whoever sets a depth above the max_depth of a layer below wants that depth, so max_depth
- * follows. That the two do not contradict each other otherwise has been checked.
+ * A layer that sets a depth above the max_depth of a layer below it is to have that depth, so
+ * max_depth follows. That the two do not contradict each other otherwise has been checked.
  */
 void zcpd_config_apply_layer(struct zcpd_topic_config *topic, const struct zcpd_topic_config *layer,
 			     uint64_t set)

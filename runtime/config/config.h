@@ -24,7 +24,7 @@ enum zcpd_config_log_level {
 };
 
 enum zcpd_config_fences {
-	ZCPD_CONFIG_FENCES_AUTO,      /* light and heavy where membarrier is to be had */
+	ZCPD_CONFIG_FENCES_AUTO,      /* light and heavy where membarrier is available */
 	ZCPD_CONFIG_FENCES_SYMMETRIC, /* never membarrier */
 };
 
@@ -64,7 +64,7 @@ struct zcpd_runtime_config {
 struct zcpd_topic_config {
 	uint32_t max_publishers;
 	uint32_t max_subscribers;
-	uint32_t depth;     /* as written: whoever makes the lane rounds up to a power of two */
+	uint32_t depth;     /* as written: the runtime rounds it up to a power of two for a lane */
 	uint32_t max_depth; /* never smaller than depth */
 	uint32_t loans;
 	uint32_t held;
@@ -117,7 +117,7 @@ struct zcpd_pool_config {
 	uint64_t user_header;   /* room before each message, bytes; enough for the topics below */
 };
 
-/* Read-only for everybody but the reader. */
+/* Only the code that reads the file writes it. */
 struct zcpd_config {
 	struct zcpd_runtime_config runtime;
 	struct zcpd_topic_config defaults;
@@ -159,7 +159,7 @@ __attribute__((warn_unused_result)) int zcpd_config_load(struct zcpd_config **ou
 							 struct zcpd_config_error *error);
 
 /*
- * What a file has now, in a memfd that nobody can change (the caller's), for zcpd_config_load_fd();
+ * What a file has now, in a sealed memfd (the caller's), for zcpd_config_load_fd();
  * of NULL: nothing. Returns the descriptor, or what open(), read() and memfd_create() say; `error`
  * is filled then.
  */

@@ -180,7 +180,7 @@ static int read_runtime(struct zcpd_config_reader *r, const struct zcpd_toml_val
 	int error = zcpd_config_read_keys(r, &zcpd_config_runtime_schema, table, "[runtime]", 0,
 					  &config->runtime, &set);
 
-	/* Whoever allows more nodes wants them connected, all of one user's too. */
+	/* Where the file allows more nodes, they may all connect, also those of one user. */
 	if (error == 0 && !zcpd_toml_get(table, "max_connections_per_user"))
 		config->runtime.max_connections_per_user = config->runtime.max_nodes +
 							   ZCPD_CONFIG_SPARE_CONNECTIONS;

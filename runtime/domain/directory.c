@@ -172,7 +172,7 @@ static int grow(struct zcpd_directory *directory, enum zcp_entry_kind kind)
 			return r;
 	}
 	memset(block_at(directory, block), 0, ZCP_DIRECTORY_BLOCK_SIZE);
-	/* Release: whoever reads the kind finds entries that are free. DIRECTORY-R1. */
+	/* Release: a process that reads the kind finds entries that are free. DIRECTORY-R1. */
 	atomic_store_explicit(&block_at(directory, block)->kind, kind, memory_order_release);
 	ZCP_CRASHPOINT("directory.after_block");
 	return find_free(directory, block);

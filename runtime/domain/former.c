@@ -41,7 +41,7 @@ bool zcpd_former_has_endpoint(const struct zcpd_registry *registry, uint64_t id)
 	return false;
 }
 
-/* Relaxed: read by a runtime that comes later, and the pid by whoever asks who has the slot. */
+/* Relaxed: a later runtime reads it, and a process that asks who has the slot reads the pid. */
 static void write_process(const struct zcp_topic *view, bool is_publisher, uint32_t slot,
 			  uint32_t pid, uint64_t start)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ids that have been given before, by us or by a runtime before us, as regions and nodes say them.
- * One that somebody has made up could be given to another one later: what is recorded by it would
+ * An id that a node has made up could be given to another node later: what is recorded by it would
  * be lost.
  */
 #ifndef ZCPD_DOMAIN_FORMER_H
@@ -10,8 +10,9 @@
 #include "runtime/domain/registry.h"
 
 /*
- * Before the first id of a runtime that waits for nodes whose ids it does not know: such as nobody
- * has, not even where all of this has been before. Where none of them comes it goes on from there.
+ * Before the first id of a runtime that waits for nodes whose ids it does not know: no node has
+ * such an id, not even where all of this has been before. Where none of them comes, ids go on from
+ * there.
  */
 uint64_t zcpd_former_first_id(uint64_t domain_id);
 

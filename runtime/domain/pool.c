@@ -25,7 +25,7 @@ int zcpd_pool_new(struct zcpd_pool **poolp, uint64_t id, uint64_t domain_id, con
 	(void)snprintf(pool->entry.name, sizeof(pool->entry.name), "%s", name);
 	for (uint32_t i = 0; i < ZCP_CLASSES_MAX; i++)
 		pool->classes[i] = (struct zcpd_class){ -1, -1, -1, -1 };
-	/* 0 is nobody. */
+	/* 0 is no owner. */
 	pool->owners[0] = 1;
 	zcpd_pool_keep_owner(pool, ZCP_OWNER_RUNTIME);
 	*poolp = pool;

@@ -18,7 +18,7 @@
 
 #define ZCPD_OWNERS ZCP_OWNERS
 
-/* One size class: descriptors for those who write, and for those who read. */
+/* One size class: descriptors for processes that write, and for those that only read. */
 struct zcpd_class {
 	int chunks_fd;
 	int data_fd;
@@ -106,8 +106,8 @@ __attribute__((warn_unused_result)) int zcpd_pool_take_owner(struct zcpd_pool *p
 void zcpd_pool_give_owner(struct zcpd_pool *pool, uint32_t owner);
 
 /*
- * Frees chunks of owners that no publisher slot has: of those who are dead, and whose topics no node
- * has handed back, and of a runtime that died while it gave memory back. Returns how many.
+ * Frees chunks of owners that no publisher slot has: of publishers that are dead and whose topics
+ * no node has handed back, and of a runtime that died while it gave memory back. Returns how many.
  */
 uint32_t zcpd_pool_free_strangers(struct zcpd_pool *pool);
 

@@ -233,7 +233,7 @@ void zcpd_registry_drop_if_unused(struct zcpd_registry *registry, struct zcpd_to
 	free_topic(registry, topic, true);
 }
 
-/* Nobody gets a place in a pool that others may have parts of. */
+/* No publisher gets a place in a pool of which other processes may have parts. */
 static int check_pool(struct zcpd_registry *registry, struct zcpd_pool *pool, char *text,
 		      size_t text_size)
 {
@@ -256,7 +256,7 @@ static int check_pool(struct zcpd_registry *registry, struct zcpd_pool *pool, ch
 	}
 	n = zcpd_pool_free_strangers(pool);
 	if (n > 0)
-		zcpd_info("pool '%s': %u chunks of those who died with the runtime are free",
+		zcpd_info("pool '%s': %u chunks of processes that died with the runtime are free",
 			  pool->entry.name, n);
 	pool->entry.is_adopted = false;
 	zcpd_record_pool(registry, pool);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything a domain has: signals, topics, pools and endpoints; who may open what, and what
- * becomes of it at the end.
+ * Everything a domain has: signals, topics, pools and endpoints; which node may open what, and
+ * what becomes of it at the end.
  *
  * A subscriber joins and leaves in two steps with a grace period between them, which may
  * have to wait for a publisher that is in the middle of a publish; zcpd_registry_poll()
@@ -18,7 +18,7 @@
 #include "runtime/domain/directory.h"
 #include "runtime/domain/topic.h"
 
-/* What is told to whoever answers the requests. */
+/* What the registry tells the server, which answers the requests. */
 struct zcpd_registry_events {
 	/* An endpoint is there, and its session's, before anything else is told of it. */
 	void (*opened)(struct zcpd_endpoint *endpoint, void *user);
@@ -44,7 +44,7 @@ struct zcpd_registry_events {
 	void *user;
 };
 
-/* Who opens an endpoint, and with which request. */
+/* The node that opens an endpoint, and with which request. */
 struct zcpd_client {
 	const char *node;
 	uint64_t node_id;
@@ -81,7 +81,7 @@ struct zcpd_registry {
 	struct zcpd_journal *journal;
 	/* which domain that was, as far as it has left word; 0: unknown */
 	uint64_t former_domain_id;
-	/* nodes of a runtime before us are expected: nobody opens anything before they are here */
+	/* nodes of a runtime before us are expected: no node opens anything before they are here */
 	bool waits;
 	uint32_t n_topics;
 	LIST_HEAD(zcpd_topics, zcpd_topic) topics; /* sorted by name */
@@ -101,15 +101,15 @@ zcpd_registry_restore(struct zcpd_registry *registry, const struct zcpd_config *
 		      const struct zcpd_registry_events *events);
 
 /*
- * Before anybody has a signal: goes on with the domain of a runtime before us, whose signal region
- * (borrowed) a node has handed back, and wakes all who sleep in it. Returns 0, or with *why
+ * Before a node has a signal: goes on with the domain of a runtime before us, whose signal region
+ * (borrowed) a node has handed back, and wakes all nodes that sleep in it. Returns 0, or with *why
  * -EPROTO and what mapping it gives: all is as it was.
  */
 __attribute__((warn_unused_result)) int zcpd_registry_adopt(struct zcpd_registry *registry,
 							    uint64_t domain_id, bool symmetric,
 							    int signals_fd, const char **why);
 
-/* Wakes all who sleep in the domain: they look for the runtime. */
+/* Wakes all nodes that sleep in the domain: they look for the runtime. */
 void zcpd_registry_wake_all(struct zcpd_registry *registry);
 
 /* Puts down whose a signal is, for a runtime that comes after us. */
@@ -129,7 +129,7 @@ bool zcpd_registry_is_over(const struct zcpd_registry *registry, uint32_t signal
 #define ZCPD_REGISTRY_PID_UNKNOWN UINT32_MAX /* none has come back, or it has no pid here */
 uint32_t zcpd_registry_missing(const struct zcpd_registry *registry);
 
-/* Unmaps all and tells nobody: what is open goes on without the runtime. */
+/* Unmaps all and tells no node: what is open goes on without the runtime. */
 void zcpd_registry_deinit(struct zcpd_registry *registry);
 
 /*

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has which signal, who is told how to wake whom, and the signals of a runtime before us.
+ * Which node has which signal, which publishers learn how to wake it, and the signals of a runtime
+ * before us.
  */
 #include "runtime/domain/signals.h"
 
@@ -87,7 +88,7 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 	int r = 0;
 
 	if (!symmetric && zcp_fence_register() < 0) {
-		*why = "its nodes count on membarrier, which is not to be had";
+		*why = "its nodes count on membarrier, which is not available";
 		return -EPROTO;
 	}
 	adopted.signals_fd = open_signals(signals_fd);
@@ -113,7 +114,7 @@ int zcpd_registry_adopt(struct zcpd_registry *registry, uint64_t domain_id, bool
 	registry->signals_used = adopted.signals_used;
 	registry->signal_fds = adopted.signal_fds;
 	zcpd_registry_own_pids(registry);
-	/* Nobody has such an id, whoever has not come back yet. */
+	/* No node has such an id, also none that has not come back yet. */
 	incarnation = incarnation_of(&registry->signals) % INCARNATION_MAX + 1;
 	atomic_store_explicit(
 		&((struct zcp_signals_shm *)registry->signals.region.base)->incarnation,
@@ -137,7 +138,7 @@ void zcpd_registry_name_signal(struct zcpd_registry *registry, uint32_t signal, 
 {
 	struct zcp_signal_shm *shm = &registry->signals.signals[signal];
 
-	/* Relaxed: read by whoever is handed the region. */
+	/* Relaxed: read by processes that are handed the region. */
 	atomic_store_explicit(&shm->process_start, process_start, memory_order_relaxed);
 	atomic_store_explicit(&shm->pid, pid, memory_order_relaxed);
 	/* The node writes it as well, but may not have come to it when we are killed. */
@@ -158,7 +159,7 @@ bool zcpd_registry_is_over(const struct zcpd_registry *registry, uint32_t signal
 static bool may_come_back(const struct zcpd_registry *registry, uint32_t signal)
 {
 	struct zcp_signal_shm *shm = &registry->signals.signals[signal];
-	/* Relaxed, all of it: whoever is not here yet does not write it. */
+	/* Relaxed, all of it: a node that has not come back yet does not write it. */
 	uint64_t start = atomic_load_explicit(&shm->process_start, memory_order_relaxed);
 	uint32_t pid = atomic_load_explicit(&shm->pid, memory_order_relaxed);
 
@@ -189,11 +190,11 @@ bool zcpd_registry_has_signal(const struct zcpd_registry *registry, uint32_t sig
 	return registry->signals_used[signal / 64] >> (signal % 64) & 1;
 }
 
-/* A signal that nobody has; `fresh`: nor may somebody of a runtime before us come back to. */
+/* A signal that no node has; `fresh`: and to which none of a runtime before us may come back. */
 static int find_signal(const struct zcpd_registry *registry, bool fresh)
 {
 	for (uint32_t i = 0; i < registry->signals.n_signals; i++)
-		/* Relaxed: it is nobody's, or was written by the runtime before us. */
+		/* Relaxed: no node has it, or the runtime before us has written it. */
 		if (!zcpd_registry_has_signal(registry, i) &&
 		    (!fresh || atomic_load_explicit(&registry->signals.signals[i].node,
 						    memory_order_relaxed) == 0))

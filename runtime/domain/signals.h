@@ -7,12 +7,12 @@
 
 #include "runtime/domain/registry.h"
 
-/* Nobody has one of the n yet. Returns 0 or -ENOMEM. */
+/* No node has one of the n yet. Returns 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int
 zcpd_registry_make_signal_tables(struct zcpd_registry *registry, uint32_t n);
 void zcpd_registry_free_signals(struct zcpd_registry *registry);
 
-/* Whoever publishes to this subscriber learns how to wake it, before it has to. */
+/* Publishers to this subscriber learn how to wake it before they have to. */
 void zcpd_registry_tell_publishers(struct zcpd_registry *registry,
 				   const struct zcpd_endpoint *subscriber);
 

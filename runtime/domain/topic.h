@@ -52,7 +52,7 @@ struct zcpd_topic {
 	struct zcpd_topic_config config;
 	struct zcp_topic view;
 	struct zcp_acks acks;
-	/* the topic's region, the same for those who read, and the acks */
+	/* the topic's region, the same for processes that only read, and the acks */
 	int fd;
 	int readonly_fd;
 	int acks_fd;
@@ -92,7 +92,7 @@ struct zcpd_topic *zcpd_topic_free(struct zcpd_topic *topic);
 
 /* What of a topic's messages is settled, and what the subscribers declare that it has now. */
 struct zcpd_topic_shape {
-	const char *type; /* the topic's or a subscriber's; "" and 0: nobody has said */
+	const char *type; /* the topic's or a subscriber's; "" and 0: not declared */
 	uint64_t type_size;
 	uint64_t type_alignment;
 	uint32_t user_header_size;

@@ -9,9 +9,9 @@
  * is made in turns, so that the loop serves others meanwhile.
  *
  * Where a look finds no chunk whose time is still to come, the runtime asks in each size class to
- * be told of the next chunk that becomes FREE, looks once more, and is idle until then. What
- * publishers that are gone have left comes back when subscribers give it back, which nobody tells: for
- * that it looks again after trim_after / 4, and after twice as long each time, a few times.
+ * be told of the next chunk that becomes FREE, looks once more, and is idle until then. Subscribers
+ * do not tell the runtime when they give back what publishers that are gone have left: for that it
+ * looks again after trim_after / 4, and after twice as long each time, a few times.
  *
  * Whole pages inside a chunk are given back, so chunks that are smaller than a page keep theirs.
  * Pools with prefault, lock or huge pages keep all.

@@ -57,7 +57,7 @@ static bool adopt_domain(struct zcpd_registry *registry, const struct zcp_hello 
 	const char *why = "it sent no signal region";
 	int r = -EPROTO;
 
-	/* Also after the wait, as long as there is nobody whom that would harm. */
+	/* Also after the wait, as long as there is no node or topic that it would harm. */
 	if (registry->n_nodes > 0 || !LIST_EMPTY(&registry->topics))
 		return false;
 	if (registry->waits && !zcpd_adopt_may_be(registry, hello))
@@ -388,7 +388,7 @@ void zcpd_adopt_end(struct zcpd_session *session)
 	ZCP_CRASHPOINT("adopt.after_close");
 	session->entry.returning = false;
 	zcpd_record_session(session);
-	/* Slots of those who were joining are free before anybody asks for one. */
+	/* Slots of endpoints that were joining are freed before a node asks for one. */
 	(void)zcpd_registry_poll(session->registry);
 	session->registry->events.returned(session->registry->events.user);
 }

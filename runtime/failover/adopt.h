@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What nodes of a runtime before us hand back: they, their topics, and everybody whom those topics
- * name. Nobody is believed: a process that says that it was a node must be the one that the
- * topic's slot names, and a region is checked as a node checks one that it gets.
+ * What nodes of a runtime before us hand back: themselves, their topics, and all endpoints that
+ * those topics name. No node is believed: a process that says that it was a node must be the one
+ * that the topic's slot names, and a region is checked as a node checks one that it gets.
  *
- * A topic comes with all of its endpoints, whoever hands it back. Those whose processes are gone
- * are cleaned up at once; those whose nodes have not come back go on as they are, until they come
- * or end.
+ * A topic comes with all of its endpoints, whichever node hands it back. The runtime cleans up
+ * those whose processes are gone at once; those whose nodes have not come back go on as they are,
+ * until the nodes come or end.
  */
 #ifndef ZCPD_FAILOVER_ADOPT_H
 #define ZCPD_FAILOVER_ADOPT_H
@@ -14,7 +14,7 @@
 #include "pubsub/wire/socket.h"
 #include "runtime/serve/session.h"
 
-/* Whether a node that says so may be one of those who are waited for. */
+/* Whether a node that says so may be one of those that the runtime waits for. */
 bool zcpd_adopt_may_be(const struct zcpd_registry *registry, const struct zcp_hello *hello);
 
 /*

@@ -16,7 +16,7 @@
 #include "runtime/repair/reclaim.h"
 #include "runtime/system/process.h"
 
-/* More of it nobody can have: see settle.c. */
+/* No publisher can have more of them: see settle.c. */
 #define LOANS_MAX 1024
 
 /* A descriptor of the process of an endpoint that has not come back; -ESRCH: it has ended. */
@@ -66,9 +66,10 @@ static int find_owner(struct zcpd_adoption *adoption, const struct zcpd_endpoint
 	if (session) {
 		if (is_of(endpoint, session))
 			*sessionp = session;
-		return *sessionp ? 0 :
-				   zcpd_adoption_stale(adoption,
-						       "a slot of its region names somebody else");
+		return *sessionp ?
+			       0 :
+			       zcpd_adoption_stale(adoption,
+						   "a slot of its region names another process");
 	}
 	pidfd = open_process(adoption, endpoint, &entry.uid);
 	if (pidfd == -ESRCH)
@@ -104,7 +105,7 @@ static uint32_t at_most(_Atomic uint32_t *word, uint32_t most)
 	return n < most ? n : most;
 }
 
-/* Who is in a slot. False where nobody is. */
+/* Reads which endpoint is in a slot. Returns false where none is. */
 static bool read_member(const struct zcpd_topic *topic, struct zcpd_endpoint *endpoint,
 			uint32_t state)
 {
@@ -135,7 +136,7 @@ static bool read_member(const struct zcpd_topic *topic, struct zcpd_endpoint *en
 	}
 }
 
-/* Returns whether it was closed while nobody was there to be told. */
+/* Returns whether it was closed while there was no runtime to be told. */
 static bool read_publisher(const struct zcpd_topic *topic, struct zcpd_endpoint *publisher)
 {
 	struct zcp_publisher_slot_shm *slot = &topic->view.publishers[publisher->entry.slot];
@@ -233,7 +234,7 @@ static bool adopt_slot(struct zcpd_adoption *adoption, bool is_publisher, uint32
 				      read_subscriber(topic, endpoint);
 	if (!has_own_place(adoption, endpoint) ||
 	    (!is_abandoned && find_owner(adoption, endpoint, &endpoint->session) < 0)) {
-		/* Nobody sends to it any more; its node is told when it comes. */
+		/* No publisher sends to it any more; its node is told when it comes. */
 		if (!is_publisher)
 			zcpd_subscriber_leave(topic, endpoint, &adoption->registry->signals,
 					      adoption->registry->signal_fds);

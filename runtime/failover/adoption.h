@@ -13,7 +13,7 @@ struct zcpd_adoption {
 	struct zcpd_server *server;
 	struct zcpd_registry *registry;
 	const struct zcp_fds *fds;
-	/* who hands it back: what is taken over counts for that user, whoever had it made */
+	/* the user that hands it back: all of it counts for that user, whichever one had it made */
 	uint32_t uid;
 	struct zcp_topic_entry_shm entry;
 	char pool_name[ZCP_TOPIC_SIZE];

@@ -52,7 +52,7 @@ static int map(struct zcpd_hold *hold, int fd)
 		return zcp_errno();
 	if ((uint64_t)stat.st_size < zcp_signals_size(1))
 		return -EPROTO;
-	/* The file may have a few more than the domain, which nobody sleeps on. */
+	/* The file may have a few more signals than the domain; no node sleeps on those. */
 	n = ((size_t)stat.st_size - zcp_signals_size(0)) / sizeof(struct zcp_signal_shm);
 	hold->n_signals = n < ZCP_SIGNALS_HELD_MAX ? (uint32_t)n : ZCP_SIGNALS_HELD_MAX;
 	hold->inode = stat.st_ino;
@@ -122,7 +122,7 @@ int zcpd_hold_signals(struct zcpd_hold *hold, int fd)
 		unmap(&new);
 		return r;
 	}
-	/* Nobody looks at our id in those of the domain before; the kernel has left their list. */
+	/* No process reads our id in the old domain's signals; the kernel has left their list. */
 	unmap(hold);
 	*hold = new;
 	zcpd_hold_again(hold);

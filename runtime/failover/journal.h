@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's way to its keeper. A record is kept before what it describes can be seen by
- * anybody, and dropped after nothing is left of it; so whatever a worker that was killed has
+ * The worker's way to its keeper. A record is kept before another process can see what
+ * it describes, and dropped after nothing is left of it; so whatever a worker that was killed has
  * begun, the next one finds a record of it, and each step may be done twice.
  *
  * What has been kept survives the worker from the moment the call returns. A keeper that cannot
@@ -23,12 +23,12 @@ struct zcpd_store;
 
 /* What it means where the other end cannot be told. */
 enum zcpd_journal_loss {
-	ZCPD_LOSS_ENDS_US,   /* we have not got all, or nobody depends on us yet */
+	ZCPD_LOSS_ENDS_US,   /* we have not got all, or no node depends on us yet */
 	ZCPD_LOSS_OF_KEEPER, /* its end is not ours; that it does not take what we say is */
 	ZCPD_LOSS_OF_HEIR,   /* nothing is */
 };
 
-/* Socket -1: nobody keeps anything, as in tests of parts of the runtime. */
+/* Socket -1: no keeper keeps anything, as in tests of parts of the runtime. */
 struct zcpd_journal {
 	int socket;
 	enum zcpd_journal_loss loss;
@@ -36,7 +36,7 @@ struct zcpd_journal {
 	bool lost;
 	/* the keeper's pid, once all records are read */
 	pid_t keeper;
-	/* somebody who is to have all instead of us, at the end of the loop's turn; or 0 */
+	/* the socket of a runtime that is to replace us at the end of the loop's turn; or 0 */
 	int successor;
 	/* what those before us have stored is listed there; or 0 */
 	int ledger;
@@ -56,7 +56,8 @@ void zcpd_journal_drop(struct zcpd_journal *journal, enum zcp_entry_kind kind, u
 
 /*
  * Once all records are read: from now on what is kept is stored as well, with the service manager,
- * where it does that. What there is must then be kept once more, and that be completed. `store` is the caller's memory, and used until zcpd_store_end().
+ * where it does that. The caller must then keep once more what there is, and complete that. `store`
+ * is the caller's memory, and used until zcpd_store_end().
  */
 void zcpd_journal_store(struct zcpd_journal *journal, struct zcpd_store *store);
 void zcpd_journal_store_complete(struct zcpd_journal *journal);
@@ -64,21 +65,21 @@ void zcpd_journal_store_complete(struct zcpd_journal *journal);
 /* The list of what is stored, for another keeper. */
 void zcpd_journal_keep_ledger(struct zcpd_journal *journal, const struct zcpd_store *store);
 
-/* What the service manager and whoever has started the runtime are told. `log` may be -1. */
+/* Tells the service manager, and the process that has started the runtime. `log` may be -1. */
 void zcpd_journal_ready(struct zcpd_journal *journal, int log);
 void zcpd_journal_stopping(struct zcpd_journal *journal);
 
 /*
- * Who is at the other end of `socket` (consumed) is to be the next keeper: ours has it done, and
- * ends us. Not before zcpd_journal_hand_on(), where nothing is half done.
+ * The process at the other end of `socket` (consumed) is to be the next keeper: our keeper sees to
+ * it, and ends us. Not before zcpd_journal_hand_on(), where nothing is half done.
  */
 void zcpd_journal_set_successor(struct zcpd_journal *journal, int socket);
 void zcpd_journal_hand_on(struct zcpd_journal *journal);
 
-/* To one who has got all records from us and is to be the next keeper. */
+/* To a process that has got all records from us and is to be the next keeper. */
 void zcpd_journal_end(struct zcpd_journal *journal);
 
-/* Waits until a worker of its has them. Returns 0, or a negative errno: nobody has. */
+/* Waits until a worker of that keeper has them. Returns 0, or a negative errno: none has. */
 __attribute__((warn_unused_result)) int zcpd_journal_wait_got(struct zcpd_journal *journal);
 
 /* Expected outcome: these were all. */

@@ -6,10 +6,11 @@
  *
  * A worker begins with all records, in the order in which they were kept first, and END.
  *
- * Whoever hands all records on to another keeper (its predecessor) says the same to that one,
- * and stays, doing nothing, until a worker has them: that one is given the way back with its
- * END, says GOT, and begins when the predecessor is gone. Where successor and worker die before,
- * the predecessor goes on. So at any moment there is somebody who has everything, and only one.
+ * A process that hands all records on to another keeper (as its predecessor) sends it the same
+ * packets, and then does nothing until a worker has the records: that worker is given the way
+ * back with its END, says GOT, and begins when the predecessor is gone. Where successor and worker
+ * die before that, the predecessor goes on. So at any moment exactly one process goes on with
+ * everything.
  */
 #ifndef ZCPD_FAILOVER_KEEP_H
 #define ZCPD_FAILOVER_KEEP_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Five descriptors and a list: signals, the worker's socket, the worker's end, and whoever has
- * kept the list before or will keep it next.
+ * Five descriptors and a list: signals, the worker's socket, the worker's end, and the keepers
+ * that had the list before this one and will have it next.
  */
 #include "runtime/failover/keeper.h"
 
@@ -53,10 +53,10 @@ struct keeper {
 	/* what the worker has not got yet: a record and all behind it, then the end */
 	struct zcpd_shelf_record *next;
 	bool handing_out;
-	/* who kept the records before us, until a worker has them; whether more come from it */
+	/* the keeper before us, until a worker has its records; whether more come from it */
 	int predecessor;
 	bool inherits;
-	/* who is to keep the records after us, once there is no worker; whether it has been told all */
+	/* the next keeper, once there is no worker; whether it has been told all records */
 	int successor;
 	bool told_all;
 	bool has_handed_on;
@@ -124,7 +124,7 @@ static int start_worker(struct keeper *keeper)
 	return 0;
 }
 
-/* Nobody reads our terminal from here on. */
+/* From here on the keeper does not write to the terminal. */
 static void detach(const struct keeper *keeper, int log)
 {
 	ZCP_CLEANUP(zcp_close_fd) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -169,7 +169,7 @@ static void on_ready(struct keeper *keeper, const struct zcp_fds *fds)
 		zcpd_notify("READY=1");
 }
 
-/* Nobody has all who could go on while the worker lives. */
+/* No successor has all the records while the worker lives, so the keeper kills it. */
 static void begin_succession(struct keeper *keeper, struct zcp_fds *fds)
 {
 	if (keeper->successor >= 0 || fds->n_fds != 1)
@@ -294,8 +294,8 @@ static bool receive_some(struct keeper *keeper)
 }
 
 /*
- * Records of the one before us. Returns the exit code where it has ended before we have all: then
- * it goes on itself, or nobody does.
+ * Takes the records of the keeper before us. Returns the exit code where that one fails to give all
+ * of them: then it goes on itself, or no keeper does.
  */
 static int inherit(struct keeper *keeper)
 {
@@ -549,7 +549,7 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 		.predecessor = options->predecessor,
 		.inherits = options->predecessor >= 0,
 		.ready = options->ready,
-		/* Whoever might wait for it waited for a keeper before us. */
+		/* A process that waits for readiness was told by the first keeper. */
 		.was_ready = options->predecessor >= 0 && !options->replaces,
 	};
 #ifdef ZCP_CRASHPOINTS
@@ -579,7 +579,7 @@ int zcpd_keeper_run(const struct zcpd_keeper_options *options)
 	if (code == 0)
 		/* Two nodes may start a runtime at the same time: then the other serves both. */
 		tell_readiness(&keeper);
-	/* Whoever is started next must not end the same way; what is a predecessor's still is its. */
+	/* The next runtime must not go on from our records; a predecessor's are still its own. */
 	if (!keeper.has_handed_on && keeper.predecessor < 0)
 		zcpd_store_condemn(keeper.shelf, ZCPD_LEDGER_ENDED);
 	zcpd_log_tell(true);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The keeper: the process that everybody takes for the runtime. It starts the worker, which
+ * The keeper: the process that users and nodes take for the runtime. It starts the worker, which
  * does all the work, and holds for it what must outlive it: every connection, every process's
  * pidfd and every region, each with a record. When the worker dies, the next one goes on with
  * these, and nodes notice nothing.
@@ -28,7 +28,7 @@ struct zcpd_keeper_options {
 	struct zcpd_shelf *shelf;
 	/* the file that it logs to once the first worker serves; NULL: standard error, as it is */
 	const char *log;
-	/* written to and closed when the first worker serves; -1: nobody waits for it */
+	/* written to and closed when the first worker serves; -1: no process waits for it */
 	int ready;
 	/* where all records come from first (see runtime/failover/keep.h); -1: there are none */
 	int predecessor;

@@ -22,7 +22,7 @@
 #define LOG_BEGIN 4096
 #define INVOCATION_SIZE 64
 
-/* written by: the worker, its keeper when there is no worker any more; read by: who comes next */
+/* written by: the worker, its keeper when there is no worker any more; read by: the next runtime */
 struct zcpd_ledger_header {
 	uint64_t magic;
 	uint64_t fingerprint;
@@ -37,7 +37,7 @@ struct zcpd_ledger_header {
 	char invocation[INVOCATION_SIZE];
 };
 
-/* FNV-1a: against what is broken, not against anybody. */
+/* FNV-1a: finds an entry that is broken, not one that is forged. */
 static uint64_t checksum_of(const struct zcpd_ledger_entry *entry)
 {
 	const uint8_t *bytes = (const uint8_t *)entry;

@@ -4,8 +4,8 @@
  * that store itself: a log of records that were kept and dropped, with the names under which
  * their descriptors are stored.
  *
- * Whoever is killed while it appends leaves the log as it was before: what counts is the size in
- * the header, which is written when all before it is there.
+ * A process that is killed while it appends leaves the log as it was before: what counts is the
+ * size in the header, which is written when all before it is there.
  */
 #ifndef ZCPD_FAILOVER_LEDGER_H
 #define ZCPD_FAILOVER_LEDGER_H

@@ -10,7 +10,7 @@
 #include "runtime/domain/registry.h"
 #include "runtime/serve/session.h"
 
-/* An id that nobody has had, whichever worker gave it. */
+/* An id that no worker has given before. */
 uint64_t zcpd_record_next_id(struct zcpd_registry *registry);
 
 void zcpd_record_registry(struct zcpd_registry *registry);

@@ -21,7 +21,7 @@ struct zcpd_shelf_record {
 	size_t size;
 	int fds[ZCPD_KEEP_FDS_MAX];
 	uint32_t n_fds;
-	/* for whoever goes through them */
+	/* for a caller that goes through all records */
 	bool is_seen;
 	TAILQ_ENTRY(zcpd_shelf_record) link;
 	LIST_ENTRY(zcpd_shelf_record) bucket;

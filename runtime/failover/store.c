@@ -71,7 +71,7 @@ static int remove_all(const struct zcpd_store *store, struct zcpd_ledger *ledger
 		for (uint32_t i = 0; r == 0 && i < entry->n_fds; i++)
 			r = remove_fd(store, "fd", entry->fds[i].serial);
 	}
-	/* What was stored or superseded last, by one who was killed then. */
+	/* What a worker that was killed then had stored or superseded last. */
 	for (uint32_t i = 0; r == 0 && i < ledger->n_stale; i++)
 		r = remove_fd(store, "fd", ledger->stale[i]);
 	for (uint64_t i = 0; r == 0 && i < ZCPD_KEEP_FDS_MAX; i++)
@@ -201,7 +201,7 @@ int zcpd_store_init(struct zcpd_store *store, int ledger, void (*keep_ledger)(vo
 		is_ours = store->notify >= 0 && zcpd_ledger_is_ours(store->ledger);
 		goes_on = is_ours && zcpd_ledger_state(store->ledger) != ZCPD_LEDGER_OFF &&
 			  zcpd_ledger_state(store->ledger) != ZCPD_LEDGER_ENDED;
-		/* Who is started from there must not take for its own what is ours now. */
+		/* A runtime started from there must not take what is ours now for its own. */
 		if (!is_ours)
 			zcpd_ledger_set_state(store->ledger, ZCPD_LEDGER_HANDED_ON);
 	}

@@ -5,19 +5,19 @@
  * nodes notice nothing. Only where the manager says that it stores something: systemd 254 and
  * later do, in $FDSTORE.
  *
- * The worker stores, right after it has told the keeper and before anybody can see what it has
- * done: so that there is nothing that a node knows of and the store does not. A descriptor is
- * stored once, under a name that nobody has had; the manager drops one that it has already, and
- * does not replace by name. The records' bytes are in the ledger (runtime/failover/ledger.h), a memfd that
+ * The worker stores a record right after it has told the keeper and before another process can see
+ * what it has done: so the store has everything that a node knows of. A descriptor is stored once,
+ * under a name that has never been used; the manager drops one that it has already, and does not
+ * replace by name. The records' bytes are in the ledger (runtime/failover/ledger.h), a memfd that
  * is stored as well: it changes where it lies, without the manager. What a kill leaves:
  *
- *   keeper told, not stored      the record is one that nobody has seen: the next worker stores
- *                                it, and where the keeper dies too it has never been
+ *   keeper told, not stored      no node has seen the record: the next worker stores it, and
+ *                                where the keeper dies too it has never been
  *   descriptors stored, the      names that the ledger does not have: the next worker, or the
  *   entry not written            next keeper, has them removed
  *   entry written, names that    the same
  *   it supersedes not removed
- *   ledger dropped a record,     the next worker drops it again, or nobody knows of it
+ *   ledger dropped a record,     the next worker drops it again, or no process knows of it
  *   the keeper did not
  *   another ledger stored,       it is not valid, the one before is; both have the same, and the
  *   which is to be shorter       later one counts once it has been valid
@@ -52,7 +52,7 @@ struct zcpd_store {
 	void *user;
 };
 
-/* Expected outcome: nobody stores anything for us. */
+/* Expected outcome: no service manager stores anything for us. */
 enum {
 	ZCPD_STORE_E_NONE = 1,
 };
@@ -65,7 +65,7 @@ enum {
 int zcpd_store_init(struct zcpd_store *store, int ledger, void (*keep_ledger)(void *user, int fd),
 		    void *user);
 
-/* That is all: what has not been kept is dropped, and who comes next may go on from it. */
+/* All is kept: what has not been is dropped, and the next runtime may go on from the store. */
 void zcpd_store_complete(struct zcpd_store *store);
 
 /* Descriptors are borrowed. */
@@ -82,7 +82,7 @@ void zcpd_store_end(struct zcpd_store *store);
  */
 bool zcpd_store_take(struct zcpd_shelf *shelf);
 
-/* Keeper: who comes next must not go on from what is on the shelf. */
+/* Keeper: the next runtime must not go on from what is on the shelf. */
 void zcpd_store_condemn(struct zcpd_shelf *shelf, enum zcpd_ledger_state state);
 
 #endif

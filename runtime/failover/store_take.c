@@ -141,7 +141,7 @@ static struct passed *find(struct passed_list *list, uint64_t serial)
 	struct passed *found = bsearch(&key, list->all, list->n, sizeof(key), compare);
 	size_t i = found ? (size_t)(found - list->all) : 0;
 
-	/* Two of one name: nobody knows which. */
+	/* Where two have one name, it cannot be said which is meant. */
 	if (!found || found->fd < 0 || !is_prefix(FD_PREFIX, found->name) ||
 	    (i > 0 && compare(&list->all[i - 1], &key) == 0) ||
 	    (i + 1 < list->n && compare(&list->all[i + 1], &key) == 0))
@@ -188,8 +188,8 @@ static const char *fill(struct zcpd_shelf *shelf, struct passed_list *list,
 }
 
 /*
- * The manager closes its own in its own time: until then nobody else is to find the domain
- * locked, or a connection open behind which there is nobody.
+ * The manager closes its copy when it comes to it. Until then another runtime must not find the
+ * domain locked, and a node must not wait at a connection that no runtime serves.
  */
 static void give_up(int fd)
 {

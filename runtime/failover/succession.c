@@ -149,7 +149,7 @@ static void stop_watching(struct zcpd_server *server)
 	if (!server->succession.is_watching)
 		return;
 	server->succession.is_watching = false;
-	/* The poll first: once the number is somebody else's it must not be touched again. */
+	/* The poll first: libuv must not touch the number once another open file may have it. */
 	uv_close((uv_handle_t *)&server->succession.keeper_poll, NULL);
 	zcp_close_fd(&server->journal.socket);
 }

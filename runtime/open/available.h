@@ -10,13 +10,13 @@
 #include <stdint.h>
 
 /*
- * Bytes that can be taken without anybody being ended for it or sent to swap: of the machine,
- * and of the cgroups (version 2) that the runtime is in. UINT64_MAX where nobody says. `root`
- * is before /proc and /sys, "" but for tests.
+ * Bytes that can be taken without the kernel ending a process for it or sending one to swap: of the
+ * machine, and of the cgroups (version 2) that the runtime is in. UINT64_MAX where the kernel does
+ * not say. `root` is before /proc and /sys, "" but for tests.
  */
 uint64_t zcpd_available_memory(const char *root);
 
-/* Huge pages of 2 MiB that there are, and that nobody has; 0 where the kernel has none. */
+/* Huge pages of 2 MiB that there are, and that are free; 0 where the kernel has none. */
 struct zcpd_huge_pages {
 	uint64_t n_total;
 	uint64_t n_free;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one user may have in a domain, so that whoever floods it leaves room for the others.
+ * What one user may have in a domain, so that a user that floods it leaves room for the others.
  *
  * It is counted anew from what is there each time it is asked for: no count can be forgotten
  * when something ends, nor when a worker dies. What is taken over from a runtime that was killed

@@ -10,8 +10,8 @@
 #include "runtime/domain/registry.h"
 
 /*
- * Gives an endpoint, whose topic is known, its slot, its numbers and its limits. Nobody sees it
- * yet, but the pool may have grown. Returns 0, or a negative errno of zcp_publisher_open() or
+ * Gives an endpoint, whose topic is known, its slot, its numbers and its limits. No node sees
+ * it yet, but the pool may have grown. Returns 0, or a negative errno of zcp_publisher_open() or
  * zcp_subscriber_open() with a sentence in `text`.
  */
 __attribute__((warn_unused_result)) int

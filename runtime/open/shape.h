@@ -27,7 +27,7 @@ struct zcpd_shape zcpd_shape_of_publisher(const struct zcp_open_publisher *reque
 struct zcpd_shape zcpd_shape_of_subscriber(const struct zcp_open_subscriber *request);
 
 /*
- * Whether the shape is the topic's. Returns 0; -EINVAL: it cannot be anybody's, or needs more than
+ * Whether the shape is the topic's. Returns 0; -EINVAL: no topic can have it, or it needs more than
  * the topic has; -EPROTOTYPE: the topic has another one; with a sentence in `text`.
  */
 __attribute__((warn_unused_result)) int zcpd_shape_check(const struct zcpd_topic *topic,

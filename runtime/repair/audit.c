@@ -100,7 +100,7 @@ static void judge(const struct audit *audit, const struct zcp_chunk_shm *chunk, 
 		if (seq != 0)
 			condemn(verdict, "is free, and has message %" PRIu64, seq);
 	} else if ((state & ZCP_CHUNK_FLAGS & ~ZCP_CHUNK_LOANED) != 0) {
-		condemn(verdict, "has flags 0x%x, which nobody sets", state & ZCP_CHUNK_FLAGS);
+		condemn(verdict, "has flags 0x%x, which no process sets", state & ZCP_CHUNK_FLAGS);
 	} else if (zcp_chunk_owner(state) == ZCP_OWNER_RUNTIME) {
 		/* It is never looked at while we do that ourselves. */
 		condemn(verdict, "was left by a runtime that died while it gave memory back");
@@ -460,7 +460,7 @@ static void check_owners(struct audit *audit, const struct zcpd_topic *topic)
 		if (!owner || owner->topic != topic || owner->slot != p)
 			find(audit, "topic '%.64s': publisher slot %u has owner number %u, %s",
 			     topic->entry.name, p, number,
-			     owner ? "which another slot has too" : "which nobody is given");
+			     owner ? "which another slot has too" : "which no publisher is given");
 	}
 }
 

@@ -3,7 +3,7 @@
  * The audit: walks all pools and lanes of the domain and says what cannot be. Every chunk is
  * free, a publisher's spare one, on loan to a publisher that is there, queued at or held by a
  * subscriber that is there, or history; else it has leaked. What is queued or held is in a chunk.
- * Nobody has to be drained first: publishers and subscribers say themselves what they have.
+ * No lane has to be drained first: publishers and subscribers say themselves what they have.
  *
  * Publishers and subscribers go on meanwhile. What is in the middle of a step is looked at
  * again; what is told stood still while it was looked at.

@@ -13,7 +13,7 @@ int zcpd_census_init(struct zcpd_census *census, const struct zcpd_registry *reg
 		     const struct zcpd_pool *pool)
 {
 	const struct zcpd_topic *topic;
-	/* Pages of numbers that nobody has are never touched. */
+	/* Pages of numbers that no publisher has are never touched. */
 	struct zcpd_owner *owners = calloc(ZCP_OWNERS, sizeof(*owners));
 
 	if (!owners)

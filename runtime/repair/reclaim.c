@@ -78,12 +78,12 @@ static void wake_watcher(const struct zcp_signals *signals, const int *signal_fd
 		zcp_signal_wake_beside(&signals->signals[signal]);
 }
 
-/* After a change of publishers or subscribers: those who wait for one look again. */
+/* After a change of publishers or subscribers: nodes that wait for one look again. */
 static void bump_changes(struct zcpd_topic *topic)
 {
 	_Atomic uint32_t *changes = &topic->view.shm->changes;
 
-	/* CHANGES-R1 pairs with CHANGES-A1, of those who wait and those who watch. */
+	/* CHANGES-R1 pairs with CHANGES-A1, of nodes that wait and nodes that watch. */
 	(void)atomic_fetch_add_explicit(changes, 1, memory_order_release);
 	zcp_futex_wake_all(changes);
 	/* Full: the change before our look at `watches`, against a watcher's before its sleep. */
@@ -101,8 +101,8 @@ void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *s
 			words[s / 64] |= UINT64_C(1) << (s % 64);
 	for (int w = 0; w < ZCP_TOPIC_SUBSCRIBER_WORDS; w++)
 		/*
-		 * MEMBERS-R1 pairs with MEMBERS-A1 in members.c: next_seq was read before whoever
-		 * waits can go on.
+		 * MEMBERS-R1 pairs with MEMBERS-A1 in members.c: next_seq was read before a
+		 * publisher that waits can go on.
 		 */
 		atomic_store_explicit(&topic->view.shm->announced[w], words[w],
 				      memory_order_release);
@@ -190,7 +190,7 @@ void zcpd_member_set_state(const struct zcpd_endpoint *endpoint, bool gone)
 	const struct zcp_topic *view = &endpoint->topic->view;
 	uint32_t state = gone ? ZCP_MEMBER_NONE : state_of(endpoint);
 
-	/* Relaxed, all of it: who reads it has the region from somebody who has it from us. */
+	/* Relaxed, all of it: a reader got the region from us, or from a process that did. */
 	if (endpoint->entry.is_publisher) {
 		struct zcp_publisher_slot_shm *slot = &view->publishers[endpoint->entry.slot];
 
@@ -220,7 +220,7 @@ static void write_member(struct zcpd_topic *topic, const struct zcpd_endpoint *e
 
 void zcpd_publisher_settle_start(const struct zcpd_topic *topic, struct zcpd_endpoint *publisher)
 {
-	/* Relaxed: nobody is in the slot. */
+	/* Relaxed: no publisher is in the slot. */
 	publisher->entry.first_seq = atomic_load_explicit(
 		&topic->view.publishers[publisher->entry.slot].next_seq, memory_order_relaxed);
 }
@@ -279,7 +279,7 @@ void zcpd_publisher_enter(struct zcpd_topic *topic, struct zcpd_endpoint *publis
 	atomic_store_explicit(&slot->has_waited, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->watches, 0, memory_order_relaxed);
 	atomic_store_explicit(&slot->n_exhausted, 0, memory_order_relaxed);
-	/* Who finds it there finds all of it. */
+	/* A process that finds it there finds all of it. */
 	write_member(topic, publisher);
 	set_publisher(topic, publisher->entry.slot, true);
 	zcpd_publishers_announce(topic, signals, signal_fds);
@@ -617,8 +617,8 @@ static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t
 }
 
 /*
- * The publisher slot that has an owner number and no publisher, also none that has still to come back
- * to us; -1: none has. With `all` nobody comes back any more.
+ * The publisher slot that has the owner number and no publisher, nor one that may still come back
+ * to us; -1: none. With `all` no publisher comes back any more.
  */
 static int left_slot(const struct zcpd_topic *topic, uint32_t owner, bool all)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes of a topic's membership, and repair after those who are gone. Everything here may
+ * Changes of a topic's membership, and repair after processes that are gone. Everything here may
  * be repeated, and is done while the other processes run at full speed; nothing blocks.
  *
  * Nodes that are to look again are woken through `signals`, and through their eventfd where
@@ -16,8 +16,8 @@
 #include "runtime/domain/topic.h"
 
 /*
- * After a change of the membership: one heavy fence, and a look at who is inside a publish.
- * Everybody who is not sees the change.
+ * After a change of the membership: one heavy fence, and a look at which publishers are inside a
+ * publish. All others see the change.
  */
 void zcpd_grace_begin(struct zcpd_grace *grace, const struct zcpd_topic *topic, bool symmetric);
 
@@ -46,13 +46,13 @@ void zcpd_publisher_recover(struct zcpd_topic *topic, struct zcpd_endpoint *publ
 			    const struct zcp_signals *signals, const int *signal_fds);
 
 /*
- * Tells those who wait for subscribers, or watch them, who is OPEN now. Not before: where a
+ * Tells nodes that wait for subscribers, or watch them, which are OPEN now. Not before: where a
  * subscriber begins is settled only when every publisher has left the publish it was in.
  */
 void zcpd_members_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
 			   const int *signal_fds);
 
-/* Tells those who watch them, or wait for them, who publishes now. */
+/* Tells nodes that watch publishers, or wait for them, which there are now. */
 void zcpd_publishers_announce(struct zcpd_topic *topic, const struct zcp_signals *signals,
 			      const int *signal_fds);
 

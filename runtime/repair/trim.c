@@ -55,7 +55,7 @@ static void wait_until(struct zcpd_trim *trim, uint64_t due_ns)
 	else
 		/*
 		 * Rounded up: a turn that is not due does nothing. Never 0: libuv would run the
-		 * timers again before it serves anyone.
+		 * timers again before it serves a node.
 		 */
 		(void)uv_timer_start(&trim->timer, on_timer,
 				     due_ns > now_ns ? (due_ns - now_ns) / NS_PER_MS + 1 : 1, 0);

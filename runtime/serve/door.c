@@ -49,7 +49,7 @@ static void tell(int socket, int error, const char *text)
 	(void)shutdown(socket, SHUT_RD);
 	for (char byte; recv(socket, &byte, 1, MSG_DONTWAIT) > 0;)
 		;
-	/* One who has gone already need not be told. */
+	/* A node that has gone already need not be told. */
 	ZCP_IGNORE(zcp_socket_send(socket, &message, NULL, 0));
 }
 
@@ -113,7 +113,7 @@ bool zcpd_door_lets_in(struct zcpd_server *server, int socket)
 		refuse_for_want(server, socket, -EMFILE);
 		return false;
 	}
-	/* Who cannot be told apart is refused where the session is made. */
+	/* A node whose user cannot be found out is refused where the session is made. */
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return true;
 	if (peer.pid == 0) {

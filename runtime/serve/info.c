@@ -165,7 +165,7 @@ int zcpd_info_topic(const struct zcpd_registry *registry, const struct zcp_info 
 	return 0;
 }
 
-/* Adds who is in a place, if there is somebody. */
+/* Adds the endpoint in a place, if there is one. */
 static void add_endpoint(const struct zcpd_topic *topic, uint32_t place,
 			 struct zcp_endpoint_page *page)
 {

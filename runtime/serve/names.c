@@ -71,7 +71,7 @@ int zcpd_names_lock(struct zcpd_server *server, char *text, size_t text_size)
 			return errno == EWOULDBLOCK ?
 				       ZCPD_SERVER_E_TAKEN :
 				       fail(zcp_errno(), text, text_size, "cannot lock", path);
-		/* One that was removed before we had locked it keeps nobody out. */
+		/* A file that was removed before we had locked it keeps no runtime out. */
 	} while (!is_at(fd, path));
 	zcp_close_fd(&server->lock);
 	server->lock = zcp_steal_fd(&fd);
@@ -79,9 +79,9 @@ int zcpd_names_lock(struct zcpd_server *server, char *text, size_t text_size)
 }
 
 /*
- * The keeper's pid: everybody takes it for the runtime. Outside of the pid namespace of a container it
- * is that of another process or of none, so the file begins with the namespace there, and no program
- * takes that for a number.
+ * The keeper's pid, which users and programs take for the runtime's. Outside of the pid namespace
+ * of a container it is that of another process or of none, so a runtime in a container begins the
+ * file with the namespace, and no program takes that for a number.
  */
 static int format_pid(char *line, size_t size, pid_t keeper)
 {
@@ -92,7 +92,7 @@ static int format_pid(char *line, size_t size, pid_t keeper)
 	return snprintf(line, size, "pid:[%" PRIu64 "]/%d\n", namespace, (int)keeper);
 }
 
-/* Whoever reads it finds the pid of one runtime or of the other. */
+/* A process that reads it finds the pid of one runtime or of the other. */
 int zcpd_names_write_pid(struct zcpd_server *server, char *text, size_t text_size)
 {
 	ZCP_CLEANUP(zcp_close_fd) int fd = -1;
@@ -212,7 +212,7 @@ static int put_directory_back(struct zcpd_server *server, char *text, size_t tex
 	return zcpd_names_put_directory(server, text, text_size);
 }
 
-/* The lock first: whoever has that may replace the others. */
+/* The lock first: the runtime that has it may replace the other files. */
 static int put_back(struct zcpd_server *server, char *text, size_t text_size)
 {
 	int r = zcp_paths_check(&server->paths, true, text, text_size);
@@ -301,7 +301,7 @@ static void on_events(uv_poll_t *poll, int status, int events)
 	(void)events;
 	while (read(server->names.inotify, buffer, sizeof(buffer)) > 0)
 		;
-	/* Whoever removes one is likely to remove the others. */
+	/* A process that removes one of the files is likely to remove the others. */
 	if (!uv_is_active((const uv_handle_t *)&server->names.timer))
 		look_again_in(server, PAUSE_MS);
 }
@@ -330,7 +330,7 @@ void zcpd_names_remove(struct zcpd_server *server)
 		server->names.are_lost = true;
 	if (server->names.are_lost)
 		return;
-	/* The name goes first: nobody connects to us who would not be served. */
+	/* The name goes first: no node connects that would not be served. */
 	(void)unlink(server->paths.socket.sun_path);
 	if (zcp_paths_file(&server->paths, PID_NAME, path, sizeof(path)) == 0)
 		(void)unlink(path);

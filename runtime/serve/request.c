@@ -340,8 +340,8 @@ void zcpd_session_wakes(struct zcpd_endpoint *publisher, const struct zcpd_endpo
 }
 
 /*
- * We write to it, and so does whoever publishes to that node: that must neither block nor,
- * as a pipe does whose reader is gone, raise a signal.
+ * The runtime writes to it, and so do publishers to that node: a write must neither block nor,
+ * as with a pipe whose reader is gone, raise a signal.
  */
 static bool is_waker(int fd)
 {

@@ -174,7 +174,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	/* However fast they come: those who are there have their turn as well. */
+	/* However fast nodes connect, those that are connected have their turn as well. */
 	for (int i = 0; i < ACCEPTS_PER_TURN && (r == 0 || r == -ECONNABORTED || r == -EINTR); i++)
 		r = accept_one(server);
 	if (r == 0 || r == -EAGAIN || r == -ECONNABORTED || r == -EINTR)
@@ -183,7 +183,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		zcpd_door_turn_away(server, r);
 	else
 		zcpd_warning("accept: %s", strerror(-r));
-	/* Neither the processor nor the log is for those who try again at once. */
+	/* Nodes that try again at once must fill neither the processor nor the log. */
 	(void)uv_poll_stop(&server->listen_poll);
 	(void)uv_timer_start(&server->accept_timer, on_accept_again, ACCEPT_PAUSE_MS, 0);
 }
@@ -334,7 +334,7 @@ static int make_directory(struct zcpd_server *server, char *text, size_t text_si
 	return r;
 }
 
-/* Whoever has asked for something new in the meantime has it now. */
+/* Nodes that have asked for something new in the meantime are answered now. */
 static void end_wait(struct zcpd_server *server)
 {
 	struct zcpd_session *session;
@@ -355,7 +355,7 @@ static uint32_t missing(void *user)
 	const struct zcpd_server *server = user;
 	const struct zcpd_session *session;
 
-	/* Who is known by one topic may have others. */
+	/* A node that one topic names may have others. */
 	LIST_FOREACH(session, &server->sessions, link)
 		if (session->entry.returning)
 			return session->entry.pid ? session->entry.pid : ZCPD_REGISTRY_PID_UNKNOWN;
@@ -370,7 +370,7 @@ static void on_returned(void *user)
 		end_wait(server);
 }
 
-/* One who is handing back is not left half-way, as long as that takes no ten times as long. */
+/* A node that is handing back may finish, within ten times return_timeout. */
 static bool is_handing_back(const struct zcpd_server *server)
 {
 	uint64_t most = 10 * server->config->runtime.return_timeout_ns;
@@ -386,7 +386,7 @@ static bool is_handing_back(const struct zcpd_server *server)
 
 /*
  * While the runtime itself did not run it let no node in, and that time is given to the nodes.
- * Who was waited for may have died as well.
+ * A node that it waited for may have died as well.
  */
 static void on_wait(uv_timer_t *timer)
 {
@@ -438,7 +438,7 @@ static int start_registry(struct zcpd_server *server, const struct zcpd_registry
 	int r;
 
 	if (!symmetric && zcp_fence_register() < 0) {
-		zcpd_info("membarrier is not to be had: fences are symmetric");
+		zcpd_info("membarrier is not available: fences are symmetric");
 		symmetric = true;
 	}
 	r = zcpd_registry_init(&server->registry, server->config, symmetric, events);
@@ -619,7 +619,7 @@ static void close_handle(uv_handle_t *handle, void *user)
 
 void zcpd_server_deinit(struct zcpd_server *server)
 {
-	/* Nobody is to go on from here. */
+	/* No later runtime is to go on from here. */
 	server->journal.store = NULL;
 	zcpd_store_end(&server->store);
 	zcpd_names_remove(server);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections: who is at the other end, what is sent, and the end.
+ * Connections: the process at the other end, what is sent, and the end.
  */
 #include "runtime/serve/session.h"
 
@@ -120,7 +120,7 @@ static void disconnect(struct zcpd_session *session)
 		end_session(session);
 		return;
 	}
-	/* The poll first: once the number is somebody else's it must not be touched again. */
+	/* The poll first: libuv must not touch the number once another open file may have it. */
 	uv_close((uv_handle_t *)&session->socket_poll, free_session);
 	zcp_close_fd(&session->socket);
 	/* One that has not come back wholly tries again; its endpoints do without us until then. */
@@ -218,7 +218,7 @@ void zcpd_session_send(struct zcpd_session *session, const struct zcp_message *m
 							   ZCPD_CONFIG_LOG_WARNING,
 			 "node '%s' (pid %s) cannot be answered: %s", session->entry.node,
 			 session->pid_text, strerror(-r));
-		/* The poll finds the end and cleans up, outside of whoever called us. */
+		/* The poll finds the end and cleans up, once our caller has returned. */
 		(void)shutdown(session->socket, SHUT_RDWR);
 	}
 }
@@ -329,8 +329,8 @@ static void flush_packets(struct zcpd_session *session)
 }
 
 /*
- * Nodes of a runtime before us come first: who they are, and what their topics are. Until they
- * are here, nobody opens anything, nor is told what there is.
+ * Nodes of a runtime before us come first: which nodes they are, and what their topics are. Until
+ * they are here, no node opens anything, nor is told what there is.
  */
 static bool must_wait(const struct zcpd_session *session, const struct zcp_message *message)
 {
@@ -433,7 +433,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 
 static void watch_socket(struct zcpd_session *session)
 {
-	/* One who does not take its answers is not asked for more. */
+	/* Nothing more is read from a node that does not take its answers. */
 	int events = STAILQ_EMPTY(&session->packets) ? UV_READABLE : UV_WRITABLE;
 
 	(void)uv_poll_start(&session->socket_poll, events, on_socket);
@@ -450,7 +450,7 @@ static void on_hello_timeout(uv_timer_t *timer)
 				    "has not introduced itself within hello_timeout of [runtime]");
 }
 
-/* A descriptor of the process that connected, and who it is. */
+/* A descriptor of the process that connected, and its user and pid. */
 static int identify(struct zcpd_session *session)
 {
 	struct ucred peer;

@@ -59,8 +59,8 @@ struct zcpd_session {
 };
 
 /*
- * Takes over a connected, non-blocking socket (consumed). Returns 0 or a negative errno: who
- * the peer is could not be found out.
+ * Takes over a connected, non-blocking socket (consumed). Returns 0 or a negative errno: the
+ * peer's process could not be found out.
  */
 __attribute__((warn_unused_result)) int
 zcpd_session_new(struct zcpd_session **session, uv_loop_t *loop, struct zcpd_registry *registry,

@@ -104,7 +104,7 @@ static void write_line(enum zcpd_config_log_level level, const char *text)
 	line[n++] = '\n';
 	if (file[0])
 		follow_file();
-	/* A log that cannot be written has nobody to be told. */
+	/* Where the log cannot be written, there is nowhere to report it. */
 	ZCP_IGNORE(write(STDERR_FILENO, line, n) < 0);
 }
 

@@ -43,7 +43,7 @@ void zcpd_notify(const char *state)
 	static const struct timeval patience = { .tv_sec = 1 };
 	ZCP_CLEANUP(zcp_close_fd) int fd = zcpd_notify_connect();
 
-	/* Nobody is served while we wait for a manager that does not listen. */
+	/* No node is served while we wait for a manager that does not listen. */
 	if (fd >= 0)
 		ZCP_IGNORE(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) <
 			   0);

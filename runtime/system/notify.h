@@ -6,10 +6,10 @@
 #ifndef ZCPD_SYSTEM_NOTIFY_H
 #define ZCPD_SYSTEM_NOTIFY_H
 
-/* For example "READY=1"; nothing where nobody asked for it. */
+/* Sends for example "READY=1"; nothing where no service manager asked for it. */
 void zcpd_notify(const char *state);
 
-/* A socket to it, for more; -1 where nobody asked, or (it is logged) it cannot be reached. */
+/* A socket to it, for more; -1 where none asked, or (which is logged) it cannot be reached. */
 int zcpd_notify_connect(void);
 
 #endif

@@ -11,7 +11,7 @@ set -eu
 hides='whoever|whomever|somebody|someone|nobody|anybody|anyone|everybody'
 hides="$hides|he|him|his|himself|who comes|who come|to be had|is not there yet"
 everywhere="README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs dev cli config examples
-common cmake pubsub"
+common cmake pubsub runtime include"
 # The code's own names for the processes of the runtime, in what users read.
 internal='keeper|heir'
 for_users="README.md CHANGELOG.md SECURITY.md docs cli config examples"
@@ -40,9 +40,9 @@ check() {
 self_test() {
 	dir=$(mktemp -d)
 	trap 'rm -rf "$dir"' EXIT
-	mkdir "$dir/cli" "$dir/pubsub" "$dir/runtime"
+	mkdir "$dir/cli" "$dir/pubsub" "$dir/tests"
 	echo '/* The keeper wakes the subscriber; see there. Somebody2 */' >"$dir/pubsub/a.c"
-	echo '/* Whoever sleeps is woken. */' >"$dir/runtime/b.c"
+	echo '/* Whoever sleeps is woken. */' >"$dir/tests/b.c"
 	check "$dir" >/dev/null || { echo "self-test: what is allowed was refused"; return 1; }
 	for text in 'Nobody publishes' 'until he has it' 'pages are not to be had' 'the keeper died'; do
 		echo "$text" >"$dir/cli/c.c"

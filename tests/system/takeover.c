@@ -164,7 +164,7 @@ static void what_the_dead_have_in_a_shared_pool_is_free(void)
 	zcp_test_runtime_start(&runtime, impatient);
 	another = zcp_test_publisher(node, "shared/c", 4096, 2);
 	ZCP_CHECK(zcp_test_n_busy(node) == 0);
-	ZCP_CHECK(zcp_test_runtime_said(&runtime, "2 chunks of those who died"));
+	ZCP_CHECK(zcp_test_runtime_said(&runtime, "2 chunks of processes that died"));
 	zcp_test_send(another, 1);
 	ZCP_CHECK(zcp_test_audit(node) == 0);
 	zcp_node_close(node);

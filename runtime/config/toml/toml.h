@@ -4,7 +4,7 @@
  *
  * The result is a tree: a table holds named values, an array holds values, both in the order in
  * which the file gives them. Every value knows the line and the column where it was written, so
- * that whoever finds it wrong can say where.
+ * that a caller that finds it wrong can say where.
  *
  * The input is not trusted: it need not end with a NUL, may hold any bytes, and size, depth and
  * memory are bounded (memory: at worst about 50 times the input, for an array of empty arrays).
@@ -44,7 +44,7 @@ struct zcpd_toml_error {
 
 struct zcpd_toml_list;
 
-/* Read-only for everybody but the parser; whichever member of the union `kind` names is set. */
+/* Only the parser writes it. `kind` says which member of the union is set. */
 struct zcpd_toml_value {
 	enum zcpd_toml_kind kind;
 	uint8_t origin; /* the parser's: how a table or array came to be */
