@@ -550,15 +550,18 @@ int zcpd_server_init(struct zcpd_server *server, const struct zcpd_config *confi
 	return 0;
 }
 
-/* The keeper has them blocked for us, so that none is lost before we can act on it. */
-static void unblock_signals(void)
+/*
+ * The keeper has them blocked for us, so that none is lost before we can act on it; and once the
+ * loop has ended a further one must not end us in the middle of our own end.
+ */
+static void mask_signals(int how)
 {
 	sigset_t signals;
 
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
-	(void)sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	(void)sigprocmask(how, &signals, NULL);
 }
 
 int zcpd_server_run(struct zcpd_server *server, int log)
@@ -605,8 +608,9 @@ int zcpd_server_run(struct zcpd_server *server, int log)
 		  strrchr(server->paths.domain, '/') + 1, server->paths.socket.sun_path,
 		  server->registry.symmetric ? "symmetric" : "by membarrier");
 	zcpd_journal_ready(&server->journal, log);
-	unblock_signals();
+	mask_signals(SIG_UNBLOCK);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	mask_signals(SIG_BLOCK);
 	return 0;
 }
 

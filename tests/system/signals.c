@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/cases.h"
@@ -71,6 +72,25 @@ struct terminal {
 };
 
 /* In a session whose terminal is `name`: that goes away once the runtime serves. */
+/* A service manager, a terminal and an impatient user may all end it. */
+static void one_that_is_ended_again_and_again_ends_in_order(void)
+{
+	for (int round = 0; round < 20; round++) {
+		struct zcp_test_runtime runtime;
+		int status;
+
+		zcp_test_runtime_start(&runtime, NULL);
+		zcp_node_close(zcp_test_node());
+		while (!zcp_test_ends(runtime.pidfd, 0))
+			(void)zcp_test_pidfd_kill(runtime.pidfd, SIGTERM);
+		ZCP_CHECK(waitpid(runtime.pid, &status, 0) == runtime.pid);
+		ZCP_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		ZCP_CHECK(!zcp_test_runtime_said(&runtime, "has died"));
+		(void)close(runtime.pidfd);
+		(void)close(runtime.notify);
+	}
+}
+
 static void run_in_terminal(struct zcp_test_child *self, void *arg)
 {
 	const struct terminal *terminal = arg;
@@ -152,6 +172,7 @@ static void manager_that_does_not_listen_holds_nothing_up(void)
 static const struct zcp_test_case cases[] = {
 	ZCP_TEST_CASE(signals_that_have_no_meaning_are_ignored),
 	ZCP_TEST_CASE(sigquit_ends_it_in_order),
+	ZCP_TEST_CASE(one_that_is_ended_again_and_again_ends_in_order),
 	ZCP_TEST_CASE(it_ends_in_order_with_its_terminal),
 	ZCP_TEST_CASE(under_nohup_it_goes_on),
 	ZCP_TEST_CASE(manager_that_does_not_listen_holds_nothing_up),
