@@ -27,6 +27,8 @@
 /* In a line's flags: it listens. */
 #define FLAG_ACCEPTS 0x10000
 #define BOUND_NAME "/zcpd.new_"
+/* The list is read page by page: where sockets are closed meanwhile, one of the others is left out. */
+#define LOOKS 3
 
 struct place {
 	char directory[PATH_MAX];
@@ -38,6 +40,7 @@ struct search {
 	char domain[ZCP_NAME_SIZE];
 	struct place places[PLACES_MAX];
 	uint32_t n_places;
+	uint32_t n_more;
 };
 
 enum which {
@@ -95,7 +98,7 @@ static bool is_here(const struct search *search, const struct zcp_paths *paths)
 
 static bool is_known(const struct search *search, const char *directory)
 {
-	for (uint32_t i = 0; i < search->n_places && i < PLACES_MAX; i++)
+	for (uint32_t i = 0; i < search->n_places; i++)
 		if (strcmp(search->places[i].directory, directory) == 0)
 			return true;
 	return false;
@@ -116,9 +119,11 @@ static void look_at(struct search *search, const char *directory, bool is_chosen
 		return;
 	if (geteuid() != 0 && uid != geteuid() && uid >= USER_MIN)
 		return;
-	if (search->n_places++ >= PLACES_MAX)
+	if (search->n_places >= PLACES_MAX) {
+		search->n_more++;
 		return;
-	place = &search->places[search->n_places - 1];
+	}
+	place = &search->places[search->n_places++];
 	(void)snprintf(place->directory, sizeof(place->directory), "%s", directory);
 	place->uid = uid;
 }
@@ -190,22 +195,26 @@ static uint32_t complain_places(const char *directory, const char *domain, bool 
 	if (search && sockets && strlen(domain) < sizeof(search->domain) &&
 	    zcp_paths_init(&search->here, directory, domain, text, sizeof(text)) == 0) {
 		(void)strcpy(search->domain, domain);
-		while (getline(&line, &size, sockets) > 0) {
-			const char *found = directory_in(line, domain);
+		for (int i = 0; i < LOOKS; i++) {
+			search->n_more = 0;
+			rewind(sockets);
+			while (getline(&line, &size, sockets) > 0) {
+				const char *found = directory_in(line, domain);
 
-			if (found)
-				look_at(search, found, is_chosen, which);
+				if (found)
+					look_at(search, found, is_chosen, which);
+			}
 		}
 	}
 	if (sockets)
 		(void)fclose(sockets);
 	if (!search)
 		return 0;
-	for (uint32_t i = 0; i < search->n_places && i < PLACES_MAX; i++)
+	for (uint32_t i = 0; i < search->n_places; i++)
 		complain_place(search, &search->places[i]);
-	if (search->n_places > PLACES_MAX)
-		cli_complain("and %" PRIu32 " more runtimes of domain '%s'",
-			     search->n_places - PLACES_MAX, domain);
+	if (search->n_more > 0)
+		cli_complain("and %" PRIu32 " more runtimes of domain '%s'", search->n_more,
+			     domain);
 	return search->n_places;
 }
 
