@@ -135,7 +135,9 @@ void zcpd_registry_freed(struct zcpd_registry *registry, struct zcpd_pool *pool)
 
 void zcpd_registry_deinit(struct zcpd_registry *registry)
 {
+	/* What is open is the next worker's, or the next runtime's: nothing of it is dropped. */
 	registry->journal = NULL;
+	registry->directory = NULL;
 	while (!LIST_EMPTY(&registry->topics)) {
 		struct zcpd_topic *topic = LIST_FIRST(&registry->topics);
 
