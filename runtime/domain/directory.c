@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Blocks, entries, and their two copies.
+ *
+ * One process writes, and the next one reads what a killed one has stored: the kernel has ordered
+ * the two. What the releases are for is that the compiler stores the contents before the word that
+ * makes them count; a kill between two stores leaves the first.
  */
 #include "runtime/domain/directory.h"
 
@@ -67,10 +71,10 @@ static struct zcp_directory_block_shm *block_at(const struct zcpd_directory *dir
 							  (size_t)block * ZCP_DIRECTORY_BLOCK_SIZE);
 }
 
-/* Relaxed: only the runtime writes it, and another one is dead. */
 static uint32_t kind_of(const struct zcpd_directory *directory, uint32_t block)
 {
-	return atomic_load_explicit(&block_at(directory, block)->kind, memory_order_relaxed);
+	/* DIRECTORY-A1 pairs with DIRECTORY-R1 in grow(). */
+	return atomic_load_explicit(&block_at(directory, block)->kind, memory_order_acquire);
 }
 
 static uint32_t place_of(uint32_t block, uint32_t index)
@@ -172,7 +176,7 @@ static int grow(struct zcpd_directory *directory, enum zcp_entry_kind kind)
 			return r;
 	}
 	memset(block_at(directory, block), 0, ZCP_DIRECTORY_BLOCK_SIZE);
-	/* Release: a process that reads the kind finds entries that are free. DIRECTORY-R1. */
+	/* DIRECTORY-R1 pairs with DIRECTORY-A1 in kind_of(): a block that counts has free entries. */
 	atomic_store_explicit(&block_at(directory, block)->kind, kind, memory_order_release);
 	ZCP_CRASHPOINT("directory.after_block");
 	return find_free(directory, block);
@@ -299,6 +303,7 @@ void zcpd_directory_put(struct zcpd_directory *directory, enum zcp_entry_kind ki
 	/* DIRECTORY-R3 pairs with DIRECTORY-A3 in zcpd_directory_next(). */
 	atomic_store_explicit(&entry->n_writes, n_writes, memory_order_release);
 	ZCP_CRASHPOINT("directory.after_write");
+	/* DIRECTORY-R4 pairs with DIRECTORY-A4 in zcpd_directory_next(). */
 	atomic_store_explicit(&entry->id, id, memory_order_release);
 }
 
@@ -339,10 +344,11 @@ bool zcpd_directory_next(const struct zcpd_directory *directory, enum zcp_entry_
 
 			*place = place_of(block, index);
 			entry = entry_at(directory, kind, *place);
-			/* DIRECTORY-A3 pairs with DIRECTORY-R3 in zcpd_directory_put(). */
+			/* DIRECTORY-A4 pairs with DIRECTORY-R4 in zcpd_directory_put(). */
 			*id = atomic_load_explicit(&entry->id, memory_order_acquire);
 			if (*id == 0)
 				continue;
+			/* DIRECTORY-A3 pairs with DIRECTORY-R3 there. */
 			n_writes = atomic_load_explicit(&entry->n_writes, memory_order_acquire);
 			memcpy(contents, copy_at(entry, kind, n_writes),
 			       zcpd_directory_contents_size(kind));

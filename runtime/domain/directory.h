@@ -3,8 +3,7 @@
  * The directory (pubsub/layout/directory_shm.h) as the runtime writes it: each change of an entry
  * is there wholly or not at all, whenever the process is killed.
  *
- * What memory cannot keep, descriptors, goes elsewhere: to the hooks, before the entry that it
- * belongs to is there, and away from there after that entry is gone.
+ * Descriptors, which memory cannot keep, are the keeper's: see runtime/failover/record.h.
  */
 #ifndef ZCPD_DOMAIN_DIRECTORY_H
 #define ZCPD_DOMAIN_DIRECTORY_H

@@ -329,16 +329,43 @@ static int check_room(struct zcpd_registry *registry, char *text, size_t text_si
 	return r == -ENOMEM ? r : -ENOSPC;
 }
 
-static struct zcpd_endpoint *new_endpoint(bool is_publisher, char *text, size_t text_size)
+/*
+ * The endpoint and its topic, which may be new, with all that both kinds have. On failure neither is
+ * there.
+ */
+static int begin_open(struct zcpd_registry *registry, const struct zcpd_client *client,
+		      const char *name, bool is_publisher, struct zcpd_endpoint **endpointp,
+		      char *text, size_t text_size)
 {
-	struct zcpd_endpoint *endpoint = calloc(1, sizeof(*endpoint));
+	ZCP_CLEANUP(free_endpoint) struct zcpd_endpoint *endpoint = NULL;
+	struct zcpd_topic *topic;
+	int r;
 
+	r = check_name(name, text, text_size);
+	if (r == 0)
+		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
+	if (r == 0)
+		r = check_room(registry, text, text_size);
+	if (r < 0)
+		return r;
+	endpoint = calloc(1, sizeof(*endpoint));
 	if (!endpoint) {
 		(void)snprintf(text, text_size, "the runtime is out of memory");
-		return NULL;
+		return -ENOMEM;
 	}
 	endpoint->entry.is_publisher = is_publisher;
-	return endpoint;
+	r = get_topic(registry, name, client->uid, &topic, text, text_size);
+	if (r < 0)
+		return r;
+	fill_client(registry, endpoint, client, topic);
+	r = check_pool(registry, topic->pool, text, text_size);
+	if (r < 0) {
+		zcpd_registry_drop_if_unused(registry, topic);
+		return r;
+	}
+	*endpointp = endpoint;
+	endpoint = NULL;
+	return 0;
 }
 
 static void tell_opened(struct zcpd_registry *registry, struct zcpd_endpoint *endpoint)
@@ -353,25 +380,12 @@ int zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zc
 {
 	ZCP_CLEANUP(free_endpoint) struct zcpd_endpoint *publisher = NULL;
 	struct zcpd_topic *topic;
-	int r;
+	int r = begin_open(registry, client, request->topic, true, &publisher, text, text_size);
 
-	r = check_name(request->topic, text, text_size);
-	if (r == 0)
-		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
-	if (r == 0)
-		r = check_room(registry, text, text_size);
 	if (r < 0)
 		return r;
-	publisher = new_endpoint(true, text, text_size);
-	if (!publisher)
-		return -ENOMEM;
-	r = get_topic(registry, request->topic, client->uid, &topic, text, text_size);
-	if (r < 0)
-		return r;
-	fill_client(registry, publisher, client, topic);
-	r = check_pool(registry, topic->pool, text, text_size);
-	if (r == 0)
-		r = zcpd_settle_publisher(registry, publisher, request, text, text_size);
+	topic = publisher->topic;
+	r = zcpd_settle_publisher(registry, publisher, request, text, text_size);
 	if (r < 0) {
 		zcpd_registry_drop_if_unused(registry, topic);
 		return r;
@@ -418,25 +432,12 @@ int zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct z
 {
 	ZCP_CLEANUP(free_endpoint) struct zcpd_endpoint *subscriber = NULL;
 	struct zcpd_topic *topic;
-	int r;
+	int r = begin_open(registry, client, request->topic, false, &subscriber, text, text_size);
 
-	r = check_name(request->topic, text, text_size);
-	if (r == 0)
-		r = zcpd_quota_check_endpoint(registry, client->uid, text, text_size);
-	if (r == 0)
-		r = check_room(registry, text, text_size);
 	if (r < 0)
 		return r;
-	subscriber = new_endpoint(false, text, text_size);
-	if (!subscriber)
-		return -ENOMEM;
-	r = get_topic(registry, request->topic, client->uid, &topic, text, text_size);
-	if (r < 0)
-		return r;
-	fill_client(registry, subscriber, client, topic);
-	r = check_pool(registry, topic->pool, text, text_size);
-	if (r == 0)
-		r = zcpd_settle_subscriber(registry, subscriber, request, text, text_size);
+	topic = subscriber->topic;
+	r = zcpd_settle_subscriber(registry, subscriber, request, text, text_size);
 	if (r < 0) {
 		zcpd_registry_drop_if_unused(registry, topic);
 		return r;
