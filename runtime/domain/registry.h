@@ -142,19 +142,8 @@ void zcpd_registry_set_signal_fd(struct zcpd_registry *registry, uint32_t signal
 __attribute__((warn_unused_result)) int zcpd_registry_take_signal(struct zcpd_registry *registry);
 void zcpd_registry_give_signal(struct zcpd_registry *registry, uint32_t signal);
 
-/*
- * Opens an endpoint. Returns 0, or a negative errno of zcp_publisher_open() or
- * zcp_subscriber_open() with a sentence in `text`. A subscriber is JOINING then, and
- * events.joined() is called, perhaps before this returns; where that closes it, it is gone then.
- */
-__attribute__((warn_unused_result)) int
-zcpd_registry_open_publisher(struct zcpd_registry *registry, const struct zcpd_client *client,
-			     const struct zcp_open_publisher *request,
-			     struct zcpd_endpoint **endpoint, char *text, size_t text_size);
-__attribute__((warn_unused_result)) int
-zcpd_registry_open_subscriber(struct zcpd_registry *registry, const struct zcpd_client *client,
-			      const struct zcp_open_subscriber *request, uint64_t request_id,
-			      struct zcpd_endpoint **endpoint, char *text, size_t text_size);
+/* Publishers see the subscriber from here on; see zcpd_registry_poll(). */
+void zcpd_registry_begin_join(struct zcpd_registry *registry, struct zcpd_endpoint *subscriber);
 
 /*
  * Ends an endpoint whose owner asked for it, or is dead. events.closed() is called, perhaps

@@ -424,6 +424,14 @@ static uint64_t n_published(const struct zcpd_topic *topic, const struct zcpd_en
 	return next > publisher->entry.first_seq ? next - publisher->entry.first_seq : 0;
 }
 
+/* The number of a slot's next message, all pushes before which are over. */
+uint64_t zcpd_topic_next_seq(const struct zcpd_topic *topic, uint32_t publisher)
+{
+	/* SEQ-A1 pairs with SEQ-R1 in zcp_writer_publish(). */
+	return atomic_load_explicit(&topic->view.publishers[publisher].next_seq,
+				    memory_order_acquire);
+}
+
 /*
  * The numbers of a slot go on when a new publisher gets it, and so does what is lost in a
  * subscriber's slot: nothing has to be put down when one goes, which could be put down twice.

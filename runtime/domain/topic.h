@@ -161,6 +161,9 @@ uint64_t zcpd_topic_n_queued(const struct zcpd_endpoint *subscriber);
 /* Whether publishers send to it. */
 bool zcpd_topic_is_active(const struct zcpd_endpoint *subscriber);
 
+/* The number of the next message of a publisher slot. */
+uint64_t zcpd_topic_next_seq(const struct zcpd_topic *topic, uint32_t publisher);
+
 /* The messages that a publisher slot has left for joiners, with its publisher gone. */
 uint32_t zcpd_topic_kept(const struct zcpd_topic *topic, uint32_t publisher);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "runtime/repair/reclaim.h"
+#include "runtime/repair/sweep.h"
 
 void zcpd_format_size(uint64_t bytes, char *text, size_t text_size)
 {

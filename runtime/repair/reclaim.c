@@ -15,7 +15,6 @@
 #include "pubsub/shm/fence.h"
 #include "pubsub/shm/lane.h"
 #include "pubsub/shm/members.h"
-#include "pubsub/shm/stake.h"
 #include "pubsub/util.h"
 #include "runtime/repair/history.h"
 #include "runtime/system/log.h"
@@ -225,21 +224,13 @@ void zcpd_publisher_settle_start(const struct zcpd_topic *topic, struct zcpd_end
 		&topic->view.publishers[publisher->entry.slot].next_seq, memory_order_relaxed);
 }
 
-/* The number of a slot's next message, all pushes before which are over. */
-static uint64_t next_seq_of(const struct zcpd_topic *topic, uint32_t publisher)
-{
-	/* SEQ-A1 pairs with SEQ-R1 in zcp_writer_publish(). */
-	return atomic_load_explicit(&topic->view.publishers[publisher].next_seq,
-				    memory_order_acquire);
-}
-
 /*
  * While no publisher can be in the slot, or it has left the op that it was in: where lanes begin
  * whose subscribers it has not seen, and where those end to which it sends no more.
  */
 static void settle_slot(struct zcpd_topic *topic, uint32_t publisher)
 {
-	uint64_t next_seq = next_seq_of(topic, publisher);
+	uint64_t next_seq = zcpd_topic_next_seq(topic, publisher);
 
 	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
 		const struct zcpd_endpoint *subscriber = topic->subscribers[s];
@@ -354,7 +345,7 @@ static void recover_chunk(struct zcpd_topic *topic, const struct zcpd_endpoint *
 {
 	/* Acquire: with its number comes what describes it. */
 	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_acquire);
-	uint64_t next_seq = next_seq_of(topic, publisher->entry.slot);
+	uint64_t next_seq = zcpd_topic_next_seq(topic, publisher->entry.slot);
 
 	if ((state & ZCP_CHUNK_LOANED) && seq != 0 && seq == next_seq && inside) {
 		finish_publish(topic, publisher, seq, chunk, ref);
@@ -394,7 +385,7 @@ static void recover_chunks(struct zcpd_topic *topic, const struct zcpd_endpoint 
 /* The messages of the slot that stay for joiners: without a gap from the newest one on. */
 static uint32_t count_kept(const struct zcpd_topic *topic, const struct zcpd_endpoint *publisher)
 {
-	uint64_t next_seq = next_seq_of(topic, publisher->entry.slot);
+	uint64_t next_seq = zcpd_topic_next_seq(topic, publisher->entry.slot);
 	uint32_t n = 0;
 
 	if (!topic->config.keep_history)
@@ -446,7 +437,7 @@ static void reset_lanes(struct zcpd_topic *topic, const struct zcpd_endpoint *su
 		uint32_t kept = zcpd_topic_kept(topic, p);
 
 		/* Any number that was next a while ago will do. */
-		zcp_lane_reset(&lane, next_seq_of(topic, p),
+		zcp_lane_reset(&lane, zcpd_topic_next_seq(topic, p),
 			       subscriber->entry.history < kept ? subscriber->entry.history : kept,
 			       used >> p & 1);
 	}
@@ -500,7 +491,7 @@ static void settle_lane(struct zcpd_topic *topic, const struct zcpd_endpoint *su
 			uint32_t publisher)
 {
 	struct zcp_lane lane = zcpd_topic_lane(topic, publisher, subscriber);
-	uint64_t base = zcp_lane_settle(&lane.shm->base, next_seq_of(topic, publisher));
+	uint64_t base = zcp_lane_settle(&lane.shm->base, zcpd_topic_next_seq(topic, publisher));
 	uint32_t history = atomic_load_explicit(&lane.shm->history, memory_order_relaxed);
 	uint64_t floor = base;
 
@@ -569,102 +560,4 @@ void zcpd_subscriber_deactivate(struct zcpd_topic *topic, struct zcpd_endpoint *
 	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
 		if (!topic->publishers[p])
 			settle_slot(topic, p);
-}
-
-/* Whether a message of a publisher that is gone is its slot's history. */
-static bool is_kept(const struct zcpd_topic *topic, uint32_t publisher, uint64_t seq)
-{
-	uint64_t next_seq = next_seq_of(topic, publisher);
-
-	return seq != 0 && seq < next_seq && seq + topic->kept[publisher] >= next_seq;
-}
-
-/* Not gone: also one that has still to come back to us. */
-static bool is_there(const struct zcpd_topic *topic, uint32_t slot)
-{
-	const struct zcpd_endpoint *subscriber = topic->subscribers[slot];
-
-	if (subscriber)
-		return subscriber->entry.state != ZCPD_ENDPOINT_LEAVING;
-	/* Relaxed: only a runtime writes it. */
-	return atomic_load_explicit(&topic->view.shm->present[slot / 64], memory_order_relaxed) >>
-		       (slot % 64) &
-	       1;
-}
-
-/* Whether a present subscriber uses it. */
-static bool is_used(const struct zcpd_topic *topic, uint32_t publisher, uint64_t seq)
-{
-	uint64_t next_seq = next_seq_of(topic, publisher);
-
-	if (seq == 0)
-		return false;
-	for (uint32_t s = 0; s < topic->view.geometry.max_subscribers; s++) {
-		struct zcp_stake stake;
-		uint64_t end;
-
-		if (!is_there(topic, s))
-			continue;
-		zcp_stake_init(&stake, &topic->view, &topic->acks, publisher, s);
-		end = atomic_load_explicit(&stake.lane.shm->end, memory_order_relaxed);
-		if (end == 0 ||
-		    (topic->subscribers[s] && zcpd_topic_is_active(topic->subscribers[s])))
-			end = next_seq;
-		if (zcp_stake_use(&stake, end, seq))
-			return true;
-	}
-	return false;
-}
-
-/*
- * The publisher slot that has the owner number and no publisher, nor one that may still come back
- * to us; -1: none. With `all` no publisher comes back any more.
- */
-static int left_slot(const struct zcpd_topic *topic, uint32_t owner, bool all)
-{
-	/* Relaxed: only a runtime writes it. */
-	uint64_t publishers = all ? 0 :
-				    atomic_load_explicit(&topic->view.shm->publishers,
-							 memory_order_relaxed);
-
-	for (uint32_t p = 0; p < topic->view.geometry.max_publishers; p++)
-		if (topic->entry.owners[p] == owner)
-			return topic->publishers[p] || (publishers >> p & 1) ? -1 : (int)p;
-	return -1;
-}
-
-/* Frees a chunk that a publisher that is gone has left, if it has come back. */
-static bool sweep_chunk(struct zcpd_topic *topic, struct zcp_chunk_shm *chunk, bool all)
-{
-	/* Relaxed, both: of slots that are ours no process writes them. */
-	uint32_t state = atomic_load_explicit(&chunk->state, memory_order_relaxed);
-	uint64_t seq = atomic_load_explicit(&chunk->seq, memory_order_relaxed);
-	int slot = state == ZCP_CHUNK_FREE ? -1 : left_slot(topic, zcp_chunk_owner(state), all);
-
-	if (slot < 0 || (!all && is_kept(topic, (uint32_t)slot, seq)))
-		return false;
-	if (!all && is_used(topic, (uint32_t)slot, seq)) {
-		topic->has_left = true;
-		return false;
-	}
-	zcp_chunk_free(chunk);
-	ZCP_CRASHPOINT("sweep.after_chunk");
-	return true;
-}
-
-uint32_t zcpd_topic_sweep(struct zcpd_topic *topic, bool all)
-{
-	uint32_t n = 0;
-
-	topic->has_left = false;
-	for (uint32_t c = 0; c < topic->pool->view.n_classes; c++) {
-		const struct zcp_class *class = &topic->pool->view.classes[c];
-		uint32_t n_touched = zcp_class_n_touched(class), before = n;
-
-		for (uint32_t i = 0; i < n_touched; i++)
-			n += sweep_chunk(topic, &class->chunks[i], all);
-		if (n > before)
-			ZCP_IGNORE(zcp_class_count_freed(class));
-	}
-	return n;
 }

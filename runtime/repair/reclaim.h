@@ -82,11 +82,4 @@ void zcpd_subscriber_leave(struct zcpd_topic *topic, struct zcpd_endpoint *subsc
 void zcpd_subscriber_deactivate(struct zcpd_topic *topic, struct zcpd_endpoint *subscriber,
 				const struct zcp_signals *signals, const int *signal_fds);
 
-/*
- * Frees what publishers that are gone have left and no present subscriber uses, and no chunk of a
- * publisher that is there; with `all`, as the topic ends, whatever its publishers had. Returns how
- * many; topic->has_left says whether more would come back later.
- */
-uint32_t zcpd_topic_sweep(struct zcpd_topic *topic, bool all);
-
 #endif

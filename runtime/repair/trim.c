@@ -8,6 +8,7 @@
 #include "runtime/domain/trim_pool.h"
 #include "runtime/open/reserve.h"
 #include "runtime/repair/reclaim.h"
+#include "runtime/repair/sweep.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 

@@ -18,6 +18,7 @@
 #include "runtime/failover/adopt.h"
 #include "runtime/failover/journal.h"
 #include "runtime/failover/record.h"
+#include "runtime/open/open.h"
 #include "runtime/repair/audit.h"
 #include "runtime/repair/history.h"
 #include "runtime/serve/info.h"
@@ -188,8 +189,8 @@ static void open_publisher(struct zcpd_session *session, const struct zcp_messag
 
 	if (is_opened(session, message->id))
 		return;
-	r = zcpd_registry_open_publisher(session->registry, &client, &message->u.open_publisher,
-					 &publisher, text, sizeof(text));
+	r = zcpd_open_publisher(session->registry, &client, &message->u.open_publisher, &publisher,
+				text, sizeof(text));
 	if (r < 0) {
 		zcpd_session_send_error(session, message->id, r, text);
 		return;
@@ -206,8 +207,8 @@ static void open_subscriber(struct zcpd_session *session, const struct zcp_messa
 
 	if (is_opened(session, message->id))
 		return;
-	r = zcpd_registry_open_subscriber(session->registry, &client, &message->u.open_subscriber,
-					  message->id, &subscriber, text, sizeof(text));
+	r = zcpd_open_subscriber(session->registry, &client, &message->u.open_subscriber,
+				 message->id, &subscriber, text, sizeof(text));
 	if (r < 0)
 		zcpd_session_send_error(session, message->id, r, text);
 }

@@ -24,6 +24,7 @@
 #include "runtime/domain/trim_pool.h"
 #include "runtime/repair/audit.h"
 #include "runtime/repair/reclaim.h"
+#include "runtime/repair/sweep.h"
 #include "runtime/serve/info.h"
 #include "tests/fuzz/support/descriptors.h"
 #include "tests/fuzz/support/guard.h"

@@ -4,6 +4,7 @@
  * takes and releases leaves a publisher without a chunk.
  */
 #include "runtime/open/admission.h"
+#include "runtime/open/open.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -88,27 +89,27 @@ Test(admission, history_counts_as_the_deeper_queue_and_once_for_each_it_is_promi
 	struct zcpd_endpoint *endpoints[3];
 
 	begin(ONE_CLASS);
-	cr_assert_eq(zcpd_registry_open_publisher(&registry, &client, &publisher, &endpoints[0],
-						  text, sizeof(text)),
+	cr_assert_eq(zcpd_open_publisher(&registry, &client, &publisher, &endpoints[0], text,
+					 sizeof(text)),
 		     0);
 	cr_assert_eq(n_reserved(endpoints[0]->topic, 0), 1 + 8 + 10 + 1);
-	cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &subscriber, 1,
-						   &endpoints[1], text, sizeof(text)),
+	cr_assert_eq(zcpd_open_subscriber(&registry, &client, &subscriber, 1, &endpoints[1], text,
+					  sizeof(text)),
 		     0);
 	cr_assert_eq(n_reserved(endpoints[0]->topic, 0), 1 + 8 + 10 + 1 + (1 + 7));
 	/* No more than there is of it. */
 	subscriber.history = 100;
 	subscriber.held = 3;
-	cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &subscriber, 1,
-						   &endpoints[2], text, sizeof(text)),
+	cr_assert_eq(zcpd_open_subscriber(&registry, &client, &subscriber, 1, &endpoints[2], text,
+					  sizeof(text)),
 		     -ENOSPC);
 	expect_text(
 		"pool 'p' has 40 chunks of 64 bytes, 12 of them left; this subscriber (depth 4, 3 "
 		"held, history 100) would need 13 with 1 publisher; raise the pool's count, or "
 		"lower depth or held");
 	subscriber.held = 2;
-	cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &subscriber, 1,
-						   &endpoints[2], text, sizeof(text)),
+	cr_assert_eq(zcpd_open_subscriber(&registry, &client, &subscriber, 1, &endpoints[2], text,
+					  sizeof(text)),
 		     0);
 	end();
 }

@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 
+#include "runtime/open/open.h"
 #include "runtime/repair/reclaim.h"
+#include "runtime/repair/sweep.h"
 #include "tests/unit/plane_helpers.h"
 
 #define TOPIC "map"
@@ -22,8 +24,7 @@ static struct zcpd_endpoint *open_publisher(uint32_t history)
 	};
 	struct zcpd_endpoint *opened;
 
-	cr_assert_eq(zcpd_registry_open_publisher(&registry, &client, &request, &opened, text,
-						  sizeof(text)),
+	cr_assert_eq(zcpd_open_publisher(&registry, &client, &request, &opened, text, sizeof(text)),
 		     0, "%s", text);
 	return opened;
 }
@@ -70,8 +71,8 @@ static struct zcpd_endpoint *open_subscriber(uint32_t depth, uint32_t history)
 	struct zcpd_endpoint *subscriber;
 
 	joined = NULL;
-	cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &request, 1, &subscriber,
-						   text, sizeof(text)),
+	cr_assert_eq(zcpd_open_subscriber(&registry, &client, &request, 1, &subscriber, text,
+					  sizeof(text)),
 		     0, "%s", text);
 	cr_assert_eq(joined, subscriber);
 	return subscriber;

@@ -4,6 +4,7 @@
  * nothing else does. A registry without a server.
  */
 #include "runtime/repair/reclaim.h"
+#include "runtime/repair/sweep.h"
 #include "tests/unit/plane_helpers.h"
 
 #define TOPIC "map"

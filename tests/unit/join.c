@@ -3,6 +3,7 @@
  * Joining while publishers go on, step by step: a registry without a server, and a publisher
  * that is held up in the middle of a publish.
  */
+#include "runtime/open/open.h"
 #include "tests/unit/plane_helpers.h"
 
 #define TOPIC "map"
@@ -19,8 +20,8 @@ static struct zcpd_endpoint *open_publisher(void)
 	};
 	struct zcpd_endpoint *publisher;
 
-	cr_assert_eq(zcpd_registry_open_publisher(&registry, &client, &request, &publisher, text,
-						  sizeof(text)),
+	cr_assert_eq(zcpd_open_publisher(&registry, &client, &request, &publisher, text,
+					 sizeof(text)),
 		     0);
 	return publisher;
 }
@@ -61,8 +62,8 @@ static struct zcpd_endpoint *open_subscriber(uint32_t history)
 	struct zcpd_endpoint *subscriber;
 
 	joined = NULL;
-	cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &request, 1, &subscriber,
-						   text, sizeof(text)),
+	cr_assert_eq(zcpd_open_subscriber(&registry, &client, &request, 1, &subscriber, text,
+					  sizeof(text)),
 		     0);
 	return subscriber;
 }

@@ -11,7 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/open/open.h"
 #include "runtime/repair/reclaim.h"
+#include "runtime/repair/sweep.h"
 #include "tests/unit/plane_helpers.h"
 
 #define TOPIC "map"
@@ -285,8 +287,8 @@ Test(recover, publish_is_the_first_one_of_a_subscriber_that_was_not_seen_yet)
 	{
 		struct zcp_open_subscriber request = { .topic = TOPIC, .depth = 4, .held = 4 };
 
-		cr_assert_eq(zcpd_registry_open_subscriber(&registry, &client, &request, 1, &late,
-							   text, sizeof(text)),
+		cr_assert_eq(zcpd_open_subscriber(&registry, &client, &request, 1, &late, text,
+						  sizeof(text)),
 			     0);
 	}
 	close_endpoint(publisher);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runtime/domain/registry.h"
+#include "runtime/open/open.h"
 #include "tests/unit/config_helpers.h"
 
 static struct zcpd_config *config;
@@ -63,8 +64,7 @@ static inline int publish(const char *topic, uint64_t max_payload, uint32_t loan
 
 	(void)strcpy(request.topic, topic);
 	text[0] = 0;
-	return zcpd_registry_open_publisher(&registry, &client, &request, publisher, text,
-					    sizeof(text));
+	return zcpd_open_publisher(&registry, &client, &request, publisher, text, sizeof(text));
 }
 
 static inline int subscribe(const char *topic, uint32_t depth, uint32_t held,
@@ -76,8 +76,7 @@ static inline int subscribe(const char *topic, uint32_t depth, uint32_t held,
 	(void)strcpy(request.topic, topic);
 	text[0] = 0;
 	joined = NULL;
-	r = zcpd_registry_open_subscriber(&registry, &client, &request, 1, subscriber, text,
-					  sizeof(text));
+	r = zcpd_open_subscriber(&registry, &client, &request, 1, subscriber, text, sizeof(text));
 	cr_assert((r == 0) == (joined != NULL));
 	return r;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "runtime/open/admission.h"
+#include "runtime/open/open.h"
 #include "tests/unit/plane_helpers.h"
 
 #define N_TOPICS 2
@@ -73,8 +74,8 @@ static void open_publisher(struct publisher *p, uint32_t seed)
 
 	(void)strcpy(request.topic, a_topic());
 	for (request.loans = 1 + below(MAX_LOANS); request.loans > 0; request.loans--) {
-		if (zcpd_registry_open_publisher(&registry, &client, &request, &p->endpoint, text,
-						 sizeof(text)) == 0) {
+		if (zcpd_open_publisher(&registry, &client, &request, &p->endpoint, text,
+					sizeof(text)) == 0) {
 			p->n_loans = 0;
 			open_writer(p->endpoint, &p->writer);
 			return;
@@ -98,8 +99,8 @@ static void open_one_subscriber(struct subscriber *s, uint32_t seed)
 
 	(void)strcpy(request.topic, a_topic());
 	for (request.held = 1 + below(MAX_HELD); request.held > 0; request.held--) {
-		if (zcpd_registry_open_subscriber(&registry, &client, &request, 1, &s->endpoint,
-						  text, sizeof(text)) == 0) {
+		if (zcpd_open_subscriber(&registry, &client, &request, 1, &s->endpoint, text,
+					 sizeof(text)) == 0) {
 			s->n_held = 0;
 			open_reader(s->endpoint, &s->reader);
 			return;

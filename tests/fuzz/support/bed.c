@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/domain/trim_pool.h"
+#include "runtime/open/open.h"
 #include "tests/fuzz/support/guard.h"
 #include "tests/support/check.h"
 
@@ -164,8 +165,8 @@ static struct zcpd_endpoint *open_publisher(struct zcp_fuzz_bed *bed, const char
 	char text[ZCP_TEXT_SIZE];
 
 	(void)strcpy(request.topic, topic);
-	ZCP_CHECK(zcpd_registry_open_publisher(&bed->registry, &client, &request, &publisher, text,
-					       sizeof(text)) == 0);
+	ZCP_CHECK(zcpd_open_publisher(&bed->registry, &client, &request, &publisher, text,
+				      sizeof(text)) == 0);
 	return publisher;
 }
 

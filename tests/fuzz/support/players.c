@@ -11,6 +11,7 @@
 #include "pubsub/util.h"
 #include "runtime/repair/history.h"
 #include "runtime/repair/reclaim.h"
+#include "runtime/repair/sweep.h"
 #include "tests/fuzz/support/guard.h"
 #include "tests/fuzz/support/lies.h"
 #include "tests/support/check.h"

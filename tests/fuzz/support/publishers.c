@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pubsub/util.h"
+#include "runtime/open/open.h"
 #include "tests/fuzz/support/lies.h"
 #include "tests/fuzz/support/players.h"
 #include "tests/support/check.h"
@@ -33,8 +34,8 @@ static void open_publisher(struct zcp_fuzz_players *players, uint32_t k,
 	request.max_payload = payloads[zcp_fuzz_below(input, 3)];
 	(void)strcpy(request.topic, topic->entry.name);
 	if (publisher->endpoint ||
-	    zcpd_registry_open_publisher(&players->bed.registry, &client, &request,
-					 &publisher->endpoint, text, sizeof(text)) < 0)
+	    zcpd_open_publisher(&players->bed.registry, &client, &request, &publisher->endpoint,
+				text, sizeof(text)) < 0)
 		return;
 	i = zcp_fuzz_topic_of(players, publisher->endpoint);
 	ZCP_CHECK(zcp_writer_init(

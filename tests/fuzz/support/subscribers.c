@@ -7,6 +7,7 @@
 #include <zcp/subscriber.h>
 
 #include "pubsub/util.h"
+#include "runtime/open/open.h"
 #include "tests/fuzz/support/guard.h"
 #include "tests/fuzz/support/lies.h"
 #include "tests/fuzz/support/players.h"
@@ -69,8 +70,8 @@ static void open_subscriber(struct zcp_fuzz_players *players, uint32_t k,
 		return;
 	subscriber->is_partial = zcp_fuzz_below(input, 2);
 	subscriber->is_joined = false;
-	if (zcpd_registry_open_subscriber(&players->bed.registry, &client, &request, 1,
-					  &subscriber->endpoint, text, sizeof(text)) < 0)
+	if (zcpd_open_subscriber(&players->bed.registry, &client, &request, 1,
+				 &subscriber->endpoint, text, sizeof(text)) < 0)
 		return;
 	if (zcp_fuzz_n_lies() == n_lies)
 		zcp_fuzz_forget_lies(zcp_fuzz_topic_of(players, subscriber->endpoint),
