@@ -5,7 +5,6 @@
 #include "runtime/serve/session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 #include "pubsub/shm/crashpoint.h"
 #include "pubsub/shm/region.h"
 #include "pubsub/util.h"
-#include "pubsub/wire/codec.h"
 #include "runtime/domain/former.h"
 #include "runtime/failover/adopt.h"
 #include "runtime/failover/record.h"
@@ -23,20 +21,7 @@
 #include "runtime/system/log.h"
 #include "runtime/system/process.h"
 
-/*
- * Messages that wait for a client that does not read; then it is disconnected. A node has
- * one request under way, and what grows comes to fewer events than a socket's buffer holds.
- */
-#define PACKETS_MAX 16
-
 static void watch_socket(struct zcpd_session *session);
-
-static void free_packet(struct zcpd_packet *packet)
-{
-	zcp_fds_deinit(&packet->fds);
-	free(packet->buffer);
-	free(packet);
-}
 
 static void free_session(uv_handle_t *handle)
 {
@@ -44,12 +29,7 @@ static void free_session(uv_handle_t *handle)
 
 	if (--session->n_handles > 0)
 		return;
-	while (!STAILQ_EMPTY(&session->packets)) {
-		struct zcpd_packet *packet = STAILQ_FIRST(&session->packets);
-
-		STAILQ_REMOVE_HEAD(&session->packets, link);
-		free_packet(packet);
-	}
+	zcpd_outbox_deinit(&session->outbox);
 	zcp_close_fd(&session->socket);
 	zcp_close_fd(&session->pidfd);
 	free(session);
@@ -173,31 +153,11 @@ void zcpd_session_refuse(struct zcpd_session *session, const char *why)
 static int queue(struct zcpd_session *session, const struct zcp_message *message, const int *fds,
 		 uint32_t n_fds)
 {
-	struct zcpd_packet *packet;
+	int r = zcpd_outbox_add(&session->outbox, message, fds, n_fds);
 
-	if (session->n_packets >= PACKETS_MAX)
-		return -ENOBUFS;
-	packet = calloc(1, sizeof(*packet));
-	if (!packet)
-		return -ENOMEM;
-	packet->buffer = malloc(ZCP_PACKET_SIZE_MAX);
-	if (!packet->buffer ||
-	    zcp_codec_pack(message, packet->buffer, ZCP_PACKET_SIZE_MAX, &packet->size) < 0)
-		goto fail;
-	for (uint32_t i = 0; i < n_fds; i++) {
-		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-
-		if (fd < 0)
-			goto fail;
-		packet->fds.fds[packet->fds.n_fds++] = fd;
-	}
-	STAILQ_INSERT_TAIL(&session->packets, packet, link);
-	session->n_packets++;
-	watch_socket(session);
-	return 0;
-fail:
-	free_packet(packet);
-	return -ENOMEM;
+	if (r == 0)
+		watch_socket(session);
+	return r;
 }
 
 /* Nothing that is sent can fail for the caller: a peer that cannot be told is shut off. */
@@ -208,7 +168,7 @@ void zcpd_session_send(struct zcpd_session *session, const struct zcp_message *m
 
 	if (session->socket < 0)
 		return;
-	if (STAILQ_EMPTY(&session->packets))
+	if (zcpd_outbox_is_empty(&session->outbox))
 		r = zcp_socket_send(session->socket, message, fds, n_fds);
 	if (r == -EAGAIN)
 		r = queue(session, message, fds, n_fds);
@@ -280,7 +240,7 @@ void zcpd_session_opened(struct zcpd_endpoint *endpoint, const struct zcp_messag
 	struct zcpd_session *session = endpoint->session;
 
 	zcpd_session_send(session, reply, fds, n_fds);
-	if (STAILQ_EMPTY(&session->packets))
+	if (zcpd_outbox_is_empty(&session->outbox))
 		settle_opened(endpoint);
 }
 
@@ -289,7 +249,7 @@ static void consume(struct zcpd_session *session)
 {
 	if (session->socket < 0 || session->ending)
 		return;
-	session->unconsumed = !STAILQ_EMPTY(&session->packets);
+	session->unconsumed = !zcpd_outbox_is_empty(&session->outbox);
 	if (session->unconsumed)
 		return;
 	ZCP_CRASHPOINT("request.before_consume");
@@ -311,19 +271,8 @@ static void after_flush(struct zcpd_session *session)
 
 static void flush_packets(struct zcpd_session *session)
 {
-	while (!STAILQ_EMPTY(&session->packets)) {
-		struct zcpd_packet *packet = STAILQ_FIRST(&session->packets);
-		int r = zcp_socket_send_packet(session->socket, packet->buffer, packet->size,
-					       packet->fds.fds, packet->fds.n_fds);
-
-		if (r == -EAGAIN)
-			return;
-		STAILQ_REMOVE_HEAD(&session->packets, link);
-		session->n_packets--;
-		free_packet(packet);
-		if (r < 0)
-			(void)shutdown(session->socket, SHUT_RDWR);
-	}
+	if (!zcpd_outbox_flush(&session->outbox, session->socket))
+		return;
 	after_flush(session);
 	watch_socket(session);
 }
@@ -434,7 +383,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 static void watch_socket(struct zcpd_session *session)
 {
 	/* Nothing more is read from a node that does not take its answers. */
-	int events = STAILQ_EMPTY(&session->packets) ? UV_READABLE : UV_WRITABLE;
+	int events = zcpd_outbox_is_empty(&session->outbox) ? UV_READABLE : UV_WRITABLE;
 
 	(void)uv_poll_start(&session->socket_poll, events, on_socket);
 }
@@ -480,7 +429,7 @@ static struct zcpd_session *new_session(struct zcpd_registry *registry,
 	session->ended = ended;
 	session->user = user;
 	LIST_INIT(&session->endpoints);
-	STAILQ_INIT(&session->packets);
+	zcpd_outbox_init(&session->outbox);
 	(void)strcpy(session->entry.node, "?");
 	(void)strcpy(session->pid_text, "-");
 	return session;

@@ -17,15 +17,8 @@
 #include "pubsub/wire/message.h"
 #include "pubsub/wire/socket.h"
 #include "runtime/domain/registry.h"
+#include "runtime/serve/outbox.h"
 #include "runtime/system/process.h"
-
-/* A message that did not fit the socket's buffer yet. */
-struct zcpd_packet {
-	char *buffer;
-	size_t size;
-	struct zcp_fds fds;
-	STAILQ_ENTRY(zcpd_packet) link;
-};
 
 struct zcpd_session {
 	struct zcpd_registry *registry;
@@ -45,8 +38,7 @@ struct zcpd_session {
 	/* the request that was handled waits in the socket until its answer is gone */
 	bool unconsumed;
 	LIST_HEAD(, zcpd_endpoint) endpoints;
-	STAILQ_HEAD(, zcpd_packet) packets;
-	uint32_t n_packets;
+	struct zcpd_outbox outbox;
 	uv_poll_t socket_poll;
 	uv_poll_t pidfd_poll;
 	/* until the node has introduced itself */
